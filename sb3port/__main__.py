@@ -1,0 +1,5 @@
+"""`python -m sb3port`."""
+
+from sb3port.cli.app import main
+
+main()

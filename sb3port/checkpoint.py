@@ -1,0 +1,187 @@
+"""The narrow waist: one immutable value between every reader and every writer.
+
+A `Checkpoint` knows no framework: numpy arrays and plain values only. Tensor names are those of today's SB3
+(`mlp_extractor.policy_net.0.weight`, `action_net.weight`, `log_std`, ...), aliases removed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sb3port.schedules import Schedule
+from sb3port.spaces import Space
+
+type Array = NDArray[Any]
+type Scalar = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class NetArch:
+    """Hidden layer sizes of the policy net and of the value net, input side first."""
+
+    pi: tuple[int, ...]
+    vf: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy computes, apart from its weights.
+
+    The names are the constructor arguments of `stable_baselines3.common.policies.ActorCriticPolicy`.
+
+    Args:
+        algorithm: "ppo", "a2c" or "trpo": who trained it; the policy is the same.
+        activation_fn: Name of a `torch.nn` activation, such as "Tanh".
+        assumed: Fields that neither the tensors nor the file's keyword arguments tell, so that they hold
+            SB3's default.
+    """
+
+    algorithm: str
+    observation_space: Space
+    action_space: Space
+    net_arch: NetArch
+    activation_fn: str = "Tanh"
+    features_extractor: str = "FlattenExtractor"
+    ortho_init: bool = True
+    normalize_images: bool = True
+    use_sde: bool = False
+    log_std_init: float = 0.0
+    full_std: bool = True
+    use_expln: bool = False
+    squash_output: bool = False
+    assumed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RunningMeanStd:
+    """Statistics of `stable_baselines3.common.running_mean_std.RunningMeanStd`, in float64.
+
+    Args:
+        mean: Per element, in the shape of the observation (or `()` for rewards).
+        var: Per element, the biased variance.
+        count: How many samples they stand for.
+    """
+
+    mean: Array
+    var: Array
+    count: float
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """What `VecNormalize` saved.
+
+    An observation becomes `clip((x - mean) / sqrt(var + epsilon), -clip_obs, clip_obs)`.
+
+    Args:
+        obs_rms: None where `norm_obs` is false.
+        ret_rms: Statistics of the discounted return, by which rewards are scaled in training.
+    """
+
+    obs_rms: RunningMeanStd | None
+    ret_rms: RunningMeanStd | None
+    clip_obs: float = 10.0
+    clip_reward: float = 10.0
+    gamma: float = 0.99
+    epsilon: float = 1e-8
+    norm_obs: bool = True
+    norm_reward: bool = True
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How it was trained, for going on from here.
+
+    Args:
+        schedules: `learning_rate`, `clip_range` and `clip_range_vf`, as far as the algorithm has them.
+        hyperparameters: The other settings under SB3's own names (`n_steps`, `gamma`, ...), and
+            `num_timesteps`, the environment steps done so far.
+        optimizer_class: Name of the `torch.optim` class, such as "Adam".
+    """
+
+    schedules: Mapping[str, Schedule]
+    hyperparameters: Mapping[str, Scalar]
+    optimizer_class: str
+    optimizer_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The state of a `torch.optim` optimiser with one parameter group.
+
+    Args:
+        group: The group's settings (`lr`, `betas`, `eps`, ...) without `params`.
+        state: Per parameter name, its tensors (`exp_avg`, `step`, ...).
+    """
+
+    group: Mapping[str, Any]
+    state: Mapping[str, Mapping[str, Array]]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One input file: its name within the source, its size in bytes and its SHA-256 in hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a checkpoint comes from.
+
+    Args:
+        kind: "hub", "file" or "folder".
+        location: Repository id on the Hub, or absolute path.
+        revision: Commit hash on the Hub, else None.
+        files: Every file that was read, by role ("checkpoint", "statistics").
+        sb3_version: Version that wrote the zip, None before SB3 0.9.
+        system_info: The zip's `system_info.txt` (absent before SB3 1.3).
+        imports: What the pickles in the files would have imported, sorted.
+        ignored: Tensors of the source that the port leaves out, each with its reason.
+        no_stats: Whether the user chose to leave VecNormalize statistics out.
+    """
+
+    kind: str
+    location: str
+    revision: str | None
+    files: Mapping[str, SourceFile]
+    sb3_version: str | None = None
+    system_info: Mapping[str, str] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    no_stats: bool = False
+
+    @property
+    def name(self) -> str:
+        """A short name for it: the last part of the repository id or path, without `.zip`."""
+        return self.location.rstrip("/").rpartition("/")[2].removesuffix(".zip")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained policy and everything known about it.
+
+    Args:
+        tensors: Read-only arrays by canonical name, in SB3's `named_parameters()` order.
+        warnings: Sentences a user should read before relying on the checkpoint.
+    """
+
+    spec: PolicySpec
+    tensors: Mapping[str, Array]
+    normalizer: Normalizer | None
+    training: TrainingSettings
+    optimizer: OptimizerState | None
+    provenance: Provenance
+    warnings: tuple[str, ...] = ()
+
+
+def frozen(array: Array) -> Array:
+    """Give a contiguous, read-only copy of an array."""
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,80 @@
+"""`sb3port inspect`: everything a checkpoint says of itself, without running anything in it."""
+
+from collections.abc import Mapping
+
+from sb3port.checkpoint import Checkpoint
+from sb3port.cli import options
+from sb3port.cli.output import Output
+
+
+def inspect(
+    source: options.Source,
+    filename: options.Filename = None,
+    revision: options.Revision = None,
+    vecnormalize: options.Vecnormalize = None,
+    no_stats: options.NoStats = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what is in an SB3 checkpoint: policy, tensors, training settings, and what it would import.
+
+    Nothing in the checkpoint is executed, and neither torch nor SB3 nor LeRobot is needed.
+
+    [bold]Examples[/]
+
+      sb3port inspect sb3/ppo-Pendulum-v1
+
+      sb3port inspect model.zip --json
+    """
+    from sb3port.cli.summary import checkpoint_json
+    from sb3port.readers.sb3 import read_checkpoint
+    from sb3port.readers.source import SourceOptions, resolve
+
+    output = Output(json, quiet)
+    resolved = resolve(source, SourceOptions(filename, revision, vecnormalize))
+    checkpoint = read_checkpoint(resolved, use_stats=not no_stats)
+    essence = (
+        f"{checkpoint.spec.algorithm} {checkpoint.spec.observation_space} {checkpoint.spec.action_space}"
+    )
+    if not output.result("sb3port.inspect", checkpoint_json(checkpoint), essence):
+        _print(output, checkpoint)
+    for warning in checkpoint.warnings:
+        output.warn(warning)
+
+
+def _print(output: Output, checkpoint: Checkpoint) -> None:
+    from sb3port.cli.summary import policy_rows
+
+    training = checkpoint.training
+    settings = {name: str(value) for name, value in training.hyperparameters.items()}
+    schedules = {name: str(schedule) for name, schedule in training.schedules.items()}
+    _section(output, "Policy", policy_rows(checkpoint) | _assumed(checkpoint))
+    _section(output, "Training", {"optimizer": training.optimizer_class, **schedules, **settings})
+    _section(output, "Source", _provenance_rows(checkpoint))
+    output.line("[bold underline]Tensors[/]")
+    rows = [(name, str(array.shape), str(array.dtype)) for name, array in checkpoint.tensors.items()]
+    output.table(("name", "shape", "dtype"), rows)
+    output.line()
+    output.line("[bold underline]What its pickles would import[/] (nothing of it was imported)")
+    for name in checkpoint.provenance.imports:
+        output.line(f"  {name}")
+
+
+def _section(output: Output, title: str, rows: Mapping[str, str]) -> None:
+    output.line(f"[bold underline]{title}[/]")
+    output.fields(rows, indent=2)
+    output.line()
+
+
+def _assumed(checkpoint: Checkpoint) -> dict[str, str]:
+    """Name the settings for which the file says nothing, so that SB3's default holds."""
+    names = checkpoint.spec.assumed
+    return {"SB3's default": ", ".join(f"{n}={getattr(checkpoint.spec, n)}" for n in names)} if names else {}
+
+
+def _provenance_rows(checkpoint: Checkpoint) -> dict[str, str]:
+    provenance = checkpoint.provenance
+    files = {role: f"{f.name}, {f.size:,} bytes\nsha256 {f.sha256}" for role, f in provenance.files.items()}
+    revision = {"revision": provenance.revision} if provenance.revision else {}
+    written = {"written by": f"SB3 {provenance.sb3_version or 'before 0.9'}"}
+    return {provenance.kind: provenance.location, **revision, **files, **written, **provenance.system_info}

@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A Hub repository (org/name, org/name@revision), an SB3 zip, or a folder in a Hub layout.",
+        show_default=False,
+    ),
+]
+Port = Annotated[
+    Path, typer.Argument(metavar="PORT", help="A folder that convert wrote.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the essence of the result, and no stages.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
+Filename = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The zip within SOURCE, where it holds several.")
+]
+Revision = Annotated[
+    str | None, typer.Option(metavar="REV", help="Branch, tag or commit of a Hub repository.")
+]
+Vecnormalize = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="VecNormalize statistics to use instead of those that lie beside the zip."
+    ),
+]
+NoStats = Annotated[
+    bool,
+    typer.Option("--no-stats", help="Leave VecNormalize statistics out, even where training used them."),
+]

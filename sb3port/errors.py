@@ -1,0 +1,56 @@
+"""Every error a user can meet, each with the exit code that the command line gives it.
+
+The message is one sentence that says what is wrong and where; `hint` says what to do about it.
+"""
+
+from typing import ClassVar
+
+
+class Sb3portError(Exception):
+    """Base of all errors that are not our bug.
+
+    Args:
+        message: One sentence: what is wrong, and where.
+        hint: What the user can do, or None when the message says it all.
+    """
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class VerificationFailed(Sb3portError):
+    """The check ran and says no, or cannot say (exit code 1)."""
+
+    exit_code = 1
+
+
+class UsageError(Sb3portError):
+    """Wrong arguments, a path that is absent or in the way, missing statistics, several candidates (2)."""
+
+    exit_code = 2
+
+
+class SourceUnreachable(Sb3portError):
+    """The Hub has no such repository, revision or file, refuses access, or cannot be reached (3)."""
+
+    exit_code = 3
+
+
+class NotPortable(Sb3portError):
+    """Not a checkpoint we can port: not an SB3 zip, damaged, of an unsupported class; a broken port (4)."""
+
+    exit_code = 4
+
+
+class MalformedPickle(NotPortable):
+    """A pickle that ends early, is longer or deeper than any honest one, or is no pickle at all (4)."""
+
+
+class Unsafe(NotPortable):
+    """Refused as unsafe: loading the file the usual way would run code that it carries (5)."""
+
+    exit_code = 5

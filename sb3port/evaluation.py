@@ -1,0 +1,142 @@
+"""Returns of a port in a Gymnasium environment."""
+
+import math
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from sb3port.errors import UsageError
+from sb3port.port import read_provenance
+
+if TYPE_CHECKING:
+    from sb3port.parity.ported import Port
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Undiscounted returns, one per episode.
+
+    Args:
+        env: The Gymnasium environment.
+        seeds: One per episode.
+        returns: Sum of the environment's own rewards.
+        lengths: Steps of each episode.
+    """
+
+    env: str
+    seeds: tuple[int, ...]
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return statistics.fmean(self.returns)
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean, NaN for one episode."""
+        count = len(self.returns)
+        return statistics.stdev(self.returns) / math.sqrt(count) if count > 1 else math.nan
+
+    @property
+    def mean_length(self) -> float:
+        """Mean number of steps."""
+        return statistics.fmean(self.lengths)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the evaluation as JSON values; no standard error for one episode."""
+        error = None if math.isnan(self.standard_error) else self.standard_error
+        episodes = zip(self.seeds, self.returns, self.lengths, strict=True)
+        return {
+            "env": self.env,
+            "mean_return": self.mean,
+            "standard_error": error,
+            "mean_length": self.mean_length,
+            "episodes": [{"seed": s, "return": r, "length": n} for s, r, n in episodes],
+        }
+
+
+def evaluate_port(
+    folder: Path, env_id: str, episodes: int, seed: int = 0, show_progress: bool = False
+) -> Evaluation:
+    """Run a port, one episode per seed, with deterministic actions.
+
+    Args:
+        folder: The port.
+        env_id: A Gymnasium environment id.
+        episodes: How many.
+        seed: Seed of the first episode.
+        show_progress: Draw a progress bar on stderr, where that is a terminal.
+
+    Raises:
+        NotPortable: The folder is not a port, or a broken one.
+        UsageError: There is no such environment, or its spaces are not those of the port.
+    """
+    read_provenance(folder)
+    env = make_env(env_id)
+
+    import torch
+
+    from sb3port.parity.ported import Port
+
+    torch.set_num_threads(1)  # faster for small networks, and the same numbers on every machine
+    try:
+        port = Port(folder)
+        _check_spaces(env, port, env_id)
+        seeds = tuple(range(seed, seed + episodes))
+        runs = [_run_episode(env, port, s) for s in _tracked(seeds, show_progress)]
+    finally:
+        env.close()
+    return Evaluation(env_id, seeds, tuple(total for total, _ in runs), tuple(length for _, length in runs))
+
+
+def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
+    """Make a Gymnasium environment.
+
+    Raises:
+        UsageError: There is none of this name, or what it needs is not installed.
+    """
+    try:
+        return gymnasium.make(env_id)
+    except (gymnasium.error.Error, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"the environment {env_id} cannot be made: {reason}") from error
+
+
+def _run_episode(env: gymnasium.Env[Any, Any], port: "Port", seed: int) -> tuple[float, int]:
+    observation, _ = env.reset(seed=seed)
+    port.policy.reset()
+    total, length, done = 0.0, 0, False
+    while not done:
+        action = port.act(observation).reshape(env.action_space.shape or ())
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total, length, done = total + float(reward), length + 1, terminated or truncated
+    return total, length
+
+
+def _check_spaces(env: gymnasium.Env[Any, Any], port: "Port", env_id: str) -> None:
+    """Compare shapes and kinds: a policy for other spaces would run, and do nonsense."""
+    wanted = (port.policy.config.gym_observation_space(), port.policy.config.gym_action_space())
+    found = (env.observation_space, env.action_space)
+    for name, want, have in zip(("observations", "actions"), wanted, found, strict=True):
+        same = type(want) is type(have) and want.shape == have.shape
+        if not same or getattr(want, "n", None) != getattr(have, "n", None):
+            raise UsageError(
+                f"{env_id} has the {name} {have}, but the port was trained with {want}",
+                "an environment wrapper of the training may be missing here",
+            )
+
+
+def _tracked(seeds: tuple[int, ...], show: bool) -> Any:
+    """Draw a progress bar on stderr while iterating; none without a terminal."""
+    if not show:
+        return seeds
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(seeds, "episodes", console=console, disable=not console.is_terminal, transient=True)

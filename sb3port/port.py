@@ -1,0 +1,102 @@
+"""`sb3port.json`: what a port is, where it comes from and how it was trained."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sb3port import __version__
+from sb3port.checkpoint import Checkpoint, Normalizer, PolicySpec, Provenance, SourceFile
+from sb3port.errors import NotPortable, UsageError
+from sb3port.schedules import schedule_to_json
+
+PORT_FILE = "sb3port.json"
+FORMAT = 1
+
+
+def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give the content of `sb3port.json`."""
+    training = checkpoint.training
+    return {
+        "format": FORMAT,
+        "sb3port": __version__,
+        "source": provenance_json(checkpoint.provenance),
+        "spec": spec_json(checkpoint.spec),
+        "normalizer": normalizer_json(checkpoint.normalizer),
+        "training": {
+            "schedules": {name: schedule_to_json(s) for name, s in training.schedules.items()},
+            "hyperparameters": dict(training.hyperparameters),
+            "optimizer_class": training.optimizer_class,
+            "optimizer_kwargs": dict(training.optimizer_kwargs),
+        },
+        "warnings": list(checkpoint.warnings),
+    }
+
+
+def spec_json(spec: PolicySpec) -> dict[str, Any]:
+    """Give a policy spec as JSON values."""
+    fields = dict(vars(spec))
+    spaces = {name: fields[name].to_json() for name in ("observation_space", "action_space")}
+    return {**fields, **spaces, "net_arch": asdict(spec.net_arch), "assumed": list(spec.assumed)}
+
+
+def normalizer_json(normalizer: Normalizer | None) -> dict[str, Any] | None:
+    """Give a normaliser as JSON values: settings and reward statistics, without those of observations.
+
+    The observation statistics are in the preprocessor's state, in float64.
+    """
+    if normalizer is None:
+        return None
+    fields = {name: value for name, value in vars(normalizer).items() if not name.endswith("_rms")}
+    rms = normalizer.ret_rms
+    ret = {"mean": rms.mean.item(), "var": rms.var.item(), "count": rms.count} if rms else None
+    return {**fields, "ret_rms": ret}
+
+
+def provenance_json(provenance: Provenance) -> dict[str, Any]:
+    """Give a provenance as JSON values."""
+    return {
+        "kind": provenance.kind,
+        "location": provenance.location,
+        "revision": provenance.revision,
+        "files": {role: asdict(file) for role, file in provenance.files.items()},
+        "sb3_version": provenance.sb3_version,
+        "system_info": dict(provenance.system_info),
+        "ignored": dict(provenance.ignored),
+        "no_stats": provenance.no_stats,
+    }
+
+
+def read_provenance(folder: Path) -> Provenance:
+    """Read from a port's `sb3port.json` where it comes from.
+
+    Raises:
+        UsageError: The folder is absent.
+        NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", "make a port with: sb3port convert SOURCE")
+    try:
+        content = json.loads((folder / PORT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotPortable(f"{folder} is not a port: it has no {PORT_FILE}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise NotPortable(f"{folder / PORT_FILE} is damaged ({error})") from error
+    return _checked(content, folder)
+
+
+def _checked(content: Any, folder: Path) -> Provenance:
+    try:
+        if content["format"] > FORMAT:
+            raise NotPortable(
+                f"{folder} was written by a newer sb3port ({content['sb3port']})", "update sb3port"
+            )
+        return _provenance(content["source"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
+
+
+def _provenance(source: Mapping[str, Any]) -> Provenance:
+    files = {role: SourceFile(**file) for role, file in source["files"].items()}
+    return Provenance(**{**source, "files": files})

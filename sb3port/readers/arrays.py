@@ -1,0 +1,131 @@
+"""numpy values inside a pickle: what `numpy.ndarray`, `numpy.dtype` and numpy scalars are pickled as.
+
+Names are those of numpy 1 (`numpy.core`) and numpy 2 (`numpy._core`); data stays bytes until its length,
+shape and type have been checked.
+"""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from sb3port.checkpoint import Array
+from sb3port.errors import NotPortable
+from sb3port.readers.pickles import Global, Record
+
+_PLAIN_DTYPE = re.compile(r"[biufc](1|2|4|8|16)|\?")
+_INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+_SCALAR_TYPES = ("bool", "float16", "float32", "float64", *_INTEGERS)
+_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+_NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
+RECONSTRUCT = tuple(f"{module}._reconstruct" for module in _MULTIARRAY)
+SCALAR = tuple(f"{module}.scalar" for module in _MULTIARRAY)
+FROMBUFFER = tuple(f"{module}._frombuffer" for module in _NUMERIC)
+
+
+def as_dtype(value: Any) -> np.dtype[Any]:
+    """Read a pickled `numpy.dtype`, or a numpy scalar type such as `numpy.float32`.
+
+    Raises:
+        NotPortable: It is not a plain boolean, integer or floating-point type.
+    """
+    if isinstance(value, Global) and value.module == "numpy" and value.name in _SCALAR_TYPES:
+        return np.dtype(value.name)
+    if not isinstance(value, Record) or not value.calls("numpy.dtype") or not value.args:
+        raise NotPortable(f"a numpy dtype was expected, not {_name(value)}")
+    dtype = np.dtype(_checked_code(value.args[0]))
+    state = value.states[-1] if value.states else ()
+    order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
+    return dtype.newbyteorder(">") if order == ">" else dtype
+
+
+def as_array(value: Any) -> Array:
+    """Read a pickled `numpy.ndarray` of any protocol.
+
+    Raises:
+        NotPortable: It is not an array, or its bytes do not fit its shape and type.
+    """
+    if isinstance(value, Record) and value.calls(*RECONSTRUCT) and value.states:
+        return _from_state(value.states[-1])
+    if isinstance(value, Record) and value.calls(*FROMBUFFER) and len(value.args) >= 3:
+        data, dtype, shape, *order = value.args
+        return _from_bytes(data, as_dtype(dtype), shape, fortran=order == ["F"])
+    raise NotPortable(f"a numpy array was expected, not {_name(value)}")
+
+
+def as_number(value: Any) -> bool | int | float:
+    """Read a Python or numpy number.
+
+    Raises:
+        NotPortable: It is not a number.
+    """
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Record) and value.calls(*SCALAR) and len(value.args) == 2:
+        number: bool | int | float = _from_bytes(value.args[1], as_dtype(value.args[0]), ()).item()
+        return number
+    if isinstance(value, Record) and value.calls(*RECONSTRUCT, *FROMBUFFER):
+        return as_number_of(as_array(value))
+    raise NotPortable(f"a number was expected, not {_name(value)}")
+
+
+def as_number_of(array: Array) -> bool | int | float:
+    """Give the one element of an array.
+
+    Raises:
+        NotPortable: It has another number of elements.
+    """
+    if array.size != 1:
+        raise NotPortable(f"one number was expected, not an array of shape {array.shape}")
+    number: bool | int | float = array.reshape(()).item()
+    return number
+
+
+def as_float64(value: Any) -> Array:
+    """Read an array or number as a float64 array of its own shape."""
+    is_array = isinstance(value, Record) and value.calls(*RECONSTRUCT, *FROMBUFFER)
+    return np.asarray(as_array(value) if is_array else as_number(value), dtype=np.float64)
+
+
+def _from_state(state: Any) -> Array:
+    """Read ndarray's `__setstate__` argument: (version, shape, dtype, is Fortran order, data)."""
+    if not isinstance(state, tuple) or len(state) != 5:
+        raise NotPortable("a pickled numpy array has a state of another form")
+    _, shape, dtype, fortran, data = state
+    return _from_bytes(data, as_dtype(dtype), shape, fortran=fortran is True)
+
+
+def _from_bytes(data: Any, dtype: np.dtype[Any], shape: Any, fortran: bool = False) -> Array:
+    raw, lengths = _as_bytes(data), _as_shape(shape)
+    if len(raw) != math.prod(lengths) * dtype.itemsize:
+        raise NotPortable(f"a pickled numpy array of {len(raw)} bytes does not fit {lengths} of {dtype}")
+    flat = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
+    return flat.reshape(lengths, order="F" if fortran else "C")
+
+
+def _as_bytes(value: Any) -> bytes:
+    """Bytes, or what protocol 2 and below write instead: `_codecs.encode(text, "latin1")`."""
+    if isinstance(value, Record) and value.calls("_codecs.encode") and value.args[1:] == ("latin1",):
+        return str(value.args[0]).encode("latin1")
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    raise NotPortable(f"the bytes of a numpy array were expected, not {_name(value)}")
+
+
+def _as_shape(value: Any) -> tuple[int, ...]:
+    shape = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(length, int) and length >= 0 for length in shape):
+        raise NotPortable("a pickled numpy array has a shape that is not made of numbers")
+    return shape
+
+
+def _checked_code(code: Any) -> str:
+    if not isinstance(code, str) or not _PLAIN_DTYPE.fullmatch(code):
+        raise NotPortable(f"numpy arrays of type {str(code)[:40]!r} are not read")
+    return code
+
+
+def _name(value: Any) -> str:
+    """Say what a value is, without printing what it holds."""
+    return str(value.target if isinstance(value, Record) else type(value).__name__)[:200]

@@ -1,0 +1,81 @@
+"""`policy_kwargs` of a zip: JSON where all values are plain, else a pickle with classes in it."""
+
+from typing import Any
+
+from sb3port.errors import NotPortable
+from sb3port.readers.arrays import SCALAR, as_number
+from sb3port.readers.pickles import Global, Record
+
+_PLAIN = ("ortho_init", "normalize_images", "log_std_init", "full_std", "use_expln", "squash_output")
+# Told by the tensors, by other settings, or of no effect on what the policy computes.
+_REDUNDANT = ("net_arch", "use_sde", "sde_net_arch", "share_features_extractor", "features_extractor_kwargs")
+_CLASSES = ("activation_fn", "optimizer_class", "features_extractor_class")
+_KNOWN = frozenset((*_PLAIN, *_REDUNDANT, *_CLASSES, "optimizer_kwargs"))
+_ACTIVATIONS = (
+    "torch.nn.modules.activation.",
+    "torch.nn.",
+)
+_EXTRACTOR = "stable_baselines3.common.torch_layers.FlattenExtractor"
+
+
+def read_policy_kwargs(value: Any, where: str) -> dict[str, Any]:
+    """Read the keyword arguments that the policy was built with.
+
+    Args:
+        value: `data["policy_kwargs"]`, as JSON or as the symbolic pickle reader gave it.
+        where: What to call it in an error message.
+
+    Returns:
+        Plain values under SB3's names; classes by their short name (`activation_fn`: "ReLU").
+
+    Raises:
+        NotPortable: It is not a dictionary, or holds an argument or a class that is not supported.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise NotPortable(f"{where} is not a dictionary")
+    unknown = sorted(str(key) for key in value if key not in _KNOWN)
+    if unknown:
+        raise NotPortable(f"{where} has arguments that no MlpPolicy takes: {', '.join(unknown)}")
+    kwargs: dict[str, Any] = {key: _plain(value[key], f"{where}[{key!r}]") for key in _PLAIN if key in value}
+    _check_extractor(value.get("features_extractor_class"), where)
+    if "log_std_init" in kwargs:
+        kwargs["log_std_init"] = float(kwargs["log_std_init"])
+    if "activation_fn" in value:
+        kwargs["activation_fn"] = _class_name(value["activation_fn"], _ACTIVATIONS, where)
+    if "optimizer_class" in value:
+        kwargs["optimizer_class"] = _class_name(value["optimizer_class"], ("torch.optim.",), where)
+    if isinstance(value.get("optimizer_kwargs"), dict):
+        kwargs["optimizer_kwargs"] = _plain_dict(value["optimizer_kwargs"], where)
+    return kwargs
+
+
+def _check_extractor(value: Any, where: str) -> None:
+    if value is not None and str(value) != _EXTRACTOR:
+        name = value if isinstance(value, Global) else "a class of the author's own"
+        raise NotPortable(f"{where} has the features extractor {name}, which is not supported")
+
+
+def _class_name(value: Any, packages: tuple[str, ...], where: str) -> str:
+    """Give the short name of a class of one of these packages."""
+    if not isinstance(value, Global) or not value.module.startswith(tuple(p.rstrip(".") for p in packages)):
+        name = value if isinstance(value, Global) else type(value).__name__
+        raise NotPortable(f"{where} names {name} where a class of {packages[-1].rstrip('.')} is expected")
+    return value.name
+
+
+def _plain(value: Any, where: str) -> bool | int | float | str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float) or (isinstance(value, Record) and value.calls(*SCALAR)):
+        return as_number(value)
+    raise NotPortable(f"{where} is not a plain value")
+
+
+def _plain_dict(value: dict[Any, Any], where: str) -> dict[str, Any]:
+    items = ((str(key), item) for key, item in value.items())
+    return {
+        key: [_plain(part, where) for part in item] if isinstance(item, list | tuple) else _plain(item, where)
+        for key, item in items
+    }

@@ -1,0 +1,125 @@
+"""Pickled schedules, read as numbers: the function is recognised by its name, and its closure is looked at.
+
+Four shapes cover what SB3 has written: cloudpickle 1.3's `_fill_function(..., {"closure_values": [0.2]})`;
+functions whose state holds `__closure__` cells, as all later cloudpickles write them; the same nested in
+`get_schedule_fn`'s lambda (SB3 2.3.1 to 2.6); and the classes of SB3 2.7 and rl_zoo3, plain instance state.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sb3port.errors import NotPortable
+from sb3port.readers.arrays import SCALAR, as_number
+from sb3port.readers.pickles import Global, Record
+from sb3port.schedules import (
+    ConstantSchedule,
+    CustomSchedule,
+    LinearSchedule,
+    Schedule,
+    SimpleLinearSchedule,
+)
+
+_MAX_NESTING = 10
+
+
+def read_schedule(value: Any, where: str) -> Schedule:
+    """Read a learning rate or clip range: a number, a schedule object or a pickled function.
+
+    A function that is not one of SB3's or rl_zoo3's becomes a `CustomSchedule`.
+
+    Raises:
+        NotPortable: It is none of these.
+    """
+    return _read(value, where, 0)
+
+
+def _read(value: Any, where: str, nesting: int) -> Schedule:
+    if isinstance(value, int | float) or (isinstance(value, Record) and value.calls(*SCALAR)):
+        return ConstantSchedule(float(as_number(value)))
+    if not isinstance(value, Record) or nesting > _MAX_NESTING:
+        raise NotPortable(f"{where} is neither a number nor a schedule")
+    if isinstance(value.target, Global) and value.target.name in _CLASSES:
+        return _CLASSES[value.target.name](value.attributes, where, nesting)
+    return _read_function(value, where, nesting)
+
+
+def _read_function(function: Record, where: str, nesting: int) -> Schedule:
+    name, cells = _qualname(function), _closure(function)
+    values = [cell for cell in cells if _is_number(cell)]
+    match name:
+        case "constant_fn.<locals>.func" if len(values) == 1:
+            return ConstantSchedule(float(as_number(values[0])))
+        case "linear_schedule.<locals>.func" if len(values) == 1:
+            return SimpleLinearSchedule(float(as_number(values[0])))
+        case "get_linear_fn.<locals>.func" if len(values) == 3:
+            return _linear_fn(function, values, where)
+        case "get_schedule_fn.<locals>.<lambda>" if len(cells) == 1:
+            return _read(cells[0], where, nesting + 1)
+    return CustomSchedule(name, tuple(float(as_number(number)) for number in values))
+
+
+def _linear_fn(function: Record, values: list[Any], where: str) -> Schedule:
+    """`get_linear_fn(start, end, end_fraction)`: its cells are in the order of the names of its variables."""
+    names = _free_variables(function)
+    if sorted(names) != ["end", "end_fraction", "start"]:
+        raise NotPortable(f"{where} is a get_linear_fn schedule of an unknown form")
+    cells = {name: float(as_number(cell)) for name, cell in zip(names, values, strict=True)}
+    return LinearSchedule(**cells)
+
+
+def _qualname(function: Record) -> str:
+    """Find the function's qualified name: in its state, else the plain name in its code object."""
+    for state in _states(function):
+        if isinstance(state.get("__qualname__"), str):
+            return str(state["__qualname__"])
+        if isinstance(state.get("qualname"), str):
+            return str(state["qualname"])
+    return "unknown"
+
+
+def _closure(function: Record) -> list[Any]:
+    """Give what the closure's cells hold."""
+    for state in _states(function):
+        if isinstance(state.get("closure_values"), list):
+            return list(state["closure_values"])
+        if isinstance(state.get("__closure__"), tuple):
+            return [_cell_content(cell) for cell in state["__closure__"]]
+    return []
+
+
+def _states(function: Record) -> list[dict[str, Any]]:
+    """Give every dictionary that says something of the function: parts of its state, or an argument."""
+    parts = [part for state in function.states for part in (state if isinstance(state, tuple) else (state,))]
+    return [part for part in (*reversed(parts), *function.args) if isinstance(part, dict)]
+
+
+def _cell_content(cell: Any) -> Any:
+    return cell.args[0] if isinstance(cell, Record) and len(cell.args) == 1 else None
+
+
+def _free_variables(function: Record) -> list[str]:
+    """Find the code object's `co_freevars`: its last tuple of strings that is not empty."""
+    code = next((arg for arg in function.args if isinstance(arg, Record)), None)
+    names = [arg for arg in (code.args if code else ()) if isinstance(arg, tuple)]
+    candidates = [arg for arg in names if arg and all(isinstance(name, str) for name in arg)]
+    return list(candidates[-1]) if candidates else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, Record) and value.calls(*SCALAR))
+
+
+def _number(attributes: dict[str, Any], key: str, where: str) -> float:
+    if key not in attributes:
+        raise NotPortable(f"{where} is a schedule object without {key}")
+    return float(as_number(attributes[key]))
+
+
+_CLASSES: dict[str, Callable[[dict[str, Any], str, int], Schedule]] = {
+    "FloatSchedule": lambda a, where, n: _read(a.get("value_schedule"), where, n + 1),
+    "ConstantSchedule": lambda a, where, _: ConstantSchedule(_number(a, "val", where)),
+    "LinearSchedule": lambda a, where, _: LinearSchedule(
+        _number(a, "start", where), _number(a, "end", where), _number(a, "end_fraction", where)
+    ),
+    "SimpleLinearSchedule": lambda a, where, _: SimpleLinearSchedule(_number(a, "initial_value", where)),
+}

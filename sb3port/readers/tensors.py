@@ -1,0 +1,139 @@
+"""torch's zip serialisation read as numpy arrays: `policy.pth` and `policy.optimizer.pth`, without torch.
+
+Layout (`torch/serialization.py`): a zip with one folder that holds `data.pkl`, whose persistent ids name the
+storages in `data/<key>`, raw bytes each. A tensor is a view of a storage: offset, size and stride.
+"""
+
+import io
+import math
+import zipfile
+from typing import Any, Literal
+
+import numpy as np
+
+from sb3port.checkpoint import Array, frozen
+from sb3port.errors import NotPortable
+from sb3port.readers.arrays import SCALAR, as_number
+from sb3port.readers.pickles import Global, PersistentId, Record, read_pickle
+from sb3port.readers.zips import open_zip, read_member
+
+MAX_NODES = 1_000_000
+
+_DTYPES = {
+    "BoolStorage": "bool",
+    "ByteStorage": "uint8",
+    "CharStorage": "int8",
+    "ShortStorage": "int16",
+    "IntStorage": "int32",
+    "LongStorage": "int64",
+    "HalfStorage": "float16",
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+}
+
+
+def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
+    """Read what `torch.save` wrote.
+
+    Args:
+        data: The file's bytes.
+        where: What to call it in an error message.
+
+    Returns:
+        Plain containers with read-only numpy arrays for tensors, and every global its pickle names.
+
+    Raises:
+        NotPortable: It is not torch's zip format, or holds something else than tensors and plain values.
+    """
+    if not data.startswith(b"PK"):
+        raise NotPortable(
+            f"{where} is not in torch's zip format", "it may be truncated, or older than torch 1.6"
+        )
+    with open_zip(io.BytesIO(data), where) as archive:
+        root = _root(archive, where)
+        pickled = read_pickle(read_member(archive, f"{root}data.pkl", where), f"{where}: data.pkl")
+        try:
+            return _Storages(archive, root, where).decode(pickled.value), pickled.imports
+        except RecursionError as error:
+            raise NotPortable(f"{where} is nested too deeply") from error
+
+
+def _root(archive: zipfile.ZipFile, where: str) -> str:
+    roots = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise NotPortable(f"{where} is not in torch's zip format: it holds {len(roots)} data.pkl")
+    return roots[0]
+
+
+class _Storages:
+    """Turns records of one torch archive into arrays."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str, where: str) -> None:
+        self.archive, self.root, self.where = archive, root, where
+        self.cache: dict[str, Array] = {}
+        self.nodes = 0
+        self.byteorder = self._byteorder()
+
+    def _byteorder(self) -> Literal["<", ">"]:
+        name = f"{self.root}byteorder"
+        present = name in self.archive.namelist()
+        return ">" if present and read_member(self.archive, name, self.where) == b"big" else "<"
+
+    def decode(self, value: Any) -> Any:
+        """Replace every tensor record in plain containers by its array.
+
+        Values are counted because a pickle can share and nest them so that walking it never ends.
+        """
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise NotPortable(f"{self.where} holds more than {MAX_NODES} values")
+        if isinstance(value, dict):
+            return {key: self.decode(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.decode(item) for item in value)
+        if isinstance(value, Record):
+            return self._decode_record(value)
+        if isinstance(value, str | int | float | None):
+            return value
+        raise NotPortable(f"{self.where} holds a {type(value).__name__}, where only tensors are expected")
+
+    def _decode_record(self, record: Record) -> Any:
+        if record.calls("collections.OrderedDict"):
+            return {key: self.decode(item) for key, item in record.pairs}
+        if record.calls("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
+            return self._tensor(*record.args[:4])
+        if record.calls("torch._utils._rebuild_parameter") and record.args:
+            return self.decode(record.args[0])
+        if record.calls(*SCALAR):
+            return as_number(record)
+        raise NotPortable(f"{self.where} holds a {str(record.target)[:200]}, where only tensors are expected")
+
+    def _tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Array:
+        flat = self._storage(storage)
+        numbers = (offset, *size, *stride)
+        if len(size) != len(stride) or not all(isinstance(n, int) and n >= 0 for n in numbers):
+            raise NotPortable(f"{self.where} holds a tensor without a proper offset, size and stride")
+        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        if math.prod(size) and last >= flat.size:
+            raise NotPortable(f"{self.where} holds a tensor that reaches beyond its storage")
+        steps = [step * flat.itemsize for step in stride]
+        return frozen(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
+
+    def _storage(self, reference: Any) -> Array:
+        """Give the flat array of `("storage", torch.FloatStorage, key, location, number of elements)`."""
+        if not isinstance(reference, PersistentId) or len(reference.value) < 5:
+            raise NotPortable(f"{self.where} holds a tensor without a storage")
+        _, kind, key, _, count = reference.value[:5]
+        if key not in self.cache:
+            self.cache[key] = self._read_storage(kind, str(key), count)
+        return self.cache[key]
+
+    def _read_storage(self, kind: Any, key: str, count: Any) -> Array:
+        name = kind.name if isinstance(kind, Global) else str(kind)
+        if name not in _DTYPES:
+            raise NotPortable(f"{self.where} holds tensors of torch.{name[:40]}, which are not read")
+        raw = read_member(self.archive, f"{self.root}data/{key}", self.where)
+        dtype = np.dtype(_DTYPES[name]).newbyteorder(self.byteorder)
+        if len(raw) != count * dtype.itemsize:
+            raise NotPortable(f"{self.where} is damaged: storage {key[:40]} holds {len(raw)} bytes")
+        return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))

@@ -1,0 +1,78 @@
+"""The `README.md` of a port: what it is, where it comes from, how to run it."""
+
+from sb3port.checkpoint import Checkpoint, Provenance
+
+_CARD = """---
+library_name: lerobot
+pipeline_tag: robotics
+tags:
+- lerobot
+- ppo
+- reinforcement-learning
+- robotics
+- stable-baselines3
+{base_model}---
+
+# {name}
+
+A {algorithm} policy trained with Stable-Baselines3{version}, ported to LeRobot with sb3port.
+It computes what the original computes.
+
+| | |
+|---|---|
+| source | {source} |
+| checkpoint | `{checkpoint}`, sha256 `{sha256}` |
+| observations | `{observation_space}` as `observation.state` |
+| actions | `{action_space}` |
+| networks | policy {pi}, value {vf}, {activation}{sde} |
+| normalisation | {normalisation} |
+| trained for | {steps} steps |
+
+## Run it
+
+```
+pip install "lerobot_policy_ppo[eval]"
+lerobot-eval --policy.path=. --env.type=gymnasium --env.task=ENV_ID --eval.n_episodes=10 --eval.batch_size=1
+```
+
+```python
+import lerobot_policy_ppo  # registers the policy type with LeRobot
+from lerobot.policies.factory import make_pre_post_processors
+from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+
+policy = PPOPolicy.from_pretrained(".")
+preprocess, postprocess = make_pre_post_processors(policy.config, pretrained_path=".")
+action = postprocess(policy.select_action(preprocess({{"observation.state": observation}})))
+```
+"""
+
+
+def model_card(checkpoint: Checkpoint) -> str:
+    """Write the model card of a checkpoint's port."""
+    spec, provenance, normalizer = checkpoint.spec, checkpoint.provenance, checkpoint.normalizer
+    file = provenance.files["checkpoint"]
+    clip = f"VecNormalize in float64, clipped at {normalizer.clip_obs:g}" if normalizer else "none"
+    return _CARD.format(
+        name=provenance.name,
+        base_model=f"base_model: {provenance.location}\n" if provenance.kind == "hub" else "",
+        algorithm=spec.algorithm.upper(),
+        version=f" {provenance.sb3_version}" if provenance.sb3_version else "",
+        source=_source(provenance),
+        checkpoint=file.name,
+        sha256=file.sha256,
+        observation_space=spec.observation_space,
+        action_space=spec.action_space,
+        pi=list(spec.net_arch.pi),
+        vf=list(spec.net_arch.vf),
+        activation=spec.activation_fn,
+        sde=", gSDE" if spec.use_sde else "",
+        normalisation=clip,
+        steps=checkpoint.training.hyperparameters.get("num_timesteps", "an unknown number of"),
+    )
+
+
+def _source(provenance: Provenance) -> str:
+    """Name the source without any path of the machine it was ported on."""
+    if provenance.kind == "hub":
+        return f"`{provenance.location}` at revision `{provenance.revision}`"
+    return f"local {provenance.kind} `{provenance.name}`"
