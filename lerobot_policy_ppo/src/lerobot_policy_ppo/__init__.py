@@ -1,0 +1,23 @@
+"""A LeRobot policy of type `ppo` that computes what Stable-Baselines3's PPO, A2C and TRPO policies compute.
+
+Importing this package registers the policy, its processor steps and the `gymnasium` environment with LeRobot.
+`PPOPolicy` itself is imported from `lerobot_policy_ppo.modeling_ppo`, when it is needed.
+"""
+
+from lerobot_policy_ppo.configuration_ppo import PPOConfig
+from lerobot_policy_ppo.env_gymnasium import GymnasiumEnvConfig
+from lerobot_policy_ppo.processor_ppo import (
+    ClipActionProcessorStep,
+    UnscaleActionProcessorStep,
+    VecNormalizeProcessorStep,
+    make_ppo_pre_post_processors,
+)
+
+__all__ = [
+    "ClipActionProcessorStep",
+    "GymnasiumEnvConfig",
+    "PPOConfig",
+    "UnscaleActionProcessorStep",
+    "VecNormalizeProcessorStep",
+    "make_ppo_pre_post_processors",
+]

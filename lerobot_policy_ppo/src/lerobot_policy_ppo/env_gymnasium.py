@@ -1,0 +1,236 @@
+"""`--env.type=gymnasium`: Gymnasium environments with vector observations, for LeRobot's commands.
+
+    lerobot-eval --policy.path=PORT --env.type=gymnasium --env.task=Pendulum-v1
+
+The policy sees the numbers that SB3 would show it (rounded to float32, as LeRobot does with all of them), and
+each episode counts until its end and no further.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from lerobot.configs.types import FeatureType, PolicyFeature
+from lerobot.envs.configs import EnvConfig
+from lerobot.envs.utils import NEW_ROLLOUT_OPTION
+from lerobot.utils.constants import ACTION, OBS_STATE
+from numpy.typing import NDArray
+
+from lerobot_policy_ppo.spaces import is_image
+
+GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
+# lerobot-eval stops after a fixed number of steps; this is for environments that never say how many.
+_DEFAULT_EPISODE_LENGTH = 1000
+_BLANK_FRAME_SHAPE = (64, 64, 3)
+
+_logger = logging.getLogger(__name__)
+
+
+class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
+    """A Gymnasium environment in the form that LeRobot's rollout expects.
+
+    Observations are `{"agent_pos": flattened vector}`. Actions are vectors: a Box gets its shape back, a
+    Discrete comes as one integer. After the end of an episode the environment stays in its last state, with
+    reward 0, until a reset with a seed or with LeRobot's option for a new rollout: LeRobot steps environments
+    on until all of a batch are done. `info` holds `is_success` and nothing else, always.
+
+    Args:
+        task: Gymnasium id, `module:Id-v0` to import a module first.
+        render_mode: `rgb_array` or None.
+        episode_length: Time limit in steps, or None for the one that the environment is registered with.
+        success_threshold: Return from which an episode counts as a success, or None to take only the
+            environment's own `info["is_success"]`.
+        env_kwargs: Keyword arguments of the environment.
+
+    Raises:
+        ValueError: The observation or action space is not supported.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (Gymnasium's own declaration)
+    observation_space: spaces.Dict
+
+    def __init__(
+        self,
+        task: str,
+        render_mode: str | None = None,
+        episode_length: int | None = None,
+        success_threshold: float | None = None,
+        env_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        # Not every environment takes `render_mode`, so it is not passed when there is none.
+        kwargs: dict[str, Any] = dict(env_kwargs or {}) | (
+            {"render_mode": render_mode} if render_mode else {}
+        )
+        self.env = gym.make(task, max_episode_steps=episode_length, **kwargs)
+        _check_spaces(task, self.env)
+        self.task = self.task_description = task
+        self.render_mode = render_mode
+        self.metadata = {**self.metadata, "render_fps": _render_fps(self.env)}
+        self._max_episode_steps = _time_limit(self.env) or _DEFAULT_EPISODE_LENGTH
+        self._success_threshold = success_threshold
+        self._return = 0.0
+        self._last: tuple[dict[str, Any], dict[str, Any], bool, bool] | None = None
+        self.observation_space = _observation_space(self.env.observation_space)
+        self.action_space = _action_space(self.env.action_space)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start an episode, unless this is a vector environment's automatic reset after the end of one."""
+        options = dict(options or {})
+        new_rollout = options.pop(NEW_ROLLOUT_OPTION, False)
+        if self._last is not None and not new_rollout and seed is None:
+            return self._last[0], self._last[1]
+        self._last, self._return = None, 0.0
+        observation, _ = self.env.reset(seed=seed, options=options or None)
+        return self._observation(observation), {"is_success": False}
+
+    def step(self, action: NDArray[Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Step the environment, or repeat the end of an episode that is over."""
+        if self._last is not None:
+            observation, info, terminated, truncated = self._last
+            return observation, 0.0, terminated, truncated, info
+        raw, reward, terminated, truncated, raw_info = self.env.step(self._action(action))
+        self._return += float(reward)
+        observation = self._observation(raw)
+        info = {"is_success": self._is_success(raw_info, terminated or truncated)}
+        if terminated or truncated:
+            self._last = (observation, info, bool(terminated), bool(truncated))
+        return observation, float(reward), bool(terminated), bool(truncated), info
+
+    def render(self) -> NDArray[Any]:
+        """The current frame, or a black one when the environment cannot draw any: LeRobot always films."""
+        try:
+            frame = self.env.render() if self.render_mode else None
+        except gym.error.DependencyNotInstalled as error:
+            _logger.warning("%s cannot be rendered, frames stay black: %s", self.task, error)
+            self.render_mode = frame = None
+        return np.zeros(_BLANK_FRAME_SHAPE, np.uint8) if frame is None else np.asarray(frame)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _observation(self, raw: Any) -> dict[str, Any]:
+        # The dtype of the space, not that of the array: SB3's vector environments store observations in it.
+        return {"agent_pos": np.array(raw, dtype=self.env.observation_space.dtype).reshape(-1)}
+
+    def _action(self, action: NDArray[Any]) -> Any:
+        if isinstance(self.env.action_space, spaces.Discrete):
+            return int(np.asarray(action).item())
+        return np.reshape(action, self.env.action_space.shape or ())
+
+    def _is_success(self, info: dict[str, Any], done: bool) -> bool:
+        if self._success_threshold is None:
+            return bool(info.get("is_success", False))
+        return bool(done and self._return >= self._success_threshold)
+
+
+gym.register(
+    id=GYM_ID, entry_point=f"{__name__}:LeRobotGymnasium", disable_env_checker=True, order_enforce=False
+)
+
+
+@EnvConfig.register_subclass("gymnasium")
+@dataclass
+class GymnasiumEnvConfig(EnvConfig):
+    """Configuration of `--env.type=gymnasium`.
+
+    The environment is built once when this is, to learn its spaces and its frame rate.
+
+    Args:
+        task: Gymnasium id, `module:Id-v0` to import a module first.
+        render_mode: How to draw frames, `rgb_array` or None; environments that cannot give black frames.
+        episode_length: Time limit in steps, or None for the one that the environment is registered with.
+        success_threshold: Return from which an episode counts as a success, or None to take only the
+            environment's own `info["is_success"]`.
+        env_kwargs: Keyword arguments of the environment.
+
+    Raises:
+        ValueError: The observation or action space is not supported.
+        gymnasium.error.Error: The environment cannot be made.
+    """
+
+    task: str | None = "Pendulum-v1"
+    features_map: dict[str, str] = field(default_factory=lambda: {ACTION: ACTION, "agent_pos": OBS_STATE})
+    render_mode: str | None = "rgb_array"
+    episode_length: int | None = None
+    success_threshold: float | None = None
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.task:
+            raise ValueError("The gymnasium environment needs a task, a Gymnasium id like Pendulum-v1.")
+        env = gym.make(self.task, max_episode_steps=self.episode_length, **self.env_kwargs)
+        try:
+            self._describe(env)
+        finally:
+            env.close()
+
+    @property
+    def gym_id(self) -> str:
+        """Id of the wrapper around the task."""
+        return GYM_ID
+
+    @property
+    def gym_kwargs(self) -> dict[str, Any]:
+        """Arguments of `LeRobotGymnasium`."""
+        return {
+            "task": self.task,
+            "render_mode": self.render_mode if self._can_render else None,
+            "episode_length": self.episode_length,
+            "success_threshold": self.success_threshold,
+            "env_kwargs": self.env_kwargs,
+        }
+
+    def _describe(self, env: gym.Env[Any, Any]) -> None:
+        _check_spaces(str(self.task), env)
+        n_obs, n_actions = (
+            int(np.prod(space.shape or ())) for space in (env.observation_space, env.action_space)
+        )
+        self.features = {
+            ACTION: PolicyFeature(FeatureType.ACTION, (n_actions,)),
+            "agent_pos": PolicyFeature(FeatureType.STATE, (n_obs,)),
+        }
+        self.fps = _render_fps(env)
+        self._can_render = self.render_mode in (env.metadata.get("render_modes") or [])
+        if _time_limit(env) is None:
+            _logger.warning(
+                "%s has no time limit: episodes are cut after %d steps, or set --env.episode_length.",
+                self.task,
+                _DEFAULT_EPISODE_LENGTH,
+            )
+
+
+def _check_spaces(task: str, env: gym.Env[Any, Any]) -> None:
+    observation, action = env.observation_space, env.action_space
+    if not isinstance(observation, spaces.Box) or is_image(observation):
+        raise ValueError(
+            f"{task} has the observation space {observation}, but only Boxes (no images) are supported."
+        )
+    if not isinstance(action, spaces.Box | spaces.Discrete):
+        raise ValueError(f"{task} has the action space {action}, but only Box and Discrete are supported.")
+
+
+def _observation_space(space: spaces.Space[Any]) -> spaces.Dict:
+    return spaces.Dict({"agent_pos": spaces.flatten_space(space)})
+
+
+def _action_space(space: spaces.Space[Any]) -> spaces.Box:
+    if isinstance(space, spaces.Discrete):
+        return spaces.Box(0, int(space.n) - 1, (1,), np.int64)
+    return spaces.flatten_space(space)  # type: ignore[return-value]
+
+
+def _time_limit(env: gym.Env[Any, Any]) -> int | None:
+    """Steps after which an episode is cut, or None when nobody says."""
+    if env.has_wrapper_attr("_max_episode_steps"):
+        return env.get_wrapper_attr("_max_episode_steps")
+    return env.spec.max_episode_steps if env.spec else None
+
+
+def _render_fps(env: gym.Env[Any, Any]) -> int:
+    return int(env.metadata.get("render_fps") or 30)

@@ -1,0 +1,71 @@
+"""The networks of Stable-Baselines3's ActorCriticPolicy, with its parameter names and its initialisation."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class MlpExtractor(nn.Module):
+    """Two separate multi-layer perceptrons, one for the policy and one for the value.
+
+    Attributes:
+        policy_net: `(B, n_features) -> (B, latent_dim_pi)`; the identity when it has no layers.
+        value_net: `(B, n_features) -> (B, latent_dim_vf)`; the identity when it has no layers.
+    """
+
+    def __init__(self, n_features: int, net_arch: dict[str, list[int]], activation_fn: str) -> None:
+        """Build both networks.
+
+        Args:
+            n_features: Width of the input.
+            net_arch: Hidden layer sizes under "pi" and "vf"; an absent key means no layers.
+            activation_fn: Name of an activation in `torch.nn`, applied after every layer.
+
+        Raises:
+            ValueError: `activation_fn` is not such a name.
+        """
+        super().__init__()
+        pi, vf = net_arch.get("pi", []), net_arch.get("vf", [])
+        self.latent_dim_pi = pi[-1] if pi else n_features
+        self.latent_dim_vf = vf[-1] if vf else n_features
+        self.policy_net = _mlp(n_features, pi, activation_fn)
+        self.value_net = _mlp(n_features, vf, activation_fn)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents of the policy and of the value, each `(B, latent_dim)`."""
+        return self.policy_net(features), self.value_net(features)
+
+
+def make_activation(name: str) -> nn.Module:
+    """An activation module by its class name in `torch.nn`.
+
+    Raises:
+        ValueError: There is no such activation, or it cannot be built without arguments.
+    """
+    if name not in torch.nn.modules.activation.__all__:
+        raise ValueError(f"activation_fn is {name!r}, but only activations of torch.nn are supported.")
+    try:
+        return getattr(nn, name)()
+    except TypeError as error:
+        raise ValueError(
+            f"activation_fn is {name!r}, but only those without arguments are supported."
+        ) from error
+
+
+def orthogonal_init(module: nn.Module, gain: float) -> None:
+    """Orthogonal weights and zero biases for every Linear layer in `module`, in SB3's order.
+
+    Source: `stable_baselines3.common.policies.BasePolicy.init_weights`.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight, gain=gain)
+            nn.init.zeros_(layer.bias)
+
+
+def _mlp(n_inputs: int, sizes: Sequence[int], activation_fn: str) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip([n_inputs, *sizes], sizes, strict=False):
+        layers += [nn.Linear(n_in, n_out), make_activation(activation_fn)]
+    return nn.Sequential(*layers)

@@ -1,0 +1,244 @@
+"""What happens around the policy: VecNormalize before it, clipping or unscaling of actions after it.
+
+The steps are registered with LeRobot when this module is imported; their names are part of the saved format.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from lerobot.configs.types import PipelineFeatureType, PolicyFeature
+from lerobot.processor import (
+    AddBatchDimensionProcessorStep,
+    DeviceProcessorStep,
+    NormalizerProcessorStep,
+    ObservationProcessorStep,
+    PolicyActionProcessorStep,
+    PolicyProcessorPipeline,
+    ProcessorStep,
+    ProcessorStepRegistry,
+    RenameObservationsProcessorStep,
+    UnnormalizerProcessorStep,
+    policy_action_to_transition,
+    transition_to_policy_action,
+)
+from lerobot.utils.constants import POLICY_POSTPROCESSOR_DEFAULT_NAME, POLICY_PREPROCESSOR_DEFAULT_NAME
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lerobot_policy_ppo.configuration_ppo import PPOConfig
+
+_Features = dict[PipelineFeatureType, dict[str, PolicyFeature]]
+_STATISTICS = ("mean", "var", "count")
+
+
+@ProcessorStepRegistry.register(name="sb3port_vec_normalize")
+@dataclass
+class VecNormalizeProcessorStep(ObservationProcessorStep):
+    """Normalise observations as SB3's VecNormalize does.
+
+    `clip((x - mean) / sqrt(var + epsilon), -clip_obs, clip_obs)`, computed in float64 and returned in
+    float32, which gives SB3's numbers bit for bit. Observations without statistics pass through.
+
+    Args:
+        clip_obs: Bound of normalised observations.
+        epsilon: Added to the variance.
+        stats: For each observation key its `mean` and `var`, of the shape of one observation, and its
+            `count`.
+    """
+
+    clip_obs: float = 10.0
+    epsilon: float = 1e-8
+    stats: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
+    _stats: dict[str, dict[str, Tensor]] = field(default_factory=dict, init=False, repr=False)
+    _cache: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        flat = {
+            f"{key}.{name}": value for key, row in (self.stats or {}).items() for name, value in row.items()
+        }
+        self.load_state_dict({key: torch.as_tensor(value) for key, value in flat.items()})
+
+    def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
+        """Normalise every observation that has statistics; the others are left alone."""
+        return {key: self.normalize(key, x) if key in self._stats else x for key, x in observation.items()}
+
+    def normalize(self, key: str, observation: Tensor) -> Tensor:
+        """Normalise one observation tensor.
+
+        Args:
+            key: Observation key, `observation.state` for instance.
+            observation: `(B, *shape)` or `(B, n)`, of any number type.
+
+        Returns:
+            float32 of the same shape, on the same device.
+
+        Raises:
+            ValueError: The shape does not fit the statistics.
+        """
+        # There is no float64 on MPS.
+        device = torch.device("cpu") if observation.device.type == "mps" else observation.device
+        mean, std = (_fit(statistic, observation, key) for statistic in self._mean_and_std(key, device))
+        normalized = observation.to(device).double().sub(mean).div_(std).clamp_(-self.clip_obs, self.clip_obs)
+        return normalized.float().to(observation.device)
+
+    def get_config(self) -> dict[str, Any]:
+        """`clip_obs` and `epsilon`."""
+        return {"clip_obs": self.clip_obs, "epsilon": self.epsilon}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """`<key>.mean`, `<key>.var` and `<key>.count` (0-d), float64 on the CPU."""
+        return {f"{key}.{name}": row[name] for key, row in self._stats.items() for name in _STATISTICS}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take statistics in the form that `state_dict` gives.
+
+        Raises:
+            ValueError: A statistic is missing or unknown, or mean and variance differ in shape.
+        """
+        rows: dict[str, dict[str, Tensor]] = {}
+        for flat_key, value in state.items():
+            key, _, name = flat_key.rpartition(".")
+            rows.setdefault(key, {})[name] = value.detach().to("cpu", torch.float64, copy=True)
+        for key, row in rows.items():
+            _check_statistics(key, row)
+        self._stats, self._cache = rows, {}
+
+    def transform_features(self, features: _Features) -> _Features:
+        """Shapes do not change."""
+        return features
+
+    def _mean_and_std(self, key: str, device: torch.device) -> tuple[Tensor, Tensor]:
+        if (key, device) not in self._cache:
+            row = self._stats[key]
+            std = torch.sqrt(row["var"] + self.epsilon)
+            self._cache[key, device] = (row["mean"].to(device), std.to(device))
+        return self._cache[key, device]
+
+
+@dataclass
+class _BoundsStep(PolicyActionProcessorStep):
+    """A step that knows the bounds of a Box action space.
+
+    Args:
+        low: Lower bound: one number, or a list nested like the shape of the space.
+        high: Upper bound, likewise.
+        dtype: NumPy's name of the dtype of the space.
+    """
+
+    low: Any
+    high: Any
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        # At least one dimension: NumPy would not let a scalar's dtype take part in type promotion.
+        self._low, self._high = (np.asarray(bound, self.dtype).reshape(-1) for bound in (self.low, self.high))
+
+    def get_config(self) -> dict[str, Any]:
+        """`low`, `high` and `dtype` as given."""
+        return {"low": self.low, "high": self.high, "dtype": self.dtype}
+
+    def transform_features(self, features: _Features) -> _Features:
+        """Shapes do not change."""
+        return features
+
+
+@ProcessorStepRegistry.register(name="sb3port_clip_action")
+@dataclass
+class ClipActionProcessorStep(_BoundsStep):
+    """Clip actions to the bounds of the action space, as SB3's `predict` does.
+
+    NumPy computes, so that its rules decide on the dtype: bounds in float64 give actions in float64.
+    """
+
+    def action(self, action: Tensor) -> Tensor:
+        """Clip `(B, A)`, with A the flattened shape; the result is on the CPU."""
+        return torch.from_numpy(np.clip(_to_numpy(action), self._low, self._high))
+
+
+@ProcessorStepRegistry.register(name="sb3port_unscale_action")
+@dataclass
+class UnscaleActionProcessorStep(_BoundsStep):
+    """Map squashed actions from [-1, 1] to the bounds of the action space, as SB3's `predict` does."""
+
+    def action(self, action: Tensor) -> Tensor:
+        """Unscale `(B, A)`, with A the flattened shape; the result is on the CPU."""
+        unit = 0.5 * (_to_numpy(action) + 1.0)
+        return torch.from_numpy(self._low + unit * (self._high - self._low))
+
+
+def make_ppo_pre_post_processors(
+    config: PPOConfig,
+    dataset_stats: dict[str, dict[str, Tensor]] | None = None,
+    vec_normalize: VecNormalizeProcessorStep | None = None,
+) -> tuple[PolicyProcessorPipeline[dict[str, Any], dict[str, Any]], PolicyProcessorPipeline[Tensor, Tensor]]:
+    """Build the pipelines around a `ppo` policy; LeRobot's factory finds this function by its name.
+
+    Args:
+        config: The policy's configuration; spaces and features that it lacks are derived.
+        dataset_stats: LeRobot's statistics, unused as long as `normalization_mapping` is the identity.
+        vec_normalize: Normalisation of observations, or None when the policy was trained without.
+
+    Returns:
+        The preprocessor, from a batch to a batch, and the postprocessor, from an action to an action.
+
+    Raises:
+        ValueError: The configuration is incomplete, contradictory or not supported.
+    """
+    config.validate_features()
+    outputs = config.output_features or {}
+    normalize = {"norm_map": config.normalization_mapping, "stats": dataset_stats}
+    before: list[ProcessorStep] = [
+        RenameObservationsProcessorStep(rename_map={}),
+        AddBatchDimensionProcessorStep(),
+        *([vec_normalize] if vec_normalize else []),
+        DeviceProcessorStep(device=config.device or "cpu"),
+        NormalizerProcessorStep(features={**(config.input_features or {}), **outputs}, **normalize),
+    ]
+    after = [UnnormalizerProcessorStep(features=outputs, **normalize), DeviceProcessorStep(device="cpu")]
+    return (
+        PolicyProcessorPipeline(steps=before, name=POLICY_PREPROCESSOR_DEFAULT_NAME),
+        PolicyProcessorPipeline(
+            steps=[*after, *_action_steps(config)],
+            name=POLICY_POSTPROCESSOR_DEFAULT_NAME,
+            to_transition=policy_action_to_transition,
+            to_output=transition_to_policy_action,
+        ),
+    )
+
+
+def _action_steps(config: PPOConfig) -> list[ProcessorStep]:
+    form = config.action_space or {}
+    if not isinstance(config.gym_action_space(), spaces.Box):
+        return []
+    step = UnscaleActionProcessorStep if config.squash_output else ClipActionProcessorStep
+    return [step(low=form["low"], high=form["high"], dtype=form["dtype"])]
+
+
+def _to_numpy(action: Tensor) -> NDArray[Any]:
+    return action.detach().cpu().numpy()
+
+
+def _fit(statistic: Tensor, observation: Tensor, key: str) -> Tensor:
+    """View a statistic so that it broadcasts over the rows of `observation`, which may be flattened."""
+    if statistic.numel() == 1:
+        return statistic.reshape(())
+    for shape in (statistic.shape, (statistic.numel(),)):
+        if observation.shape[-len(shape) :] == shape:
+            return statistic.reshape(shape)
+    raise ValueError(
+        f"{key} has shape {tuple(observation.shape)}, but its statistics have {tuple(statistic.shape)}."
+    )
+
+
+def _check_statistics(key: str, row: dict[str, Tensor]) -> None:
+    if set(row) != set(_STATISTICS):
+        raise ValueError(f"The statistics of {key!r} are {sorted(row)}, but {list(_STATISTICS)} are needed.")
+    if row["mean"].shape != row["var"].shape:
+        shapes = tuple(row["mean"].shape), tuple(row["var"].shape)
+        raise ValueError(f"Mean and variance of {key!r} have the shapes {shapes[0]} and {shapes[1]}.")
