@@ -75,6 +75,20 @@ def read_provenance(folder: Path) -> Provenance:
         UsageError: The folder is absent.
         NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
     """
+    content = read_port_file(folder)
+    try:
+        return _provenance(content["source"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
+
+
+def read_port_file(folder: Path) -> dict[str, Any]:
+    """Read a port's `sb3port.json` as it is.
+
+    Raises:
+        UsageError: The folder is absent.
+        NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", "make a port with: sb3port convert SOURCE")
     try:
@@ -83,18 +97,13 @@ def read_provenance(folder: Path) -> Provenance:
         raise NotPortable(f"{folder} is not a port: it has no {PORT_FILE}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise NotPortable(f"{folder / PORT_FILE} is damaged ({error})") from error
-    return _checked(content, folder)
-
-
-def _checked(content: Any, folder: Path) -> Provenance:
-    try:
-        if content["format"] > FORMAT:
-            raise NotPortable(
-                f"{folder} was written by a newer sb3port ({content['sb3port']})", "update sb3port"
-            )
-        return _provenance(content["source"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise NotPortable(f"{folder / PORT_FILE} is damaged: it does not say its format")
+    if content["format"] > FORMAT:
+        raise NotPortable(
+            f"{folder} was written by a newer sb3port, whose ports this one cannot read", "update sb3port"
+        )
+    return content
 
 
 def _provenance(source: Mapping[str, Any]) -> Provenance:

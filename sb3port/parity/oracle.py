@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor, nn
 
 from sb3port.checkpoint import Array, Checkpoint, Normalizer, PolicySpec
-from sb3port.parity.outputs import Outputs
+from sb3port.parity.outputs import Outputs, flat_actions
 from sb3port.spaces import Box, Space
 
 
@@ -57,12 +57,12 @@ class Oracle:
         """
         normalized = self.normalize(observations)
         action, _ = self.policy.predict(normalized, deterministic=True)
-        batch, actions = torch.as_tensor(normalized), torch.as_tensor(sampled)
+        batch, actions = torch.as_tensor(normalized), flat_actions(sampled)
         values, log_prob, entropy = self.policy.evaluate_actions(batch, actions)
         mode = self.policy.get_distribution(batch).get_actions(deterministic=True)
         return Outputs(
             normalized_observation=normalized,
-            mode=mode.numpy(),
+            mode=mode.numpy().reshape(sampled.shape),
             action=action,
             value=values.flatten().numpy(),
             log_prob=log_prob.numpy(),
@@ -77,7 +77,7 @@ class Oracle:
             torch.as_tensor(outputs.normalized_observation).double().flatten(1)
         )
         distribution = policy._get_action_dist_from_latent(latent_pi)
-        actions = torch.as_tensor(sampled)
+        actions = flat_actions(sampled)
         exact: dict[str, Tensor | None] = {
             "value": policy.value_net(latent_vf).flatten(),
             "log_prob": distribution.log_prob(actions.double() if actions.is_floating_point() else actions),

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, fields
 
+import torch
+from torch import Tensor
+
 from sb3port.checkpoint import Array
 
 
@@ -29,3 +32,9 @@ class Outputs:
         """Give name and array of every output there is."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return [(name, value) for name, value in values if value is not None]
+
+
+def flat_actions(actions: Array) -> Tensor:
+    """Give actions as SB3's rollout buffer holds them: `(n, A)` for a Box, `(n,)` for a Discrete."""
+    tensor = torch.as_tensor(actions)
+    return tensor.flatten(1) if tensor.is_floating_point() else tensor

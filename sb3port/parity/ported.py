@@ -11,7 +11,7 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
-from sb3port.parity.outputs import Outputs
+from sb3port.parity.outputs import Outputs, flat_actions
 
 OBSERVATION_KEY = "observation.state"
 
@@ -40,9 +40,7 @@ class Port:
         batch = self.preprocess({OBSERVATION_KEY: torch.as_tensor(observations).flatten(1)})
         mode, _ = self.policy.predict(batch, deterministic=True)
         action = self.postprocess(self.policy.select_action(batch))
-        actions = torch.as_tensor(sampled)
-        flat = actions.flatten(1) if actions.is_floating_point() else actions
-        values, log_prob, entropy = self.policy.evaluate_actions(batch, flat)
+        values, log_prob, entropy = self.policy.evaluate_actions(batch, flat_actions(sampled))
         return Outputs(
             normalized_observation=batch[OBSERVATION_KEY].numpy().reshape(observations.shape),
             mode=mode.numpy().reshape(sampled.shape),

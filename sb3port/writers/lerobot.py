@@ -70,10 +70,15 @@ def _write_json(path: Path, content: dict[str, Any] | list[Any], indent: int) ->
 
 def _write_tensors(path: Path, tensors: dict[str, Array]) -> None:
     """Write tensors, read them back and compare them bit for bit."""
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
+    # Not np.ascontiguousarray, which gives scalars a dimension.
+    save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path)
     written = load_file(path)
-    if not all(written[name].tobytes() == array.tobytes() for name, array in tensors.items()):
+    if not all(_is_same(written[name], array) for name, array in tensors.items()):
         raise OSError(f"{path.name} does not read back as it was written: the disk may be full or failing")
+
+
+def _is_same(one: Array, other: Array) -> bool:
+    return (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())
 
 
 def _write_training_state(checkpoint: Checkpoint, folder: Path) -> None:

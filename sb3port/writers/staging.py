@@ -25,7 +25,7 @@ def staged_folder(dest: Path, force: bool = False) -> Iterator[Path]:
         dest.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
     except OSError as error:
-        raise UsageError(f"{dest} cannot be written ({error.strerror})") from error
+        raise UsageError(f"{dest} cannot be written: {error.filename}: {error.strerror}") from error
     staging.chmod(0o755)
     try:
         yield staging

@@ -1,0 +1,49 @@
+# Every target sets up what it needs: uv (the one on PATH if it works, else one in .uv), Python, packages.
+
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+RUN := $(UV) run --no-sync
+PORT := ports/ppo-Pendulum-v1
+
+.PHONY: help demo test lint format benchmarks clean setup
+
+help:
+	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
+	@echo "make test        run the tests"
+	@echo "make lint        check style and types"
+	@echo "make format      format the code"
+	@echo "make benchmarks  measure start-up and conversion"
+	@echo "make clean       remove ports and environments"
+
+demo: setup
+	@$(RUN) sb3port convert fixtures/hub/sb3port/ppo-Pendulum-v1 $(PORT) --force
+	@$(RUN) sb3port eval $(PORT) --env Pendulum-v1 --episodes 10
+	@echo
+	@echo "The port lies in $(PORT). Next:"
+	@echo "  $(RUN) sb3port verify $(PORT)"
+	@echo "  $(RUN) lerobot-eval --policy.path=$(PORT) --env.type=gymnasium --env.task=Pendulum-v1 \\"
+	@echo "      --eval.n_episodes=2 --eval.batch_size=2 --eval.use_async_envs=false"
+
+test: setup
+	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+lint: setup
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+format: setup
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+benchmarks: setup
+	$(RUN) python benchmarks/startup.py
+
+clean:
+	rm -rf ports .venv .uv uv.lock
+
+setup: $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --quiet
+
+.uv/bin/uv:
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet uv

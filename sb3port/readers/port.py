@@ -1,0 +1,116 @@
+"""From a port back to a `Checkpoint`: what runs is in `config.json` and the tensors, the rest in `sb3port.json`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from sb3port.checkpoint import (
+    Array,
+    Checkpoint,
+    NetArch,
+    Normalizer,
+    OptimizerState,
+    PolicySpec,
+    RunningMeanStd,
+    TrainingSettings,
+    frozen,
+)
+from sb3port.errors import NotPortable
+from sb3port.families.actor_critic import check_tensors, expected_shapes
+from sb3port.port import read_port_file, read_provenance
+from sb3port.schedules import schedule_from_json
+from sb3port.spaces import space_from_json
+from sb3port.writers.lerobot_template import OBSERVATION_KEY, STATISTICS_FILE
+
+
+def read_port(folder: Path) -> Checkpoint:
+    """Read a port.
+
+    Raises:
+        UsageError: The folder is absent.
+        NotPortable: It is not a port, or a damaged one.
+    """
+    provenance = read_provenance(folder)
+    content = read_port_file(folder)
+    try:
+        spec = _spec(_json(folder / "config.json"), content["spec"])
+        tensors = _tensors(folder / "model.safetensors")
+        check_tensors(tensors, spec, str(folder))
+        return Checkpoint(
+            spec=spec,
+            tensors={name: tensors[name] for name in expected_shapes(spec)},
+            normalizer=_normalizer(content["normalizer"], folder),
+            training=_training(content["training"]),
+            optimizer=_optimizer(folder / "training_state", list(expected_shapes(spec))),
+            provenance=provenance,
+            warnings=tuple(content["warnings"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
+def _spec(config: Mapping[str, Any], noted: Mapping[str, Any]) -> PolicySpec:
+    """Take from `config.json` what computes, and from `sb3port.json` what is only known of it."""
+    names = {field.name for field in fields(PolicySpec)}
+    plain = {name: value for name, value in config.items() if name in names}
+    spaces = {name: space_from_json(config[name]) for name in ("observation_space", "action_space")}
+    net_arch = NetArch(*(tuple(config["net_arch"][net]) for net in ("pi", "vf")))
+    known = {"algorithm": noted["algorithm"], "assumed": tuple(noted["assumed"])}
+    return PolicySpec(**{**plain, **spaces, **known, "net_arch": net_arch})
+
+
+def _normalizer(noted: Mapping[str, Any] | None, folder: Path) -> Normalizer | None:
+    if noted is None:
+        return None
+    settings = {name: value for name, value in noted.items() if name != "ret_rms"}
+    obs_rms = _statistics(_tensors(folder / STATISTICS_FILE)) if noted["norm_obs"] else None
+    return Normalizer(obs_rms=obs_rms, ret_rms=_reward_statistics(noted["ret_rms"]), **settings)
+
+
+def _statistics(tensors: Mapping[str, Array]) -> RunningMeanStd:
+    mean, var, count = (tensors[f"{OBSERVATION_KEY}.{name}"] for name in ("mean", "var", "count"))
+    return RunningMeanStd(mean, var, float(count))
+
+
+def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:
+    if noted is None:
+        return None
+    return RunningMeanStd(*(np.asarray(noted[name], np.float64) for name in ("mean", "var")), noted["count"])
+
+
+def _training(noted: Mapping[str, Any]) -> TrainingSettings:
+    schedules = {name: schedule_from_json(schedule) for name, schedule in noted["schedules"].items()}
+    return TrainingSettings(**{**noted, "schedules": schedules})
+
+
+def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
+    """Read LeRobot's flat form of torch's optimiser state: `state/<parameter number>/<tensor>`."""
+    if not (folder / "optimizer_state.safetensors").is_file():
+        return None
+    (group,) = json.loads((folder / "optimizer_param_groups.json").read_text(encoding="utf-8"))
+    state: dict[str, dict[str, Array]] = {}
+    for key, array in _tensors(folder / "optimizer_state.safetensors").items():
+        _, number, name = key.split("/")
+        state.setdefault(names[int(number)], {})[name] = array
+    return OptimizerState({key: value for key, value in group.items() if key != "params"}, state)
+
+
+def _tensors(path: Path) -> dict[str, Array]:
+    try:
+        return {name: frozen(array) for name, array in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise NotPortable(f"{path} cannot be read ({error})") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotPortable(f"{path} cannot be read ({error})") from error
+    return content

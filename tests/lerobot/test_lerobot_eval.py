@@ -1,0 +1,78 @@
+"""The real `lerobot-eval` on ports: its returns are those of SB3's own `predict` on the same seeds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from tests.ports import port_of
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
+EPISODES, BATCH, SEED = 4, 2, 1000
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1"])
+def test_returns_are_those_of_sb3(env_id: str, tmp_path: Path) -> None:
+    source = FIXTURES / f"ppo-{env_id}"
+    port_of(source, tmp_path / "port", verify=False)
+    returns = lerobot_eval(tmp_path / "port", env_id, tmp_path / "out")
+    expected = sb3_returns(source, env_id)
+    assert returns == pytest.approx(expected, rel=1e-12)  # LeRobot adds rewards up in another order
+    assert len(set(np.round(expected, 6))) > 1 or env_id == "CartPole-v1"
+
+
+def lerobot_eval(port: Path, env_id: str, out: Path) -> list[float]:
+    """Run the command as a user does; the plugin is found by its distribution name."""
+    command = [
+        str(Path(sys.executable).with_name("lerobot-eval")),
+        f"--policy.path={port}",
+        "--env.type=gymnasium",
+        f"--env.task={env_id}",
+        f"--eval.n_episodes={EPISODES}",
+        f"--eval.batch_size={BATCH}",
+        "--eval.use_async_envs=false",
+        f"--seed={SEED}",
+        f"--output_dir={out}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    metrics = json.loads((out / "eval_info.json").read_text())["per_task"][0]["metrics"]
+    assert not any(metrics["successes"])  # no environment says so, so LeRobot must not either
+    return list(metrics["sum_rewards"])
+
+
+def sb3_returns(source: Path, env_id: str) -> list[float]:
+    """Roll SB3's `predict` out in batches of the same size, one episode per seed.
+
+    An episode that is over stays in the batch with its last observation, as LeRobot keeps it.
+    """
+    model = PPO.load(source / f"{source.name}.zip", device="cpu")
+    statistics, normalizer = source / "vec_normalize.pkl", None
+    if statistics.exists():
+        normalizer = VecNormalize.load(str(statistics), DummyVecEnv([lambda: gymnasium.make(env_id)]))
+    returns: list[float] = []
+    for start in range(SEED, SEED + EPISODES, BATCH):
+        returns += batch_returns(model, normalizer, env_id, list(range(start, start + BATCH)))
+    return returns
+
+
+def batch_returns(model: PPO, normalizer: VecNormalize | None, env_id: str, seeds: list[int]) -> list[float]:
+    envs: list[gymnasium.Env[Any, Any]] = [gymnasium.make(env_id) for _ in seeds]
+    observations = np.stack([env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)])
+    totals, over = [0.0] * len(seeds), [False] * len(seeds)
+    while not all(over):
+        normalized = normalizer.normalize_obs(observations) if normalizer else observations
+        actions, _ = model.predict(normalized, deterministic=True)
+        for index, env in enumerate(envs):
+            if not over[index]:
+                observations[index], reward, terminated, truncated, _ = env.step(actions[index])
+                totals[index] += float(reward)
+                over[index] = terminated or truncated
+    return totals
