@@ -76,7 +76,8 @@ def compare(reference: Array, candidate: Array, noise: float | None = None) -> C
     if reference.shape != candidate.shape:
         reason = f"the shapes differ: {reference.shape} and {candidate.shape}"
         return Comparison(Verdict.FAIL, reference.shape, noise=noise, reason=reason)
-    difference = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        difference = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
     difference[(reference == candidate) | (np.isnan(reference) & np.isnan(candidate))] = 0.0
     scale = float(np.max(np.abs(reference), initial=0.0))
     return Comparison(

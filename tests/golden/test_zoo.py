@@ -1,4 +1,4 @@
-"""Real models of the SB3 zoo against SB3's own classes, and against outputs recorded by the SB3 of their time.
+"""Real models of the SB3 zoo against SB3's own classes, and against outputs recorded in their own time.
 
 SB3 1.0 to 2.4 wrote them, and most of them cannot be loaded by today's `PPO.load`.
 """

@@ -32,7 +32,7 @@ def saved_again(port: Path, folder: Path) -> None:
 
 
 def built_by_lerobot(checkpoint: Checkpoint, folder: Path) -> None:
-    """Build policy and processors from a checkpoint with LeRobot's and the plugin's own classes, and save them."""
+    """Build policy and processors with LeRobot's and the plugin's own classes, and save them."""
     spec, normalizer = checkpoint.spec, checkpoint.normalizer
     config = PPOConfig(
         device="cpu",
