@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [SOURCE] [--runs N]
 
-Every figure is the median of N processes, started in turn so that a busy moment hits all of them alike. Ratios
-are to the import of torch, which any tool that runs a policy has to pay.
+Every figure is the median of N processes, started in turn so that a busy moment hits all of them alike.
+Ratios are to the import of torch, which any tool that runs a policy has to pay.
 """
 
 import argparse

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sb3port.checkpoint import Checkpoint, Provenance
-from sb3port.errors import NotPortable, Sb3portError, SourceUnreachable, UsageError, VerificationFailed
-from sb3port.parity.report import ParityReport, describe
-from sb3port.port import read_provenance
+from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, VerificationFailed
+from sb3port.parity.compare import Comparison, Verdict
+from sb3port.parity.report import Check, ParityReport, describe
+from sb3port.port import PORT_FILE, read_provenance
+from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import Source, SourceOptions, resolve
 from sb3port.writers.lerobot import write_port
@@ -49,6 +51,23 @@ class ConvertOptions:
     force: bool = False
 
 
+def read(label: str, options: SourceOptions, use_stats: bool = True) -> Checkpoint:
+    """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port.
+
+    Raises:
+        Sb3portError: With the exit code of the contract.
+    """
+    if not _is_port(label):
+        return read_checkpoint(resolve(label, options), use_stats)
+    if options != SourceOptions() or not use_stats:
+        raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
+    return read_port(Path(label))
+
+
+def _is_port(label: str) -> bool:
+    return (Path(label) / PORT_FILE).is_file()
+
+
 def convert(label: str, dest: Path | None, options: ConvertOptions, announce: Announce) -> Conversion:
     """Port a checkpoint to LeRobot.
 
@@ -63,20 +82,28 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     """
     if dest is not None:
         refuse_existing(dest, options.force)
-    source = resolve(label, options.source)
+    if _is_port(label):
+        raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
+    source = resolve(label, _absolute(options.source))
     dest = dest or Path("ports") / default_name(source)
     refuse_existing(dest, options.force)
     announce("read", describe_source(source))
     checkpoint = read_checkpoint(source, options.use_stats)
     announce("map", describe_mapping(checkpoint))
     with staged_folder(dest, options.force) as staging:
-        write_port(checkpoint, staging)
+        _write(checkpoint, staging, dest)
         announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")
         report = None
         if options.verify:
             report = _verify_staged(staging, checkpoint, source)
             announce("verify", describe_report(report))
     return Conversion(dest, checkpoint, report)
+
+
+def _absolute(options: SourceOptions) -> SourceOptions:
+    """Make the path of given statistics absolute: `verify` may be run elsewhere."""
+    given = options.vecnormalize
+    return replace(options, vecnormalize=given.absolute()) if given else options
 
 
 def default_name(source: Source) -> str:
@@ -96,24 +123,29 @@ def describe_mapping(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
     count = sum(array.size for array in checkpoint.tensors.values())
     sde = " with gSDE" if spec.use_sde else ""
-    return (
-        f"{spec.algorithm.upper()}{sde}, {spec.observation_space} to {spec.action_space}, "
-        f"{len(checkpoint.tensors)} tensors, {count:,} numbers"
-    )
+    return f"{spec.algorithm.upper()}{sde}, {len(checkpoint.tensors)} tensors, {count:,} numbers"
 
 
 def describe_report(report: ParityReport) -> str:
     """Say how the verification ended."""
-    return f"{report.verdict} on {report.count} observations {report.observations}"
+    return f"{report.verdict} on {report.count} observations, {report.observations}"
+
+
+def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
+    try:
+        write_port(checkpoint, staging)
+    except OSError as error:
+        raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
 
 
 def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source) -> ParityReport:
-    report = run_checks(staging, checkpoint, source.reference)
+    report = run_checks(staging, checkpoint, _reference(source, checkpoint))
     if not report.holds():
         worst = report.worst
         raise VerificationFailed(
             f"the port does not compute what its source computes, so it is not written; "
-            f"{describe(worst) if worst else report.verdict}"
+            f"{describe(worst) if worst else report.verdict}",
+            report.to_json(),
         )
     (staging / "parity.json").write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
     return report
@@ -127,15 +159,25 @@ def verify(port: Path, label: str | None, observations: Path | None) -> ParityRe
         label: Another place of the same source, or None for the one that the port records.
         observations: Recorded observations (`.npz`), or None for those beside the source, else drawn ones.
 
+    Returns:
+        What was compared; inconclusive where the source is gone, or is not the one that was ported.
+
     Raises:
-        VerificationFailed: The source is gone or is not the one that was ported, so nothing can be said.
         NotPortable: The port is broken.
+        UsageError: `label` or `observations` are absent.
     """
     recorded = read_provenance(port)
-    source = _find_source(recorded, label)
-    checkpoint = read_checkpoint(source, use_stats=not recorded.no_stats)
-    _check_same_files(recorded, checkpoint.provenance, source.label)
-    return run_checks(port, checkpoint, observations or source.reference)
+    try:
+        source = _find_source(recorded, label)
+        checkpoint = read_checkpoint(source, use_stats=not recorded.no_stats)
+    except (SourceUnreachable, UsageError, NotPortable) as error:
+        if label is not None or isinstance(error, Unsafe):
+            raise
+        return _inconclusive(recorded, f"the source cannot be read again: {error.message}")
+    other = _other_files(recorded, checkpoint.provenance)
+    if other:
+        return _inconclusive(recorded, f"{source.label} is not the source of this port: {other}")
+    return run_checks(port, checkpoint, observations or _reference(source, checkpoint))
 
 
 def run_checks(port: Path, checkpoint: Checkpoint, observations: Path | None) -> ParityReport:
@@ -148,26 +190,33 @@ def run_checks(port: Path, checkpoint: Checkpoint, observations: Path | None) ->
     return verify_port(port, checkpoint, recorded_observations(observations, checkpoint.spec))
 
 
+def _reference(source: Source, checkpoint: Checkpoint) -> Path | None:
+    """Give the recorded outputs, which judge no other statistics than those that they were made with."""
+    left_out = checkpoint.provenance.no_stats and source.statistics is not None
+    return None if left_out or Path(source.statistics_name).is_absolute() else source.reference
+
+
 def _find_source(recorded: Provenance, label: str | None) -> Source:
-    """Resolve the recorded source; that it is gone does not mean that the port is wrong."""
+    """Resolve the recorded source, or the place that the user names."""
     statistics = recorded.files.get("statistics")
     given = Path(statistics.name) if statistics and Path(statistics.name).is_absolute() else None
     filename = recorded.files["checkpoint"].name if recorded.kind != "file" else None
-    options = SourceOptions(filename, recorded.revision, given)
     if label is not None:
         return resolve(label, SourceOptions(vecnormalize=given))
-    try:
-        return resolve(recorded.location, options)
-    except (SourceUnreachable, UsageError, NotPortable) as error:
-        raise _inconclusive(f"its source cannot be read again: {error.message}", error) from error
+    return resolve(recorded.location, SourceOptions(filename, recorded.revision, given))
 
 
-def _check_same_files(recorded: Provenance, found: Provenance, label: str) -> None:
-    for role, file in recorded.files.items():
-        if role not in found.files or found.files[role].sha256 != file.sha256:
-            raise _inconclusive(f"{label} is not the source of this port: {file.name} has another SHA-256")
+def _other_files(recorded: Provenance, found: Provenance) -> str:
+    """Say which files are not those that were ported, empty where all are."""
+    others = [
+        file.name
+        for role, file in recorded.files.items()
+        if role not in found.files or found.files[role].sha256 != file.sha256
+    ]
+    return f"{', '.join(others)} with the recorded SHA-256 not found" if others else ""
 
 
-def _inconclusive(reason: str, cause: Sb3portError | None = None) -> VerificationFailed:
-    hint = "name the source with --source"
-    return VerificationFailed(f"inconclusive: {reason}", (cause.hint if cause else None) or hint)
+def _inconclusive(recorded: Provenance, reason: str) -> ParityReport:
+    """Report that nothing was compared; the port may be right or wrong."""
+    check = Check("source.files", Comparison(Verdict.INCONCLUSIVE, reason=reason))
+    return ParityReport(recorded, "none", 0, "", [check])

@@ -3,7 +3,8 @@
 The message is one sentence that says what is wrong and where; `hint` says what to do about it.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class Sb3portError(Exception):
@@ -23,9 +24,18 @@ class Sb3portError(Exception):
 
 
 class VerificationFailed(Sb3portError):
-    """The check ran and says no, or cannot say (exit code 1)."""
+    """The check ran and says no (exit code 1).
+
+    Args:
+        message: The worst case.
+        report: What was compared, as JSON values.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class UsageError(Sb3portError):

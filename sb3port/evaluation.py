@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import gymnasium
 
 from sb3port.errors import UsageError
 from sb3port.port import read_provenance
+from sb3port.spaces import Box
 
 if TYPE_CHECKING:
     from sb3port.parity.ported import Port
@@ -61,7 +63,11 @@ class Evaluation:
 
 
 def evaluate_port(
-    folder: Path, env_id: str, episodes: int, seed: int = 0, show_progress: bool = False
+    folder: Path,
+    env_id: str,
+    episodes: int,
+    seed: int = 0,
+    track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Evaluation:
     """Run a port, one episode per seed, with deterministic actions.
 
@@ -70,7 +76,7 @@ def evaluate_port(
         env_id: A Gymnasium environment id.
         episodes: How many.
         seed: Seed of the first episode.
-        show_progress: Draw a progress bar on stderr, where that is a terminal.
+        track: Called with the seeds when all is loaded; the episodes are those that it gives, in its time.
 
     Raises:
         NotPortable: The folder is not a port, or a broken one.
@@ -88,7 +94,7 @@ def evaluate_port(
         port = Port(folder)
         _check_spaces(env, port, env_id)
         seeds = tuple(range(seed, seed + episodes))
-        runs = [_run_episode(env, port, s) for s in _tracked(seeds, show_progress)]
+        runs = [_run_episode(env, port, s) for s in track(seeds)]
     finally:
         env.close()
     return Evaluation(env_id, seeds, tuple(total for total, _ in runs), tuple(length for _, length in runs))
@@ -126,17 +132,13 @@ def _check_spaces(env: gymnasium.Env[Any, Any], port: "Port", env_id: str) -> No
         same = type(want) is type(have) and want.shape == have.shape
         if not same or getattr(want, "n", None) != getattr(have, "n", None):
             raise UsageError(
-                f"{env_id} has the {name} {have}, but the port was trained with {want}",
-                "an environment wrapper of the training may be missing here",
+                f"{env_id} has the {name} {_in_words(have)}, but the port was trained with {_in_words(want)}",
+                "name the environment of the training, or register one that wraps it as the training did",
             )
 
 
-def _tracked(seeds: tuple[int, ...], show: bool) -> Any:
-    """Draw a progress bar on stderr while iterating; none without a terminal."""
-    if not show:
-        return seeds
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(seeds, "episodes", console=console, disable=not console.is_terminal, transient=True)
+def _in_words(space: gymnasium.Space[Any]) -> str:
+    """Name a space in one line, as `inspect` does."""
+    if isinstance(space, gymnasium.spaces.Box):
+        return str(Box(space.shape, space.dtype.name, space.low, space.high))
+    return str(space)

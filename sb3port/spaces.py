@@ -104,4 +104,4 @@ def _bound_to_json(bound: NDArray[Any]) -> Any:
 def _range(bound: NDArray[Any]) -> str:
     if _is_uniform(bound):
         return f"{bound.flat[0]:g}"
-    return str(bound) if bound.size <= 8 else f"{bound.min():g}..{bound.max():g}"
+    return " ".join(str(bound).split()) if bound.size <= 8 else f"{bound.min():g}..{bound.max():g}"

@@ -1,39 +1,38 @@
 """The `sb3port` command: wiring, and the one place where errors become exit codes."""
 
+import io
+import signal
 import sys
 import traceback
 from typing import Annotated
 
 import typer
 
-from sb3port.cli.convert import convert
-from sb3port.cli.eval import evaluate
-from sb3port.cli.inspect import inspect
+from sb3port import __version__
+from sb3port.cli import convert, inspect, verify
+from sb3port.cli import eval as evaluation
+from sb3port.cli.help import Command, examples, exit_codes
 from sb3port.cli.output import Output
-from sb3port.cli.verify import verify
-from sb3port.errors import Sb3portError
-
-_OUR_BUG = 70
+from sb3port.errors import Sb3portError, UsageError
 
 app = typer.Typer(
     name="sb3port",
     help="Port Stable-Baselines3 checkpoints to LeRobot policies, and prove that nothing changed.",
+    epilog=exit_codes(),
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("convert")(convert)
-app.command("inspect")(inspect)
-app.command("verify")(verify)
-app.command("eval")(evaluate)
+app.command("convert", cls=Command, epilog=examples(convert.EXAMPLES))(convert.convert)
+app.command("inspect", cls=Command, epilog=examples(inspect.EXAMPLES))(inspect.inspect)
+app.command("verify", cls=Command, epilog=examples(verify.EXAMPLES))(verify.verify)
+app.command("eval", cls=Command, epilog=examples(evaluation.EXAMPLES))(evaluation.evaluate)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from sb3port import __version__
-
         typer.echo(f"sb3port {__version__}")
         raise typer.Exit
 
@@ -50,12 +49,29 @@ def _root(
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (see `sb3port.errors`)."""
+    _prepare_process()
     try:
-        app()
+        app(prog_name="sb3port")
     except Sb3portError as error:
-        Output().error(error)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except OSError as error:  # a full disk, a file that may not be read
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(UsageError(f"{where}{error.strerror or error}"))
     except Exception:
         traceback.print_exc()
-        sys.stderr.write("error: this is a bug in sb3port; please report it with the lines above\n")
-        sys.exit(_OUR_BUG)
+        bug = f"this is a bug in sb3port {__version__}; please report it with the lines above"
+        sys.stderr.write(f"error: {bug}\n")
+        sys.exit(Sb3portError.exit_code)
+
+
+def _prepare_process() -> None:
+    """End by SIGTERM as by Ctrl-C, which removes temporary folders; no character is too much for a stream."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(error: Sb3portError) -> None:
+    Output().error(error)
+    sys.exit(error.exit_code)

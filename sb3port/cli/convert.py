@@ -1,21 +1,34 @@
 """`sb3port convert`: from an SB3 checkpoint to a LeRobot policy folder."""
 
+import shlex
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.errors import VerificationFailed
+
+if TYPE_CHECKING:
+    from sb3port.conversion import Conversion
+
+EXAMPLES = (
+    "sb3port convert sb3/ppo-Pendulum-v1",
+    "sb3port convert model.zip ports/mine --vecnormalize stats.pkl",
+)
 
 
 def convert(
     source: options.Source,
     dest: Annotated[
         Path | None,
-        typer.Argument(metavar="[DEST]", help="Where the port shall lie. \\[default: ports/<name>]"),
+        typer.Argument(
+            metavar="DEST", help="Where the port shall lie; ports/<name> by default.", show_default=False
+        ),
     ] = None,
     filename: options.Filename = None,
     revision: options.Revision = None,
@@ -30,12 +43,6 @@ def convert(
     """Port an SB3 checkpoint to a LeRobot policy, and verify it.
 
     Nothing in the checkpoint is executed. The port is written only if it computes what its source computes.
-
-    [bold]Examples[/]
-
-      sb3port convert sb3/ppo-Pendulum-v1
-
-      sb3port convert model.zip ports/mine --vecnormalize stats.pkl
     """
     from sb3port.conversion import ConvertOptions
     from sb3port.conversion import convert as run
@@ -44,39 +51,54 @@ def convert(
     output = Output(json, quiet, verbose)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     chosen = ConvertOptions(narrowed, use_stats=not no_stats, verify=not no_verify, force=force)
-    done = run(source, dest, chosen, _timed(output))
+    try:
+        with ExitStack() as spinner:
+            done = run(source, dest, chosen, _stages(output, spinner, chosen.verify))
+    except VerificationFailed as failed:
+        if json:
+            output.result("sb3port.convert", {"port": None, "verdict": "fail", "report": failed.report}, "")
+        raise
+    _print(output, done)
+
+
+def _print(output: Output, done: "Conversion") -> None:
     for warning in done.checkpoint.warnings:
         output.warn(warning)
-    verdict = str(done.report.verdict) if done.report else None
     content = {
         "port": str(done.port),
-        "verdict": verdict,
+        "verdict": str(done.report.verdict) if done.report else None,
         "report": done.report.to_json() if done.report else None,
         "warnings": list(done.checkpoint.warnings),
     }
     if not output.result("sb3port.convert", content, str(done.port)):
-        _print_summary(output, done, verdict)
+        _print_summary(output, done)
 
 
-def _print_summary(output: Output, done: Any, verdict: str | None) -> None:
+def _print_summary(output: Output, done: "Conversion") -> None:
     from sb3port.cli.summary import policy_rows
 
-    rows = policy_rows(done.checkpoint)
-    parity = f"{verdict} with SB3" if verdict else "not verified"
+    parity = f"{done.report.verdict}, compared with SB3's own classes" if done.report else "not verified"
     output.line()
-    output.fields({"port": str(done.port), "parity": parity, **rows})
+    output.fields({"port": str(done.port), "parity": parity, **policy_rows(done.checkpoint)})
     output.line()
-    output.hint(f"sb3port eval {done.port} --env ENV_ID --episodes 10")
+    port = shlex.quote(str(done.port))
+    if done.report:
+        output.hint(f"run it with: sb3port eval {port} --env ENV_ID")
+    else:
+        output.hint(f"compare it with SB3: sb3port verify {port}")
 
 
-def _timed(output: Output) -> Callable[[str, str], None]:
+def _stages(output: Output, spinner: ExitStack, verify: bool) -> Callable[[str, str], None]:
     """Announce stages, with the time that each took where details are wanted."""
     last = time.perf_counter()
 
     def announce(name: str, text: str) -> None:
         nonlocal last
         now = time.perf_counter()
+        spinner.close()
         output.stage(name, f"{text} ({now - last:.2f} s)" if output.verbose else text)
+        if name == "write" and verify:
+            spinner.enter_context(output.working("verify  loading SB3 and LeRobot, comparing"))
         last = now
 
     return announce

@@ -1,11 +1,19 @@
 """`sb3port eval`: run a port in an environment."""
 
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+
+if TYPE_CHECKING:
+    from sb3port.evaluation import Evaluation
+
+EXAMPLES = ("sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20",)
+_SHOWN = 10
 
 
 def evaluate(
@@ -14,32 +22,43 @@ def evaluate(
         str,
         typer.Option(metavar="ID", help="Gymnasium environment, such as Pendulum-v1.", show_default=False),
     ],
-    episodes: Annotated[int, typer.Option(min=1, help="How many episodes.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode; the next ones count up.")] = 0,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")] = 10,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")
+    ] = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Run a port in a Gymnasium environment and print its returns, one episode per seed.
+    """Run a port in a Gymnasium environment and print its returns.
 
-    Actions are deterministic. With --quiet only the mean is printed.
-
-    [bold]Examples[/]
-
-      sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20
+    There is one episode per seed, and actions are deterministic. With --quiet only the mean return is
+    printed.
     """
-    from sb3port.evaluation import evaluate_port
-
     output = Output(json, quiet, verbose)
-    result = evaluate_port(port, env, episodes, seed, show_progress=not (quiet or json))
+    with ExitStack() as spinner:
+        spinner.enter_context(output.working("loading LeRobot"))
+        from sb3port.evaluation import evaluate_port
+
+        def track(seeds: Sequence[int]) -> Iterable[int]:
+            spinner.close()
+            return output.track(seeds, "episodes")
+
+        result = evaluate_port(port, env, episodes, seed, track)
     if not output.result("sb3port.eval", result.to_json(), f"{result.mean:g}"):
-        returns = ", ".join(f"{value:.2f}" for value in result.returns[:10])
-        more = f" and {len(result.returns) - 10} more" if len(result.returns) > 10 else ""
-        rows = {
-            "port": str(port),
-            "environment": f"{env}, {episodes} episodes, seeds {seed} to {seed + episodes - 1}",
-            "return": f"{result.mean:.2f} ± {result.standard_error:.2f} (mean ± standard error)",
-            "episodes": returns + more,
-            "length": f"{result.mean_length:.1f} steps",
-        }
-        output.fields(rows)
+        output.fields({"port": str(port), **_rows(result, None if verbose else _SHOWN)})
+
+
+def _rows(result: "Evaluation", shown: int | None) -> dict[str, str]:
+    count, first, last = len(result.seeds), result.seeds[0], result.seeds[-1]
+    returns = ", ".join(f"{value:.2f}" for value in result.returns[:shown])
+    more = f" and {count - shown} more (all of them with -v)" if shown and count > shown else ""
+    one = count == 1
+    error = "" if one else f" ± {result.standard_error:.2f} (mean ± standard error)"
+    return {
+        "environment": result.env,
+        "episodes": f"1, seed {first}" if one else f"{count}, seeds {first} to {last}",
+        "return": f"{result.mean:.2f}{error}",
+        "returns": returns + more,
+        "length": f"{result.mean_length:.1f} steps" + ("" if one else " (mean)"),
+    }

@@ -6,6 +6,8 @@ from sb3port.checkpoint import Checkpoint
 from sb3port.cli import options
 from sb3port.cli.output import Output
 
+EXAMPLES = ("sb3port inspect sb3/ppo-Pendulum-v1", "sb3port inspect model.zip --json")
+
 
 def inspect(
     source: options.Source,
@@ -16,23 +18,17 @@ def inspect(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show what is in an SB3 checkpoint: policy, tensors, training settings, and what it would import.
+    """Show what is in a checkpoint or a port, executing none of it.
 
-    Nothing in the checkpoint is executed, and neither torch nor SB3 nor LeRobot is needed.
-
-    [bold]Examples[/]
-
-      sb3port inspect sb3/ppo-Pendulum-v1
-
-      sb3port inspect model.zip --json
+    That is its policy, tensors and training settings, where it comes from, and what its pickles would import.
+    Neither torch nor SB3 nor LeRobot is needed.
     """
     from sb3port.cli.summary import checkpoint_json
-    from sb3port.readers.sb3 import read_checkpoint
-    from sb3port.readers.source import SourceOptions, resolve
+    from sb3port.conversion import read
+    from sb3port.readers.source import SourceOptions
 
     output = Output(json, quiet)
-    resolved = resolve(source, SourceOptions(filename, revision, vecnormalize))
-    checkpoint = read_checkpoint(resolved, use_stats=not no_stats)
+    checkpoint = read(source, SourceOptions(filename, revision, vecnormalize), use_stats=not no_stats)
     essence = (
         f"{checkpoint.spec.algorithm} {checkpoint.spec.observation_space} {checkpoint.spec.action_space}"
     )
@@ -54,10 +50,10 @@ def _print(output: Output, checkpoint: Checkpoint) -> None:
     output.line("[bold underline]Tensors[/]")
     rows = [(name, str(array.shape), str(array.dtype)) for name, array in checkpoint.tensors.items()]
     output.table(("name", "shape", "dtype"), rows)
-    output.line()
-    output.line("[bold underline]What its pickles would import[/] (nothing of it was imported)")
-    for name in checkpoint.provenance.imports:
-        output.line(f"  {name}")
+    if checkpoint.provenance.imports:  # a port has no pickles
+        output.line()
+        output.line("[bold underline]What its pickles would import[/] (nothing of it was imported)")
+        output.lines(checkpoint.provenance.imports, indent=2)
 
 
 def _section(output: Output, title: str, rows: Mapping[str, str]) -> None:

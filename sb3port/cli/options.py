@@ -17,7 +17,7 @@ Port = Annotated[
     Path, typer.Argument(metavar="PORT", help="A folder that convert wrote.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the essence of the result, and no stages.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the essence, and warnings.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
 Filename = Annotated[
     str | None, typer.Option(metavar="NAME", help="The zip within SOURCE, where it holds several.")

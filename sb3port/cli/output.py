@@ -6,19 +6,22 @@ Everything else goes to stderr: stages, progress, warnings, hints and errors.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sb3port.errors import Sb3portError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from sb3port.cli.console import OutputConsole
 
-_WIDTH_WITHOUT_TERMINAL = 140
+_GAP = 2
 
 
 class Output:
-    """Prints what a command has to say.
+    """Prints what a command has to say, on the streams as they are when it is first used.
 
     Args:
         as_json: Print the result as one JSON object.
@@ -32,27 +35,39 @@ class Output:
     def stage(self, name: str, text: str) -> None:
         """Say that a stage of the work is done, and what came of it."""
         if not self.quiet:
-            self._stderr.print(f"[bold cyan]{name:<8}[/]{_escape(text)}", soft_wrap=True)
+            _print_named(self._stderr, f"{name:<8}", text, "bold cyan")
 
     def warn(self, text: str) -> None:
         """Say something that the user should know before relying on the result."""
-        self._stderr.print(f"[bold yellow]warning:[/] {_escape(text)}", soft_wrap=True)
+        _print_named(self._stderr, "warning: ", text, "bold yellow")
 
     def hint(self, text: str) -> None:
         """Say what could be done next."""
         if not self.quiet:
-            self._stderr.print(f"[dim]hint:[/] {_escape(text)}", soft_wrap=True)
-
-    def detail(self, text: str) -> None:
-        """Say something that only `--verbose` asks for."""
-        if self.verbose:
-            self._stderr.print(f"[dim]{_escape(text)}[/]", soft_wrap=True)
+            _print_named(self._stderr, "hint: ", text, "dim")
 
     def error(self, error: Sb3portError) -> None:
         """Print an error that is not our bug: what is wrong, then what to do."""
-        self._stderr.print(f"[bold red]error:[/] {_escape(error.message)}", soft_wrap=True)
+        _print_named(self._stderr, "error: ", error.message, "bold red")
         if error.hint:
-            self._stderr.print(f"[dim]hint:[/] {_escape(error.hint)}", soft_wrap=True)
+            _print_named(self._stderr, "hint: ", error.hint, "dim")
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show on a terminal that something takes its time."""
+        if self.quiet or not self._stderr.is_terminal:
+            yield
+            return
+        with self._stderr.status(text):
+            yield
+
+    def track(self, items: Sequence[int], name: str) -> Iterable[int]:
+        """Draw a progress bar on a terminal while iterating."""
+        if self.quiet or not self._stderr.is_terminal:
+            return items
+        from rich.progress import track
+
+        return track(items, name, console=self._stderr, transient=True)
 
     def result(self, schema: str, content: Mapping[str, Any], essence: str) -> bool:
         """Print the result where it is JSON or quiet.
@@ -66,29 +81,31 @@ class Output:
             Whether it was printed; if not, the command prints it for people.
         """
         if self.as_json:
-            sys.stdout.write(json.dumps({"schema": schema, "version": 1, **content}, indent=2) + "\n")
+            self._stdout.out(json.dumps({"schema": schema, "version": 1, **content}, indent=2))
         elif self.quiet:
-            sys.stdout.write(essence + "\n")
+            self._stdout.out(essence)
         return self.as_json or self.quiet
 
     def line(self, text: str = "") -> None:
-        """Print a line of the result for people."""
+        """Print a line of the result for people, which may hold Rich markup."""
         self._stdout.print(text, soft_wrap=True)
+
+    def lines(self, rows: Iterable[str], indent: int = 0) -> None:
+        """Print lines of the result as they are, without markup."""
+        for row in rows:
+            _print_named(self._stdout, " " * indent, row, "")
 
     def fields(self, rows: Mapping[str, str], indent: int = 0) -> None:
         """Print names and values in two columns."""
-        width = max(map(len, rows), default=0) + 2
+        width = max(map(len, rows), default=0) + _GAP
         for name, value in rows.items():
-            first, *rest = value.splitlines() or [""]
-            self.line(f"{' ' * indent}[bold]{_escape(name):<{width}}[/]{_escape(first)}")
-            for more in rest:
-                self.line(" " * (indent + width) + _escape(more))
+            _print_named(self._stdout, " " * indent + f"{name:<{width}}", value, "bold")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table; cells may hold Rich markup, and columns of numbers are right-aligned."""
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
         for index, column in enumerate(columns):
             numeric = all(row[index][:1] in "0123456789-" for row in rows) and bool(rows)
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -96,25 +113,37 @@ class Output:
             table.add_row(*row)
         self._stdout.print(table)
 
-    @property
-    def _stdout(self) -> "Console":
-        return _console(stderr=False)
+    @cached_property
+    def _stdout(self) -> "OutputConsole":
+        from sb3port.cli.console import OutputConsole
 
-    @property
-    def _stderr(self) -> "Console":
-        return _console(stderr=True)
+        return OutputConsole(sys.stdout)
 
+    @cached_property
+    def _stderr(self) -> "OutputConsole":
+        from sb3port.cli.console import OutputConsole
 
-def _console(stderr: bool) -> "Console":
-    """Make a console for the stream as it is now; colours only on a terminal, and never with NO_COLOR."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
-    return Console(file=stream, width=width, highlight=False)
+        return OutputConsole(sys.stderr)
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
+def _print_named(console: "OutputConsole", name: str, text: str, style: str) -> None:
+    """Print a name and its text, on a terminal folded between words, further lines below the first."""
+    from rich.text import Text
 
-    return escape(text)
+    lines = [part for line in _visible(text).split("\n") for part in _fold(console, line, len(name))]
+    for index, line in enumerate(lines):
+        label = Text(name, style) if index == 0 else Text(" " * len(name))
+        console.print(label.append(line, "not bold not dim default"), soft_wrap=True)
+
+
+def _fold(console: "OutputConsole", line: str, indent: int) -> list[str]:
+    if not console.is_terminal:
+        return [line]
+    width = max(console.width - indent, 20)
+    # Paths and commands stay whole, so that they can be copied.
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _visible(text: str) -> str:
+    """Write control characters out: names in a stranger's file must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

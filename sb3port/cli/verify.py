@@ -11,6 +11,10 @@ from sb3port.cli.output import Output
 if TYPE_CHECKING:
     from sb3port.parity.report import Check, ParityReport
 
+EXAMPLES = (
+    "sb3port verify ports/ppo-Pendulum-v1",
+    "sb3port verify ports/ppo-Pendulum-v1 --source model.zip --exact --json",
+)
 _COLOURS = {"bit-exact": "green", "within noise": "cyan", "fail": "bold red"}
 
 
@@ -31,47 +35,59 @@ def verify(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Compare a port with its source: tensors, normaliser, actions, values, log-probabilities and entropies.
+    """Compare a port with its source, to the last bit.
 
-    The source is read anew, and SB3's own policy class is built from it. Exit code 0 says that parity holds.
-
-    [bold]Examples[/]
-
-      sb3port verify ports/ppo-Pendulum-v1
-
-      sb3port verify ports/ppo-Pendulum-v1 --exact --json
+    The source is read anew, SB3's own policy class is built from it, and both compute actions, values,
+    log-probabilities and entropies on the same observations. Exit code 0 says that parity holds, 1 that it
+    does not or that nothing can be said.
     """
     from sb3port.conversion import verify as run
 
     output = Output(json, quiet, verbose)
-    report = run(port, source, observations)
+    with output.working("loading SB3 and LeRobot, comparing"):
+        report = run(port, source, observations)
     if not output.result("sb3port.verify", report.to_json(), str(report.verdict)):
-        print_report(output, report)
+        _print(output, report, exact)
+    if not report.holds() and source is None and not report.count:
+        output.hint("say with --source where the source is now")
     if not report.holds(exact):
         raise typer.Exit(1)
 
 
-def print_report(output: Output, report: "ParityReport") -> None:
-    """Print a parity report for people: one line per check, then the verdict."""
-    columns = ("compared with", "what", "verdict", "max diff", "mean diff", "ULP", "oracle noise")
-    output.table(columns, [_row(check) for check in report.checks])
-    output.line()
-    output.line(f"[bold]{report.count}[/] observations {report.observations}")
-    colour = _COLOURS.get(report.verdict, "bold yellow")
-    output.line(f"[bold]verdict[/]  [{colour}]{report.verdict}[/]")
-    if not report.holds() and (worst := report.worst) is not None:
-        from sb3port.parity.report import describe
+def _print(output: Output, report: "ParityReport", exact: bool) -> None:
+    """Print a report for people: one line per check, then the verdict."""
+    from sb3port.parity.report import describe
 
-        output.fields({"worst": describe(worst)})
+    rows = {"verdict": f"{report.verdict}{_but(report, exact)}"}
+    if report.count:
+        columns = ("against", "what", "verdict", "max diff", "ULP", "noise", *_more(output, "mean diff"))
+        output.table(columns, [_row(output, check) for check in report.checks])
+        output.line()
+        rows = {"observations": f"{report.count}, {report.observations}", **rows}
+    if not report.holds(exact) and (worst := report.worst) is not None:
+        rows["worst"] = describe(worst)
+    output.fields(rows)
 
 
-def _row(check: "Check") -> tuple[str, ...]:
+def _but(report: "ParityReport", exact: bool) -> str:
+    return ", but --exact demands bit-exact" if report.holds() and not report.holds(exact) else ""
+
+
+def _row(output: Output, check: "Check") -> tuple[str, ...]:
     against, _, what = check.id.partition(".")
     outcome = check.comparison
-    colour = _COLOURS.get(outcome.verdict, "bold yellow")
     ulp = "" if outcome.max_ulp is None else str(outcome.max_ulp)
-    numbers = (_number(outcome.max_abs), _number(outcome.mean_abs), ulp, _number(outcome.noise))
-    return (_AGAINST[against], what.replace("_", " "), f"[{colour}]{outcome.verdict}[/]", *numbers)
+    numbers = (_number(outcome.max_abs), ulp, _number(outcome.noise))
+    more = _more(output, _number(outcome.mean_abs))
+    return (_AGAINST[against], what.replace("_", " "), _coloured(outcome.verdict), *numbers, *more)
+
+
+def _more(output: Output, text: str) -> tuple[str, ...]:
+    return (text,) if output.verbose else ()
+
+
+def _coloured(verdict: str) -> str:
+    return f"[{_COLOURS.get(verdict, 'bold yellow')}]{verdict}[/]"
 
 
 def _number(value: float | None) -> str:
@@ -80,4 +96,4 @@ def _number(value: float | None) -> str:
     return f"{value:.1e}" if value else "0"
 
 
-_AGAINST = {"source": "source file", "oracle": "SB3, here", "recorded": "SB3, recorded"}
+_AGAINST = {"source": "the file", "oracle": "SB3 here", "recorded": "recorded"}

@@ -15,7 +15,7 @@ from sb3port.checkpoint import Array, NetArch, PolicySpec
 from sb3port.errors import NotPortable
 from sb3port.spaces import Box, Discrete, Space
 
-_LAYER = re.compile(r"mlp_extractor\.(policy_net|value_net)\.(\d+)\.(weight|bias)")
+_LAYER = re.compile(r"mlp_extractor\.(policy_net|value_net)\.([0-9]{1,4})\.(weight|bias)")
 _HEADS = frozenset({"action_net.weight", "action_net.bias", "value_net.weight", "value_net.bias", "log_std"})
 _UNSUPPORTED = {
     "mlp_extractor.shared_net.": "layers shared by policy and value net (SB3 before 1.8)",
@@ -54,7 +54,6 @@ def build_spec(
         NotPortable: Tensors are left over, missing, of a wrong shape, or hold NaN.
     """
     _refuse_unknown(tensors, where)
-    _refuse_unfinite(tensors, where)
     observation_space, action_space = spaces
     net_arch = NetArch(*(_hidden_sizes(tensors, net) for net in ("policy_net", "value_net")))
     known = {name: options.given[name] for name in _OPTIONAL if name in options.given}
@@ -68,7 +67,7 @@ def build_spec(
         assumed=tuple(name for name in _OPTIONAL if name not in known),
         **known,
     )
-    _check_shapes(tensors, expected_shapes(spec), where)
+    check_tensors(tensors, spec, where)
     return spec
 
 
@@ -154,14 +153,23 @@ def _refuse_unfinite(tensors: Mapping[str, Array], where: str) -> None:
         )
 
 
-def _check_shapes(tensors: Mapping[str, Array], expected: Mapping[str, tuple[int, ...]], where: str) -> None:
-    """List everything that does not fit, at once."""
+def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) -> None:
+    """Make sure that a policy has its tensors, each of its shape and finite.
+
+    Raises:
+        NotPortable: With everything that does not fit, at once.
+    """
+    _refuse_unfinite(tensors, where)
+    expected = expected_shapes(spec)
     missing = [f"{name} is missing" for name in expected if name not in tensors]
     extra = [f"{name} has no place" for name in tensors if name not in expected]
     wrong = [
         f"{name} is {tensors[name].shape} instead of {shape}"
         for name, shape in expected.items()
         if name in tensors and tensors[name].shape != shape
+    ]
+    wrong += [
+        f"{name} is {a.dtype} instead of float32" for name, a in tensors.items() if a.dtype != "float32"
     ]
     if missing or extra or wrong:
         problems = "; ".join(missing + extra + wrong)

@@ -1,7 +1,7 @@
 """Which policy classes are ported, by the name a pickle gives them."""
 
 from sb3port.errors import NotPortable, Unsafe
-from sb3port.readers.pickles import Global, Record
+from sb3port.readers.records import Global, Record, describe
 
 SUPPORTED_POLICIES = frozenset(
     {
@@ -29,8 +29,12 @@ def check_policy_class(value: object, where: str) -> None:
     """
     if isinstance(value, Record) and value.calls(*_BY_VALUE):
         name = next((arg for arg in value.args if isinstance(arg, str)), "a class of the author's own")
-        raise Unsafe(f"{where} carries the code of its policy class {name}, which is never run", _SUPPORTED)
+        raise Unsafe(
+            f"{where} carries the code of its policy class {name[:200]}, which is never run", _SUPPORTED
+        )
     if not isinstance(value, Global):
         raise NotPortable(f"{where} names no policy class", _SUPPORTED)
     if str(value) not in SUPPORTED_POLICIES:
-        raise NotPortable(f"{where} has the policy class {value}, which is not supported", _SUPPORTED)
+        raise NotPortable(
+            f"{where} has the policy class {describe(value)}, which is not supported", _SUPPORTED
+        )

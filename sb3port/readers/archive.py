@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.errors import NotPortable
-from sb3port.readers.pickles import Pickle, read_pickle
+from sb3port.readers.pickles import MAX_OPCODES, Pickle, read_pickle
 from sb3port.readers.zips import open_zip, read_member
 
 REQUIRED = ("data", "policy.pth")
+_READ = ("data", "_stable_baselines3_version", "system_info.txt")
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -30,7 +31,7 @@ class Archive:
         size: Of the zip file, in bytes.
         sha256: Of the zip file, in hexadecimal.
         data: The JSON object of the member `data`.
-        members: The other members, by name.
+        members: The other members that SB3 reads, by name.
     """
 
     name: str
@@ -61,7 +62,8 @@ class Archive:
                 raw = base64.b64decode(self.data[key][":serialized:"], validate=True)
             except (binascii.Error, TypeError, ValueError) as error:
                 raise NotPortable(f"{where} is not base64 ({error})") from error
-            self._pickles[key] = read_pickle(raw, where)
+            left = MAX_OPCODES - sum(pickled.opcodes for pickled in self._pickles.values())
+            self._pickles[key] = read_pickle(raw, where, left)
         return self._pickles[key]
 
     def value(self, key: str, default: Any = None) -> Any:
@@ -82,9 +84,13 @@ def read_archive(path: Path) -> Archive:
     with open_zip(path, path.name) as archive:
         names = archive.namelist()
         _refuse_others(names, path.name)
-        members = {name: read_member(archive, name, path.name) for name in names if not name.endswith("/")}
+        members = {name: read_member(archive, name, path.name) for name in names if _is_read(name)}
     data = _parse(members.pop("data"), path.name)
     return Archive(path.name, len(raw), hashlib.sha256(raw).hexdigest(), data, members)
+
+
+def _is_read(member: str) -> bool:
+    return member in _READ or ("/" not in member and member.endswith(".pth"))
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -5,22 +5,26 @@ shape and type have been checked.
 """
 
 import math
-import re
 from typing import Any
 
 import numpy as np
 
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
-from sb3port.readers.pickles import Global, Record
+from sb3port.readers.records import Global, Record, describe
 
-_PLAIN_DTYPE = re.compile(r"[biufc](1|2|4|8|16)|\?")
+_PLAIN_DTYPES = frozenset(
+    ("b1", "?", "f2", "f4", "f8", *(f"{sign}{size}" for sign in "iu" for size in (1, 2, 4, 8)))
+)
+_MAX_DIMENSIONS = 32
+_MAX_NUMBER = 2**1000
 _INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
-_SCALAR_TYPES = ("bool", "float16", "float32", "float64", *_INTEGERS)
+_SCALAR_TYPES = ("bool", "bool_", "float16", "float32", "float64", *_INTEGERS)
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 RECONSTRUCT = tuple(f"{module}._reconstruct" for module in _MULTIARRAY)
 SCALAR = tuple(f"{module}.scalar" for module in _MULTIARRAY)
+_EMPTY_BYTES = ("__builtin__.bytes", "builtins.bytes")
 FROMBUFFER = tuple(f"{module}._frombuffer" for module in _NUMERIC)
 
 
@@ -31,9 +35,9 @@ def as_dtype(value: Any) -> np.dtype[Any]:
         NotPortable: It is not a plain boolean, integer or floating-point type.
     """
     if isinstance(value, Global) and value.module == "numpy" and value.name in _SCALAR_TYPES:
-        return np.dtype(value.name)
+        return np.dtype(value.name.rstrip("_"))
     if not isinstance(value, Record) or not value.calls("numpy.dtype") or not value.args:
-        raise NotPortable(f"a numpy dtype was expected, not {_name(value)}")
+        raise NotPortable(f"a numpy dtype was expected, not {describe(value)}")
     dtype = np.dtype(_checked_code(value.args[0]))
     state = value.states[-1] if value.states else ()
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
@@ -50,8 +54,10 @@ def as_array(value: Any) -> Array:
         return _from_state(value.states[-1])
     if isinstance(value, Record) and value.calls(*FROMBUFFER) and len(value.args) >= 3:
         data, dtype, shape, *order = value.args
+        if order not in ([], ["C"], ["F"]):
+            raise NotPortable("a pickled numpy array has its elements in an unknown order")
         return _from_bytes(data, as_dtype(dtype), shape, fortran=order == ["F"])
-    raise NotPortable(f"a numpy array was expected, not {_name(value)}")
+    raise NotPortable(f"a numpy array was expected, not {describe(value)}")
 
 
 def as_number(value: Any) -> bool | int | float:
@@ -61,13 +67,27 @@ def as_number(value: Any) -> bool | int | float:
         NotPortable: It is not a number.
     """
     if isinstance(value, bool | int | float):
+        if isinstance(value, int) and abs(value) >= _MAX_NUMBER:
+            raise NotPortable("a number is too large for any setting")
         return value
     if isinstance(value, Record) and value.calls(*SCALAR) and len(value.args) == 2:
         number: bool | int | float = _from_bytes(value.args[1], as_dtype(value.args[0]), ()).item()
         return number
     if isinstance(value, Record) and value.calls(*RECONSTRUCT, *FROMBUFFER):
         return as_number_of(as_array(value))
-    raise NotPortable(f"a number was expected, not {_name(value)}")
+    raise NotPortable(f"a number was expected, not {describe(value)}")
+
+
+def as_integer(value: Any) -> int:
+    """Read a Python or numpy number that has no fraction.
+
+    Raises:
+        NotPortable: It is not such a number.
+    """
+    number = as_number(value)
+    if not math.isfinite(number) or number != int(number):
+        raise NotPortable(f"a whole number was expected, not {number}")
+    return int(number)
 
 
 def as_number_of(array: Array) -> bool | int | float:
@@ -101,31 +121,39 @@ def _from_bytes(data: Any, dtype: np.dtype[Any], shape: Any, fortran: bool = Fal
     if len(raw) != math.prod(lengths) * dtype.itemsize:
         raise NotPortable(f"a pickled numpy array of {len(raw)} bytes does not fit {lengths} of {dtype}")
     flat = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
-    return flat.reshape(lengths, order="F" if fortran else "C")
+    try:
+        return flat.reshape(lengths, order="F" if fortran else "C")
+    except (ValueError, OverflowError) as error:  # an empty array of astronomical shape
+        raise NotPortable(f"a pickled numpy array cannot have the shape {lengths}") from error
 
 
 def _as_bytes(value: Any) -> bytes:
     """Bytes, or what protocol 2 and below write instead: `_codecs.encode(text, "latin1")`."""
     if isinstance(value, Record) and value.calls("_codecs.encode") and value.args[1:] == ("latin1",):
-        return str(value.args[0]).encode("latin1")
+        return _encoded(value.args[0])
+    if isinstance(value, Record) and value.calls(*_EMPTY_BYTES) and value.args == ():
+        return b""
     if isinstance(value, bytes | bytearray):
         return bytes(value)
-    raise NotPortable(f"the bytes of a numpy array were expected, not {_name(value)}")
+    raise NotPortable(f"the bytes of a numpy array were expected, not {describe(value)}")
+
+
+def _encoded(text: Any) -> bytes:
+    try:
+        return str.encode(text, "latin1")
+    except (TypeError, UnicodeEncodeError) as error:
+        raise NotPortable("the bytes of a numpy array are not Latin-1 text") from error
 
 
 def _as_shape(value: Any) -> tuple[int, ...]:
     shape = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(length, int) and length >= 0 for length in shape):
+    if len(shape) > _MAX_DIMENSIONS or not all(isinstance(length, int) and length >= 0 for length in shape):
         raise NotPortable("a pickled numpy array has a shape that is not made of numbers")
     return shape
 
 
 def _checked_code(code: Any) -> str:
-    if not isinstance(code, str) or not _PLAIN_DTYPE.fullmatch(code):
-        raise NotPortable(f"numpy arrays of type {str(code)[:40]!r} are not read")
+    if not isinstance(code, str) or code not in _PLAIN_DTYPES:
+        shown = repr(code[:40]) if isinstance(code, str) else describe(code)
+        raise NotPortable(f"numpy arrays of type {shown} are not read")
     return code
-
-
-def _name(value: Any) -> str:
-    """Say what a value is, without printing what it holds."""
-    return str(value.target if isinstance(value, Record) else type(value).__name__)[:200]

@@ -152,7 +152,7 @@ def _write_atomically(path: Path, text: str) -> None:
 def _check_revision(revision: str | None) -> None:
     """Refuse what git refuses in a name: the cache has a file of this name, which must not lie elsewhere."""
     if revision is not None and (not revision or ".." in revision or revision.startswith("/")):
-        raise UsageError(f"{revision!r} cannot be a revision.", "Name a branch, a tag or a commit.")
+        raise UsageError(f"{revision!r} cannot be a revision", "name a branch, a tag or a commit")
 
 
 def _check_names(repo: RepoFiles, names: Sequence[str]) -> None:
@@ -162,10 +162,10 @@ def _check_names(repo: RepoFiles, names: Sequence[str]) -> None:
     what = _label(repo.repo_id, repo.requested)
     if repo.folder is None:
         page = f"{_endpoint()}/{repo.repo_id}/tree/{repo.revision}"
-        raise SourceUnreachable(f"{what} has no file {missing[0]}.", f"Its files are listed at {page}.")
+        raise SourceUnreachable(f"{what} has no file {missing[0]}", f"its files are listed at {page}")
     raise SourceUnreachable(
-        f"{missing[0]} of {what} is not in the cache, and the Hub cannot be asked for it.",
-        "Run once with a connection and without HF_HUB_OFFLINE.",
+        f"{missing[0]} of {what} is not in the cache, and the Hub cannot be asked for it",
+        "run once with a connection and without HF_HUB_OFFLINE",
     )
 
 
@@ -215,24 +215,24 @@ def _explain(error: Exception, repo_id: str, what: str) -> Sb3portError:
     from huggingface_hub import errors
 
     if isinstance(error, errors.HFValidationError):
-        return UsageError(f"{repo_id!r} cannot be a repository's name.", "Names on the Hub are `owner/name`.")
+        return UsageError(f"{repo_id!r} cannot be a repository's name", "names on the Hub are `owner/name`")
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # the file is not cached either, which goes without saying
     if isinstance(error, errors.HfHubHTTPError):
         return _explain_answer(error, repo_id, what)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        hint = "Run once without HF_HUB_OFFLINE; after that it works offline."
-        return _HubAway(f"{what} is not in the cache, and offline mode forbids to ask the Hub.", hint)
+        hint = "run once without HF_HUB_OFFLINE; after that it works offline"
+        return _HubAway(f"{what} is not in the cache, and offline mode forbids to ask the Hub", hint)
     if isinstance(error, httpx.TransportError):
-        hint = "Check the connection and HF_ENDPOINT; what was downloaded once works without."
+        hint = "check the connection and HF_ENDPOINT; what was downloaded once works without"
         why = f"the connection to {_endpoint()} failed ({_reason(error)})"
-        return _HubAway(f"{what} cannot be fetched: {why}.", hint)
+        return _HubAway(f"{what} cannot be fetched: {why}", hint)
     if isinstance(error, OSError) and error.errno is not None:
-        hint = "Free some space, or set HF_HOME to a folder that can be written."
-        return SourceUnreachable(f"{what} cannot be stored in the cache ({error.strerror}).", hint)
-    hint = "Check HF_ENDPOINT and whatever stands between here and the Hub, then try again."
+        hint = "free some space, or set HF_HOME to a folder that can be written"
+        return SourceUnreachable(f"{what} cannot be stored in the cache ({error.strerror})", hint)
+    hint = "check HF_ENDPOINT and whatever stands between here and the Hub, then try again"
     why = f"{_endpoint()} does not answer as a Hub ({_reason(error)})"
-    return _HubAway(f"{what} cannot be fetched: {why}.", hint)
+    return _HubAway(f"{what} cannot be fetched: {why}", hint)
 
 
 def _explain_answer(error: "HfHubHTTPError", repo_id: str, what: str) -> SourceUnreachable:
@@ -241,19 +241,19 @@ def _explain_answer(error: "HfHubHTTPError", repo_id: str, what: str) -> SourceU
     status = error.response.status_code
     page = f"{_endpoint()}/{repo_id}"
     if isinstance(error, errors.GatedRepoError):
-        hint = f"Ask for it at {page}, then {_LOG_IN}."
-        return SourceUnreachable(f"Access to {what} must be granted by its owner.", hint)
+        hint = f"ask for it at {page}, then {_LOG_IN}"
+        return SourceUnreachable(f"Access to {what} must be granted by its owner", hint)
     if isinstance(error, errors.RepositoryNotFoundError) or _is_anonymous(error):
-        hint = f"Check the name; if it is private, {_LOG_IN}."
-        return SourceUnreachable(f"{what}: the Hub has no such repository, or it is private.", hint)
+        hint = f"check the name; if it is private, {_LOG_IN}"
+        return SourceUnreachable(f"{what}: the Hub has no such repository, or it is private", hint)
     if isinstance(error, errors.RevisionNotFoundError):
-        return SourceUnreachable(f"{what}: the repository has no such revision.", f"See {page}/commits/main.")
+        return SourceUnreachable(f"{what}: the repository has no such revision", f"see {page}/commits/main")
     if status in (401, 403):
-        hint = f"For a token that may read it, {_LOG_IN}."
-        return SourceUnreachable(f"The Hub refuses access to {what} ({status}).", hint)
+        hint = f"for a token that may read it, {_LOG_IN}"
+        return SourceUnreachable(f"The Hub refuses access to {what} ({status})", hint)
     if status in (408, 429) or status >= 500:
-        return _HubAway(f"{what} cannot be fetched: {_endpoint()} answers {status}.", "Try again later.")
-    return SourceUnreachable(f"{what} cannot be fetched: {_endpoint()} answers {status}.", f"See {page}.")
+        return _HubAway(f"{what} cannot be fetched: {_endpoint()} answers {status}", "try again later")
+    return SourceUnreachable(f"{what} cannot be fetched: {_endpoint()} answers {status}", f"see {page}")
 
 
 def _is_anonymous(error: "HfHubHTTPError") -> bool:

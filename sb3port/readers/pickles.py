@@ -7,61 +7,17 @@ no more than be refused. What the records mean is for other modules to say, each
 
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sb3port.errors import MalformedPickle
+from sb3port.readers.audit import refuse_dangerous
+from sb3port.readers.records import OWN_CODE, Global, PersistentId, Record, checked_key
 
-MAX_OPCODES = 5_000_000
-MAX_DEPTH = 200
-
-
-@dataclass(frozen=True)
-class Global:
-    """A class or function that the pickle names, never imported."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(eq=False)
-class Record:
-    """What the pickle would have built by `target(*args)`.
-
-    Args:
-        target: A `Global`, or another record where the pickle calls what it built.
-        states: Arguments of `__setstate__`, in order.
-        items: What the pickle would have appended to or added to it.
-        pairs: Key and value of every item the pickle would have set on it.
-    """
-
-    target: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    states: list[Any] = field(default_factory=list)
-    items: list[Any] = field(default_factory=list)
-    pairs: list[tuple[Any, Any]] = field(default_factory=list)
-
-    def calls(self, *names: str) -> bool:
-        """Whether the target is a global of one of these dotted names."""
-        return isinstance(self.target, Global) and str(self.target) in names
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """The instance dictionary that the state would have set, empty where there is none."""
-        state = self.states[-1] if self.states else {}
-        state = state[0] if isinstance(state, tuple) and len(state) == 2 else state
-        return state if isinstance(state, dict) else {}
-
-
-@dataclass(frozen=True)
-class PersistentId:
-    """A reference to something outside the pickle, such as a torch storage."""
-
-    value: Any
+# A checkpoint's pickles have about 3,000 opcodes together, and no integer in them has more than 128 bits.
+MAX_OPCODES = 1_000_000
+MAX_INTEGER_BITS = 1000
+MAX_NUMBER_KEYS = 10_000
 
 
 @dataclass(frozen=True)
@@ -71,61 +27,74 @@ class Pickle:
     Args:
         value: Plain Python values, with `Global`, `Record` and `PersistentId` for everything else.
         imports: Every global that the pickle names.
+        opcodes: How many it has, a measure of what it costs in time and memory.
     """
 
     value: Any
     imports: frozenset[Global]
+    opcodes: int
 
 
-def read_pickle(data: bytes, where: str) -> Pickle:
+def read_pickle(data: bytes, where: str, max_opcodes: int = MAX_OPCODES) -> Pickle:
     """Read a pickle symbolically.
 
     Args:
         data: The pickle, of any protocol.
         where: What to call it in an error message.
+        max_opcodes: How many it may have.
 
     Raises:
         MalformedPickle: It ends early, is no pickle, or is longer than any honest one.
+        Unsafe: It names something that no honest checkpoint does, before it ends or breaks off.
     """
-    machine = _Machine()
+    machine = _Machine(max_opcodes)
     try:
         value = machine.run(data)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError) as error:
+        refuse_dangerous(machine.imports, where)
         reason = str(error) or type(error).__name__
         raise MalformedPickle(f"{where} is not a whole pickle: {reason[:200]}") from error
-    return Pickle(value, frozenset(machine.imports))
-
-
-class _Mark:
-    """The pickle machine's mark object."""
-
-
-_MARK = _Mark()
+    refuse_dangerous(machine.imports, where)
+    return Pickle(value, frozenset(machine.imports), machine.opcodes)
 
 
 class _Machine:
     """The stack machine of `pickle.Unpickler`, with records in place of objects."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_opcodes: int) -> None:
+        self.max_opcodes = max_opcodes
+        self.opcodes = self.number_keys = 0
         self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.imports: set[Global] = set()
 
     def run(self, data: bytes) -> Any:
-        for count, (opcode, arg, _) in enumerate(pickletools.genops(data)):
-            if count > MAX_OPCODES:
-                raise ValueError(f"more than {MAX_OPCODES} opcodes")
+        for opcode, arg, _ in pickletools.genops(data):
+            self.opcodes += 1
+            if self.opcodes > self.max_opcodes:
+                raise ValueError(f"more than {self.max_opcodes} opcodes")
             if opcode.name == "STOP":
                 return self.stack.pop()
             _HANDLERS[opcode.name](self, arg)
         raise ValueError("no STOP opcode")
 
+    def mark(self) -> None:
+        """Begin a stack of its own for what follows, as `pickle._Unpickler` does."""
+        self.below.append(self.stack)
+        self.stack = []
+
     def to_mark(self) -> list[Any]:
         """Pop everything above the last mark, and the mark."""
-        start = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
-        items = self.stack[start + 1 :]
-        del self.stack[start:]
+        items, self.stack = self.stack, self.below.pop()
         return items
+
+    def key(self, key: Any) -> Any:
+        """Check a key; numbers are counted because many can be made to collide."""
+        self.number_keys += not isinstance(key, str | bytes)
+        if self.number_keys > MAX_NUMBER_KEYS:
+            raise ValueError(f"more than {MAX_NUMBER_KEYS} keys that are no strings")
+        return checked_key(key)
 
     def find(self, module: str, name: str) -> Global:
         if not (isinstance(module, str) and isinstance(name, str)):
@@ -138,29 +107,29 @@ class _Machine:
         if isinstance(target, Record):
             target.items.extend(items)
         elif isinstance(target, set):
-            target.update(_checked_key(item) for item in items)
+            target.update(self.key(item) for item in items)
         else:
             target.extend(items)
 
     def set_items(self, target: Any, flat: list[Any]) -> None:
-        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+        pairs = [(self.key(key), value) for key, value in zip(flat[::2], flat[1::2], strict=True)]
         if isinstance(target, Record):
             target.pairs.extend(pairs)
         else:
-            target.update((_checked_key(key), value) for key, value in pairs)
+            target.update(pairs)
 
     def build(self) -> None:
         state = self.stack.pop()
         self.stack[-1].states.append(state)
 
     def pop(self) -> None:
-        """Drop the top of the stack; a call that is dropped sets the state of its first argument.
+        """Drop the top of the stack; a setter's call that is dropped has set its first argument's state.
 
         That is how `copyreg`'s sixth reduce element, the state setter, is written: the setter is called for
         its effect on the object below it.
         """
-        top = self.stack.pop()
-        if isinstance(top, Record) and len(top.args) == 2 and isinstance(top.args[0], Record):
+        top = self.stack.pop() if self.stack else self.to_mark()
+        if isinstance(top, Record) and len(top.args) == 2 and top.calls(*_STATE_SETTERS):
             top.args[0].states.append(top.args[1])
 
     def reduce(self) -> None:
@@ -170,6 +139,10 @@ class _Machine:
     def push_record(self, target: Any, args: Any, kwargs: Any = None) -> None:
         if not isinstance(args, tuple) or not isinstance(target, Global | Record):
             raise TypeError("a call without arguments or of something that cannot be called")
+        if isinstance(target, Record) and not target.calls(_BUILTIN_TYPE):
+            self.imports.add(OWN_CODE)
+        elif isinstance(target, Global) and target.name in _IMPORTERS and len(args) == 1:
+            self.find(args[0], "*")
         self.stack.append(Record(target, args, dict(kwargs or {})))
 
     def new_object_ex(self) -> None:
@@ -189,22 +162,29 @@ class _Machine:
         self.stack.append(self.find(module, name))
 
 
-def _checked_key(key: Any) -> Any:
-    """Refuse keys whose hash is costly: a tuple of tuples can take exponential time to hash."""
-    parts = key if isinstance(key, tuple) else (key,)
-    if not all(isinstance(part, str | bytes | int | float | Global | Record | None) for part in parts):
-        raise TypeError(f"a {type(key).__name__} as a key")
-    return key
-
+# Gives `types.CodeType` and the like, which build code but do not run it.
+_BUILTIN_TYPE = "cloudpickle.cloudpickle._builtin_type"
+_IMPORTERS = ("subimport", "import_module", "__import__")
+_STATE_SETTERS = tuple(
+    f"cloudpickle.{module}._{kind}_setstate"
+    for module in ("cloudpickle", "cloudpickle_fast")
+    for kind in ("function", "class")
+)
 
 type _Handler = Callable[[_Machine, Any], Any]
 
 
 def _pushing(make: Callable[[_Machine], Any]) -> _Handler:
-    return lambda machine, _: machine.stack.append(make(machine))
+    def handler(machine: _Machine, _: Any) -> None:
+        made = make(machine)  # which may change what the machine's stack is
+        machine.stack.append(made)
+
+    return handler
 
 
 def _push_arg(machine: _Machine, arg: Any) -> None:
+    if isinstance(arg, int) and arg.bit_length() > MAX_INTEGER_BITS:
+        raise ValueError(f"an integer of {arg.bit_length()} bits")
     machine.stack.append(arg)
 
 
@@ -243,8 +223,10 @@ def _set_many(machine: _Machine, _: Any) -> None:
     machine.set_items(machine.stack[-1], flat)
 
 
-def _dict_from(flat: list[Any]) -> dict[Any, Any]:
-    return {_checked_key(key): value for key, value in zip(flat[::2], flat[1::2], strict=True)}
+def _dict(machine: _Machine, _: Any) -> None:
+    flat = machine.to_mark()
+    machine.stack.append({})
+    machine.set_items(machine.stack[-1], flat)
 
 
 def _nothing(machine: _Machine, arg: Any) -> None:
@@ -265,15 +247,15 @@ _HANDLERS: dict[str, _Handler] = {
     "NONE": _pushing(lambda _: None),
     "NEWTRUE": _pushing(lambda _: True),
     "NEWFALSE": _pushing(lambda _: False),
-    "MARK": _pushing(lambda _: _MARK),
+    "MARK": lambda m, _: m.mark(),
     "EMPTY_TUPLE": _pushing(lambda _: ()),
     "EMPTY_LIST": _pushing(lambda _: []),
     "EMPTY_DICT": _pushing(lambda _: {}),
     "EMPTY_SET": _pushing(lambda _: set()),
     "TUPLE": _pushing(lambda m: tuple(m.to_mark())),
     "LIST": _pushing(lambda m: m.to_mark()),
-    "DICT": _pushing(lambda m: _dict_from(m.to_mark())),
-    "FROZENSET": _pushing(lambda m: frozenset(_checked_key(item) for item in m.to_mark())),
+    "DICT": _dict,
+    "FROZENSET": _pushing(lambda m: frozenset(m.key(item) for item in m.to_mark())),
     "TUPLE1": _pop_tuple(1),
     "TUPLE2": _pop_tuple(2),
     "TUPLE3": _pop_tuple(3),

@@ -4,17 +4,14 @@ from typing import Any
 
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import SCALAR, as_number
-from sb3port.readers.pickles import Global, Record
+from sb3port.readers.records import Global, Record, describe
 
-_PLAIN = ("ortho_init", "normalize_images", "log_std_init", "full_std", "use_expln", "squash_output")
+_FLAGS = ("ortho_init", "normalize_images", "full_std", "use_expln", "squash_output")
 # Told by the tensors, by other settings, or of no effect on what the policy computes.
 _REDUNDANT = ("net_arch", "use_sde", "sde_net_arch", "share_features_extractor", "features_extractor_kwargs")
 _CLASSES = ("activation_fn", "optimizer_class", "features_extractor_class")
-_KNOWN = frozenset((*_PLAIN, *_REDUNDANT, *_CLASSES, "optimizer_kwargs"))
-_ACTIVATIONS = (
-    "torch.nn.modules.activation.",
-    "torch.nn.",
-)
+_KNOWN = frozenset((*_FLAGS, "log_std_init", *_REDUNDANT, *_CLASSES, "optimizer_kwargs"))
+_ACTIVATIONS = ("torch.nn.modules.activation",)
 _EXTRACTOR = "stable_baselines3.common.torch_layers.FlattenExtractor"
 
 
@@ -35,34 +32,40 @@ def read_policy_kwargs(value: Any, where: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise NotPortable(f"{where} is not a dictionary")
-    unknown = sorted(str(key) for key in value if key not in _KNOWN)
+    unknown = sorted(_key(key) for key in value if key not in _KNOWN)
     if unknown:
         raise NotPortable(f"{where} has arguments that no MlpPolicy takes: {', '.join(unknown)}")
-    kwargs: dict[str, Any] = {key: _plain(value[key], f"{where}[{key!r}]") for key in _PLAIN if key in value}
+    kwargs: dict[str, Any] = {key: _flag(value[key], f"{where}[{key!r}]") for key in _FLAGS if key in value}
     _check_extractor(value.get("features_extractor_class"), where)
-    if "log_std_init" in kwargs:
-        kwargs["log_std_init"] = float(kwargs["log_std_init"])
+    if "log_std_init" in value:
+        kwargs["log_std_init"] = float(as_number(value["log_std_init"]))
     if "activation_fn" in value:
         kwargs["activation_fn"] = _class_name(value["activation_fn"], _ACTIVATIONS, where)
     if "optimizer_class" in value:
-        kwargs["optimizer_class"] = _class_name(value["optimizer_class"], ("torch.optim.",), where)
+        kwargs["optimizer_class"] = _class_name(value["optimizer_class"], ("torch.optim",), where)
     if isinstance(value.get("optimizer_kwargs"), dict):
         kwargs["optimizer_kwargs"] = _plain_dict(value["optimizer_kwargs"], where)
     return kwargs
 
 
 def _check_extractor(value: Any, where: str) -> None:
-    if value is not None and str(value) != _EXTRACTOR:
-        name = value if isinstance(value, Global) else "a class of the author's own"
+    if value is not None and not (isinstance(value, Global) and str(value) == _EXTRACTOR):
+        name = describe(value) if isinstance(value, Global) else "a class of the author's own"
         raise NotPortable(f"{where} has the features extractor {name}, which is not supported")
 
 
 def _class_name(value: Any, packages: tuple[str, ...], where: str) -> str:
     """Give the short name of a class of one of these packages."""
-    if not isinstance(value, Global) or not value.module.startswith(tuple(p.rstrip(".") for p in packages)):
-        name = value if isinstance(value, Global) else type(value).__name__
-        raise NotPortable(f"{where} names {name} where a class of {packages[-1].rstrip('.')} is expected")
+    if not isinstance(value, Global) or not f"{value.module}.".startswith(tuple(f"{p}." for p in packages)):
+        raise NotPortable(f"{where} names {describe(value)} where a class of {packages[-1]} is expected")
     return value.name
+
+
+def _flag(value: Any, where: str) -> bool:
+    flag = _plain(value, where)
+    if not isinstance(flag, bool):
+        raise NotPortable(f"{where} is neither True nor False")
+    return flag
 
 
 def _plain(value: Any, where: str) -> bool | int | float | str | None:
@@ -74,8 +77,12 @@ def _plain(value: Any, where: str) -> bool | int | float | str | None:
 
 
 def _plain_dict(value: dict[Any, Any], where: str) -> dict[str, Any]:
-    items = ((str(key), item) for key, item in value.items())
+    items = ((_key(key), item) for key, item in value.items())
     return {
         key: [_plain(part, where) for part in item] if isinstance(item, list | tuple) else _plain(item, where)
         for key, item in items
     }
+
+
+def _key(key: Any) -> str:
+    return key[:200] if isinstance(key, str) else describe(key)

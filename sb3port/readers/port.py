@@ -1,4 +1,7 @@
-"""From a port back to a `Checkpoint`: what runs is in `config.json` and the tensors, the rest in `sb3port.json`."""
+"""From a port back to a `Checkpoint`.
+
+What runs is in `config.json`, the tensors and the processors; what is only known of it, in `sb3port.json`.
+"""
 
 import json
 from collections.abc import Mapping
@@ -81,7 +84,8 @@ def _statistics(tensors: Mapping[str, Array]) -> RunningMeanStd:
 def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:
     if noted is None:
         return None
-    return RunningMeanStd(*(np.asarray(noted[name], np.float64) for name in ("mean", "var")), noted["count"])
+    mean, var = (np.asarray(noted[name], np.float64) for name in ("mean", "var"))
+    return RunningMeanStd(mean, var, noted["count"])
 
 
 def _training(noted: Mapping[str, Any]) -> TrainingSettings:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from sb3port.checkpoint import (
     Array,
     Checkpoint,
@@ -21,9 +23,8 @@ from sb3port.families.algorithms import Algorithm, identify
 from sb3port.families.policies import check_policy_class
 from sb3port.readers.archive import Archive, read_archive
 from sb3port.readers.arrays import SCALAR, as_number
-from sb3port.readers.audit import refuse_dangerous
-from sb3port.readers.pickles import Global, Record
 from sb3port.readers.policy_kwargs import read_policy_kwargs
+from sb3port.readers.records import Global, Record
 from sb3port.readers.schedules import read_schedule
 from sb3port.readers.source import Source
 from sb3port.readers.spaces import read_space
@@ -54,7 +55,7 @@ def read_checkpoint(source: Source, use_stats: bool = True) -> Checkpoint:
         tensors=tensors,
         normalizer=normalizer,
         training=training,
-        optimizer=_read_optimizer(archive, list(tensors)),
+        optimizer=_read_optimizer(archive, tensors),
         provenance=replace(_provenance(source, archive, files, imports | more), no_stats=not use_stats),
         warnings=tuple(_warnings(training)),
     )
@@ -63,23 +64,30 @@ def read_checkpoint(source: Source, use_stats: bool = True) -> Checkpoint:
 def _read_policy(archive: Archive) -> tuple[PolicySpec, dict[str, Array], frozenset[Global]]:
     where = archive.name
     imports = _imports(archive)
-    refuse_dangerous(imports, where)
     check_policy_class(archive.value("policy_class"), where)
     algorithm = identify(archive.data, where)
     raw, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
-    refuse_dangerous(more, f"{where}: policy.pth")
     kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs")
     options = PolicyOptions(bool(archive.value("use_sde", False)), kwargs)
     tensors = _state_dict(raw, where)
     spec = build_spec(algorithm.key, _read_spaces(archive), tensors, options, where)
     _refuse_unsquashed(spec, where)
-    return spec, {name: tensors[name] for name in expected_shapes(spec)}, imports | more
+    return spec, {name: tensors[name] for name in expected_shapes(spec)}, imports | more | _audit(archive)
 
 
 def _imports(archive: Archive) -> frozenset[Global]:
     """Every global in the pickles of `data`, those that are never looked at again included."""
     pickled = [key for key in archive.data if archive.is_pickled(key)]
     return frozenset().union(*(archive.pickle(key).imports for key in pickled))
+
+
+def _audit(archive: Archive) -> frozenset[Global]:
+    """Every global of the torch files that are not read, which SB3 before 2.8 unpickles like the others."""
+    others = archive.members.keys() - {"policy.pth", "policy.optimizer.pth"}
+    imports: frozenset[Global] = frozenset()
+    for where, raw in ((f"{archive.name}: {n}", archive.members[n]) for n in others if n.endswith(".pth")):
+        imports |= read_torch(raw, where)[1]
+    return imports
 
 
 def _read_spaces(archive: Archive) -> tuple[Space, Space]:
@@ -175,25 +183,34 @@ def _scalar(value: Any, where: str) -> Scalar:
     raise NotPortable(f"{where} is not a plain value")
 
 
-def _read_optimizer(archive: Archive, names: list[str]) -> OptimizerState | None:
+def _read_optimizer(archive: Archive, tensors: Mapping[str, Array]) -> OptimizerState | None:
     """Read `policy.optimizer.pth`; its parameters are numbered in `named_parameters()` order."""
     raw = archive.members.get("policy.optimizer.pth")
     if raw is None:
         return None
     where = f"{archive.name}: policy.optimizer.pth"
-    value, imports = read_torch(raw, where)
-    refuse_dangerous(imports, where)
+    value, _ = read_torch(raw, where)
     try:
         (group,), state = value["param_groups"], value["state"]
-        order = dict(zip(group["params"], names, strict=True))
-        named = {order[index]: _arrays(tensors) for index, tensors in state.items()}
-    except (KeyError, TypeError, ValueError) as error:
+        order = dict(zip(group["params"], tensors, strict=True))
+        named = {order[index]: dict(values) for index, values in state.items()}
+        settings = {key: item for key, item in group.items() if key != "params"}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise NotPortable(f"{where} does not fit the policy's parameters") from error
-    return OptimizerState({key: item for key, item in group.items() if key != "params"}, named)
+    _check_optimizer(named, tensors, where)
+    return OptimizerState(settings, named)
 
 
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(tensors)
+def _check_optimizer(
+    state: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Array], where: str
+) -> None:
+    """Every value belongs to a whole parameter, or is one number such as `step`."""
+    for name, values in state.items():
+        for key, value in values.items():
+            number = isinstance(value, np.ndarray | int | float)
+            fits = number and np.shape(value) in ((), (1,), tensors[name].shape)
+            if not fits or not np.isfinite(value).all():
+                raise NotPortable(f"{where} holds a damaged {key} for {name}")
 
 
 def _provenance(

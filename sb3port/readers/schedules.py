@@ -10,7 +10,7 @@ from typing import Any
 
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import SCALAR, as_number
-from sb3port.readers.pickles import Global, Record
+from sb3port.readers.records import Global, Record
 from sb3port.schedules import (
     ConstantSchedule,
     CustomSchedule,
@@ -20,6 +20,7 @@ from sb3port.schedules import (
 )
 
 _MAX_NESTING = 10
+_SB3 = "stable_baselines3.common.utils"
 
 
 def read_schedule(value: Any, where: str) -> Schedule:
@@ -38,8 +39,8 @@ def _read(value: Any, where: str, nesting: int) -> Schedule:
         return ConstantSchedule(float(as_number(value)))
     if not isinstance(value, Record) or nesting > _MAX_NESTING:
         raise NotPortable(f"{where} is neither a number nor a schedule")
-    if isinstance(value.target, Global) and value.target.name in _CLASSES:
-        return _CLASSES[value.target.name](value.attributes, where, nesting)
+    if isinstance(value.target, Global) and str(value.target) in _CLASSES:
+        return _CLASSES[str(value.target)](value.attributes, where, nesting)
     return _read_function(value, where, nesting)
 
 
@@ -47,15 +48,35 @@ def _read_function(function: Record, where: str, nesting: int) -> Schedule:
     name, cells = _qualname(function), _closure(function)
     values = [cell for cell in cells if _is_number(cell)]
     match name:
-        case "constant_fn.<locals>.func" if len(values) == 1:
+        case "constant_fn.<locals>.func" if len(values) == 1 and _is_bare(function):
             return ConstantSchedule(float(as_number(values[0])))
-        case "linear_schedule.<locals>.func" if len(values) == 1:
+        case "linear_schedule.<locals>.func" if len(values) == 1 and _is_bare(function):
             return SimpleLinearSchedule(float(as_number(values[0])))
         case "get_linear_fn.<locals>.func" if len(values) == 3:
             return _linear_fn(function, values, where)
         case "get_schedule_fn.<locals>.<lambda>" if len(cells) == 1:
             return _read(cells[0], where, nesting + 1)
     return CustomSchedule(name, tuple(float(as_number(number)) for number in values))
+
+
+def _is_bare(function: Record) -> bool:
+    """Whether the code has no numbers of its own and calls nothing, as SB3's and the zoo's one-liners.
+
+    Tutorials have readers write a `linear_schedule` themselves, and some add a floor or another power.
+    """
+    code = next((arg for arg in (function, *function.args) if _code_constants(arg) is not None), None)
+    constants, names = _code_constants(code) or ((), ())
+    return not names and not any(_is_number(constant) for constant in constants)
+
+
+def _code_constants(code: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+    """Find `co_consts` and `co_names`: they follow the bytecode in the arguments of any `CodeType`."""
+    args = code.args if isinstance(code, Record) else ()
+    index = next((i for i, arg in enumerate(args) if isinstance(arg, bytes)), len(args))
+    match args[index + 1 : index + 3]:
+        case (tuple() as constants, tuple() as names):
+            return constants, names
+    return None
 
 
 def _linear_fn(function: Record, values: list[Any], where: str) -> Schedule:
@@ -116,10 +137,12 @@ def _number(attributes: dict[str, Any], key: str, where: str) -> float:
 
 
 _CLASSES: dict[str, Callable[[dict[str, Any], str, int], Schedule]] = {
-    "FloatSchedule": lambda a, where, n: _read(a.get("value_schedule"), where, n + 1),
-    "ConstantSchedule": lambda a, where, _: ConstantSchedule(_number(a, "val", where)),
-    "LinearSchedule": lambda a, where, _: LinearSchedule(
+    f"{_SB3}.FloatSchedule": lambda a, where, n: _read(a.get("value_schedule"), where, n + 1),
+    f"{_SB3}.ConstantSchedule": lambda a, where, _: ConstantSchedule(_number(a, "val", where)),
+    f"{_SB3}.LinearSchedule": lambda a, where, _: LinearSchedule(
         _number(a, "start", where), _number(a, "end", where), _number(a, "end_fraction", where)
     ),
-    "SimpleLinearSchedule": lambda a, where, _: SimpleLinearSchedule(_number(a, "initial_value", where)),
+    "rl_zoo3.utils.SimpleLinearSchedule": lambda a, where, _: SimpleLinearSchedule(
+        _number(a, "initial_value", where)
+    ),
 }

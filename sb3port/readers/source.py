@@ -15,7 +15,7 @@ from sb3port.readers.archive import is_checkpoint
 STATISTICS = ("vec_normalize.pkl", "vecnormalize.pkl")
 # A zip of evaluation curves that rl_zoo3 uploads beside every model.
 _NOT_CHECKPOINTS = frozenset({"train_eval_metrics.zip"})
-_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_REPO_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def resolve(label: str, options: SourceOptions) -> Source:
     """
     if options.vecnormalize is not None and not options.vecnormalize.is_file():
         raise UsageError(f"--vecnormalize {options.vecnormalize} is not a file")
-    path = Path(label).expanduser()
-    if path.exists():
+    path = _local_path(label)
+    if path is not None:
         return _resolve_local(label, path, options)
     repo_id, _, revision = label.partition("@")
     if not _REPO_ID.fullmatch(repo_id) or label.endswith(".zip"):
@@ -82,6 +82,15 @@ def resolve(label: str, options: SourceOptions) -> Source:
     return _resolve_hub(label, repo_id, revision or None, options)
 
 
+def _local_path(label: str) -> Path | None:
+    """Give the existing local path of that name; what cannot be a path (`~nobody`, too long) is none."""
+    try:
+        path = Path(label).expanduser()
+        return path if path.exists() else None
+    except (RuntimeError, OSError):
+        return None
+
+
 def _resolve_local(label: str, path: Path, options: SourceOptions) -> Source:
     if options.revision is not None:
         raise UsageError(f"--revision applies to Hub repositories, and {label} is on this machine")
@@ -89,7 +98,7 @@ def _resolve_local(label: str, path: Path, options: SourceOptions) -> Source:
         return _resolve_folder(label, path, options)
     if options.filename is not None:
         raise UsageError(f"--filename applies to folders and Hub repositories, and {label} is a file")
-    siblings = [name for name in STATISTICS if (path.parent / name).is_file()]
+    siblings = [name for name in statistics_places(path.name) if (path.parent / name).is_file()]
     return _local_source(label, "file", path, path, siblings, options)
 
 
@@ -169,10 +178,12 @@ def choose_checkpoint(
         if filename not in names:
             raise UsageError(f"{label} has no file {filename}", f"it has: {_listed(names)}")
         return filename
-    candidates = [n for n in names if n.endswith(".zip") and PurePosixPath(n).name not in _NOT_CHECKPOINTS]
-    candidates = [candidate for candidate in candidates if accept(candidate)]
+    zips = [n for n in names if n.endswith(".zip") and PurePosixPath(n).name not in _NOT_CHECKPOINTS]
+    if f"{name}.zip" in zips or len(zips) == 1:
+        return f"{name}.zip" if f"{name}.zip" in zips else zips[0]
+    candidates = [candidate for candidate in zips if accept(candidate)]
     with_folder = [c for c in candidates if any(n.startswith(c.removesuffix(".zip") + "/") for n in names)]
-    for group in ([c for c in candidates if c == f"{name}.zip"], with_folder, candidates):
+    for group in (with_folder, candidates):
         if len(group) == 1:
             return group[0]
     if not candidates:
@@ -185,11 +196,14 @@ def choose_statistics(names: Sequence[str], checkpoint: str) -> list[str]:
 
     They lie beside it (Hub layout), or in a folder of its name (rl_zoo3's local layout).
     """
+    return [place for place in statistics_places(checkpoint) if place in names]
+
+
+def statistics_places(checkpoint: str) -> list[str]:
+    """List where the VecNormalize pickle of a zip can lie, nearest first."""
     path = PurePosixPath(checkpoint)
-    places = [path.parent / name for name in STATISTICS] + [
-        path.with_suffix("") / name for name in STATISTICS
-    ]
-    return [place.as_posix() for place in places if place.as_posix() in names]
+    folders = (path.parent, path.parent / path.name.removesuffix(".zip"))
+    return [(folder / name).as_posix() for folder in folders for name in STATISTICS]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,9 +7,11 @@ import numpy as np
 
 from sb3port.checkpoint import frozen
 from sb3port.errors import NotPortable
-from sb3port.readers.arrays import as_array, as_dtype, as_number
-from sb3port.readers.pickles import Global, Record
+from sb3port.readers.arrays import as_array, as_dtype, as_integer
+from sb3port.readers.records import Global, Record
 from sb3port.spaces import Box, Discrete, Space
+
+_MODULES = ("gym.spaces.", "gymnasium.spaces.")
 
 
 def read_space(value: Any, where: str) -> Space:
@@ -34,7 +36,7 @@ def read_space(value: Any, where: str) -> Space:
 def space_name(value: Any) -> str | None:
     """Give the class name of a pickled space ("Box"), None where the value is no space."""
     target = value.target if isinstance(value, Record) else None
-    is_space = isinstance(target, Global) and target.module.startswith(("gym.spaces", "gymnasium.spaces"))
+    is_space = isinstance(target, Global) and f"{target.module}.".startswith(_MODULES)
     return target.name if is_space and isinstance(target, Global) else None
 
 
@@ -42,9 +44,9 @@ def _read_box(attributes: dict[str, Any], where: str) -> Box:
     dtype = as_dtype(attributes.get("dtype"))
     low, high = (as_array(attributes.get(key)).astype(dtype) for key in ("low", "high"))
     shape = attributes.get("_shape", attributes.get("shape"))
-    if tuple(shape or ()) != low.shape or low.shape != high.shape:
+    if (shape or ()) != low.shape or low.shape != high.shape:
         raise NotPortable(
-            f"{where} is damaged: bounds {low.shape} and {high.shape} for a Box of shape {shape}"
+            f"{where} is damaged: its bounds {low.shape} and {high.shape} do not fit the Box's shape"
         )
     if np.isnan(low).any() or np.isnan(high).any():
         raise NotPortable(f"{where} is damaged: the bounds of its Box hold NaN")
@@ -52,7 +54,7 @@ def _read_box(attributes: dict[str, Any], where: str) -> Box:
 
 
 def _read_discrete(attributes: dict[str, Any], where: str) -> Discrete:
-    n, start = (int(as_number(attributes.get(key, 0))) for key in ("n", "start"))
+    n, start = (as_integer(attributes.get(key, 0)) for key in ("n", "start"))
     if n < 1:
         raise NotPortable(f"{where} is damaged: a Discrete space of {n} values")
     return Discrete(n, start)

@@ -14,10 +14,14 @@ import numpy as np
 from sb3port.checkpoint import Array, frozen
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import SCALAR, as_number
-from sb3port.readers.pickles import Global, PersistentId, Record, read_pickle
+from sb3port.readers.pickles import read_pickle
+from sb3port.readers.records import Global, PersistentId, Record, describe
 from sb3port.readers.zips import open_zip, read_member
 
 MAX_NODES = 1_000_000
+# SB3 1.7 wrote three names for each tensor of a shared extractor, which share one storage.
+MAX_ALIASES = 8
+_MAX_DIMENSIONS = 32
 
 _DTYPES = {
     "BoolStorage": "bool",
@@ -71,7 +75,7 @@ class _Storages:
     def __init__(self, archive: zipfile.ZipFile, root: str, where: str) -> None:
         self.archive, self.root, self.where = archive, root, where
         self.cache: dict[str, Array] = {}
-        self.nodes = 0
+        self.nodes = self.read_bytes = self.given_bytes = 0
         self.byteorder = self._byteorder()
 
     def _byteorder(self) -> Literal["<", ">"]:
@@ -101,39 +105,54 @@ class _Storages:
         if record.calls("collections.OrderedDict"):
             return {key: self.decode(item) for key, item in record.pairs}
         if record.calls("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
-            return self._tensor(*record.args[:4])
+            return self._tensor(record.args)
         if record.calls("torch._utils._rebuild_parameter") and record.args:
             return self.decode(record.args[0])
         if record.calls(*SCALAR):
             return as_number(record)
-        raise NotPortable(f"{self.where} holds a {str(record.target)[:200]}, where only tensors are expected")
+        raise NotPortable(f"{self.where} holds a {describe(record)}, where only tensors are expected")
 
-    def _tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Array:
+    def _tensor(self, args: tuple[Any, ...]) -> Array:
+        """Read the arguments of `_rebuild_tensor_v2`: storage, offset, size, stride and more."""
+        storage, offset, size, stride = (*args[:4], *[None] * 4)[:4]
         flat = self._storage(storage)
-        numbers = (offset, *size, *stride)
-        if len(size) != len(stride) or not all(isinstance(n, int) and n >= 0 for n in numbers):
-            raise NotPortable(f"{self.where} holds a tensor without a proper offset, size and stride")
-        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-        if math.prod(size) and last >= flat.size:
-            raise NotPortable(f"{self.where} holds a tensor that reaches beyond its storage")
+        self._check_view(flat, offset, size, stride)
+        self.given_bytes += math.prod(size) * flat.itemsize
+        if self.given_bytes > MAX_ALIASES * self.read_bytes:
+            raise NotPortable(f"{self.where} shows the same numbers over and over again")
         steps = [step * flat.itemsize for step in stride]
-        return frozen(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
+        try:
+            return frozen(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
+        except (ValueError, OverflowError) as error:  # too many dimensions, or no elements and a huge shape
+            raise NotPortable(f"{self.where} holds a tensor of an impossible shape") from error
+
+    def _check_view(self, flat: Array, offset: Any, size: Any, stride: Any) -> None:
+        proper = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
+        if not proper or not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)):
+            raise NotPortable(f"{self.where} holds a tensor without a proper offset, size and stride")
+        if len(size) > _MAX_DIMENSIONS:
+            raise NotPortable(f"{self.where} holds a tensor of {len(size)} dimensions")
+        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        if math.prod(size) > flat.size or (math.prod(size) and last >= flat.size):
+            raise NotPortable(f"{self.where} holds a tensor that reaches beyond its storage")
 
     def _storage(self, reference: Any) -> Array:
         """Give the flat array of `("storage", torch.FloatStorage, key, location, number of elements)`."""
-        if not isinstance(reference, PersistentId) or len(reference.value) < 5:
+        parts = reference.value if isinstance(reference, PersistentId) else None
+        if not isinstance(parts, tuple) or len(parts) < 5 or not isinstance(parts[2], str):
             raise NotPortable(f"{self.where} holds a tensor without a storage")
-        _, kind, key, _, count = reference.value[:5]
+        _, kind, key, _, count = parts[:5]
         if key not in self.cache:
-            self.cache[key] = self._read_storage(kind, str(key), count)
+            self.cache[key] = self._read_storage(kind, key, count)
+            self.read_bytes += self.cache[key].nbytes
         return self.cache[key]
 
     def _read_storage(self, kind: Any, key: str, count: Any) -> Array:
-        name = kind.name if isinstance(kind, Global) else str(kind)
+        name = kind.name if isinstance(kind, Global) else ""
         if name not in _DTYPES:
-            raise NotPortable(f"{self.where} holds tensors of torch.{name[:40]}, which are not read")
+            raise NotPortable(f"{self.where} holds tensors of {describe(kind)}, which are not read")
         raw = read_member(self.archive, f"{self.root}data/{key}", self.where)
         dtype = np.dtype(_DTYPES[name]).newbyteorder(self.byteorder)
-        if len(raw) != count * dtype.itemsize:
+        if not isinstance(count, int) or len(raw) != count * dtype.itemsize:
             raise NotPortable(f"{self.where} is damaged: storage {key[:40]} holds {len(raw)} bytes")
         return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))

@@ -12,8 +12,8 @@ import numpy as np
 from sb3port.checkpoint import Array, Normalizer, RunningMeanStd, SourceFile, frozen
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import as_float64, as_number
-from sb3port.readers.audit import refuse_dangerous
-from sb3port.readers.pickles import Global, Record, read_pickle
+from sb3port.readers.pickles import read_pickle
+from sb3port.readers.records import Global, Record
 
 _CLASS = ".common.vec_env.vec_normalize.VecNormalize"
 _CLASSES = tuple(f"{package}{_CLASS}" for package in ("stable_baselines3", "stable_baselines"))
@@ -33,7 +33,6 @@ def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Glo
     """
     raw = path.read_bytes()
     pickled = read_pickle(raw, path.name)
-    refuse_dangerous(pickled.imports, path.name)
     if not isinstance(pickled.value, Record) or not pickled.value.calls(*_CLASSES):
         raise NotPortable(f"{path.name} is not a saved VecNormalize")
     source = SourceFile(path.name, len(raw), hashlib.sha256(raw).hexdigest())
@@ -43,7 +42,7 @@ def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Glo
 def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
     norm_obs = bool(attributes.get("norm_obs", True))
     numbers = {
-        name: float(as_number(attributes[name]))
+        name: _positive(attributes[name], f"{where}: {name}")
         for name in ("clip_obs", "clip_reward", "gamma", "epsilon")
         if name in attributes
     }
@@ -66,7 +65,14 @@ def _statistics(value: Any, where: str) -> RunningMeanStd:
         raise NotPortable(
             f"{where} is damaged: a mean of shape {mean.shape}, a variance of shape {var.shape}"
         )
-    return RunningMeanStd(mean, var, float(as_number(value.attributes.get("count"))))
+    return RunningMeanStd(mean, var, _positive(value.attributes.get("count"), f"{where}.count"))
+
+
+def _positive(value: Any, where: str) -> float:
+    number = float(as_number(value))
+    if not number >= 0:  # NaN included; clipping at infinity is no clipping, and honest
+        raise NotPortable(f"{where} is {number}")
+    return number
 
 
 def _finite(array: Array, where: str) -> Array:

@@ -62,7 +62,7 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
         flat = {
             f"{key}.{name}": value for key, row in (self.stats or {}).items() for name, value in row.items()
         }
-        self.load_state_dict({key: torch.as_tensor(value) for key, value in flat.items()})
+        self.load_state_dict({key: torch.tensor(np.asarray(value)) for key, value in flat.items()})
 
     def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
         """Normalise every observation that has statistics; the others are left alone."""

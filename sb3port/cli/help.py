@@ -1,0 +1,49 @@
+"""How the help of a command looks: plain text, the same on a terminal and in a pipe."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from typer.core import TyperCommand
+
+_TYPE_NAME = re.compile(r" <\w+>$")
+EXIT_CODES = {
+    0: "done, or parity holds",
+    1: "the check ran and says no, or cannot say",
+    2: "wrong arguments, DEST exists, statistics missing, several candidates",
+    3: "the source cannot be reached",
+    4: "not a checkpoint that can be ported, or a broken port",
+    5: "refused as unsafe",
+    70: "a bug in sb3port",
+}
+
+
+class Command(TyperCommand):
+    """A command whose help names no Python types and has no braces around arguments."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Give the usage line, `[OPTIONS] SOURCE [DEST]`."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and then the options, each with its help."""
+        for kind, title in (("argument", "Arguments"), ("option", "Options")):
+            params = [param for param in self.get_params(ctx) if param.param_type_name == kind]
+            records = [record for param in params if (record := param.get_help_record(ctx))]
+            with formatter.section(title):
+                formatter.write_dl([(_TYPE_NAME.sub("", name), text) for name, text in records])
+
+
+def examples(lines: Iterable[str]) -> str:
+    """Give the end of a command's help: lines that can be copied."""
+    return _verbatim("Examples:", lines)
+
+
+def exit_codes() -> str:
+    """Give the end of the help: what the exit codes mean."""
+    return _verbatim("Exit codes:", (f"{code:>2}  {meaning}" for code, meaning in EXIT_CODES.items()))
+
+
+def _verbatim(title: str, lines: Iterable[str]) -> str:
+    """Give a paragraph that is not wrapped, which is what the control character says."""
+    return "\n".join(["\b", title, *(f"  {line}" for line in lines)])

@@ -1,0 +1,91 @@
+"""`eval` and `inspect`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import CARTPOLE, PENDULUM, Cli
+
+
+def test_eval_prints_returns(cli: Cli, port: Path) -> None:
+    result = cli("eval", port, "--env", "Pendulum-v1", "--episodes", 3, "--seed", 5)
+    result.succeeds()
+    assert "environment  Pendulum-v1\n" in result.out
+    assert "episodes     3, seeds 5 to 7\n" in result.out
+    assert "(mean ± standard error)\n" in result.out
+    assert "length       200.0 steps (mean)\n" in result.out
+    assert result.err == ""
+
+
+def test_eval_of_one_episode_has_no_error(cli: Cli, port: Path) -> None:
+    result = cli("eval", port, "--env", "Pendulum-v1", "--episodes", 1)
+    result.succeeds()
+    assert "nan" not in result.out
+    assert "±" not in result.out
+
+
+def test_eval_json_and_quiet_agree(cli: Cli, port: Path) -> None:
+    arguments = ("eval", port, "--env", "Pendulum-v1", "--episodes", 2)
+    result = cli(*arguments, "--json")
+    result.succeeds()
+    content = json.loads(result.out)
+    assert (content["schema"], content["version"], content["env"]) == ("sb3port.eval", 1, "Pendulum-v1")
+    assert [episode["seed"] for episode in content["episodes"]] == [0, 1]
+    quiet = cli(*arguments, "-q")
+    assert (quiet.out, quiet.err) == (f"{content['mean_return']:g}\n", "")
+
+
+def test_eval_shows_ten_returns_and_all_with_verbose(
+    cli: Cli, here: Path, port: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sb3port.evaluation._run_episode", lambda *args: (float(args[-1]), 1))
+    arguments = ("eval", port, "--env", "Pendulum-v1", "--episodes", 12)
+    assert "9.00 and 2 more" in cli(*arguments).out
+    assert cli(*arguments, "-v").out.count("11.00\n") == 1
+
+
+@pytest.mark.parametrize("env", ["Nope-v1", "nomodule:Nope-v1", "Pendulum", "not an id"])
+def test_unknown_environment(cli: Cli, port: Path, env: str) -> None:
+    result = cli("eval", port, "--env", env)
+    if env == "Pendulum":  # Gymnasium takes the latest version
+        result.succeeds()
+    else:
+        result.fails(2, f"error: the environment {env} cannot be made: ")
+
+
+def test_environment_with_other_spaces(cli: Cli, port: Path) -> None:
+    result = cli("eval", port, "--env", "CartPole-v1")
+    result.fails(2, "Box([-4.8 -inf -0.41887903 -inf]", "(3,), float32)", "hint: ")
+    cli("convert", CARTPOLE, "cart", "--no-verify").succeeds()
+    cli("eval", "cart", "--env", "Acrobot-v1").fails(2, "observations")
+
+
+def test_eval_of_no_port(cli: Cli) -> None:
+    cli("eval", "absent", "--env", "Pendulum-v1").fails(2, "absent is not a folder")
+    cli("eval", PENDULUM, "--env", "Pendulum-v1").fails(4, "is not a port")
+
+
+def test_inspect_tells_everything(cli: Cli) -> None:
+    result = cli("inspect", PENDULUM)
+    result.succeeds()
+    assert result.err == ""
+    for text in (
+        "Box([-1. -1. -8.], [1. 1. 8.], (3,), float32)",
+        "Box(-2, 2, (1,), float32), gSDE",
+        "policy [64, 64], value [64, 64], Tanh",
+        "n_steps              1024",
+        "written by         SB3 2.9.2",
+        "mlp_extractor.value_net.2.weight",
+        "stable_baselines3.common.policies.ActorCriticPolicy",
+    ):
+        assert text in result.out
+
+
+def test_inspect_json_and_quiet(cli: Cli) -> None:
+    result = cli("inspect", PENDULUM, "--json")
+    content = json.loads(result.out)
+    assert (content["schema"], content["version"]) == ("sb3port.inspect", 1)
+    assert {"name": "log_std", "shape": [64, 1], "dtype": "float32"} in content["tensors"]
+    assert "torch._utils._rebuild_tensor_v2" in content["imports"]
+    assert cli("inspect", PENDULUM, "-q").out.count("\n") == 1
