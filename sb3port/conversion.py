@@ -113,9 +113,9 @@ def default_name(source: Source) -> str:
 
 def describe_source(source: Source) -> str:
     """Say which files are read."""
-    at = f" @ {source.revision[:12]}" if source.revision else ""
+    place = f"{source.location} @ {source.revision[:12]}" if source.revision else source.label
     statistics = f" and {source.statistics_name}" if source.statistics else ""
-    return f"{source.checkpoint_name}{statistics} from {source.location}{at}"
+    return f"{source.checkpoint_name}{statistics} from {place}"
 
 
 def describe_mapping(checkpoint: Checkpoint) -> str:
