@@ -5,6 +5,7 @@ Everything else goes to stderr: stages, progress, warnings, hints and errors.
 """
 
 import json
+import math
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,7 +82,8 @@ class Output:
             Whether it was printed; if not, the command prints it for people.
         """
         if self.as_json:
-            self._stdout.out(json.dumps({"schema": schema, "version": 1, **content}, indent=2))
+            whole = {"schema": schema, "version": 1, **content}
+            self._stdout.out(json.dumps(_strict(whole), indent=2, allow_nan=False))
         elif self.quiet:
             self._stdout.out(essence)
         return self.as_json or self.quiet
@@ -124,6 +126,15 @@ class Output:
         from sb3port.cli.console import OutputConsole
 
         return OutputConsole(sys.stderr)
+
+
+def _strict(value: Any) -> Any:
+    """Write infinite bounds and the like as strings: JSON has no numbers for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return {key: _strict(item) for key, item in value.items()}
+    return [_strict(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _print_named(console: "OutputConsole", name: str, text: str, style: str) -> None:

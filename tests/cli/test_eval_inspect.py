@@ -89,3 +89,13 @@ def test_inspect_json_and_quiet(cli: Cli) -> None:
     assert {"name": "log_std", "shape": [64, 1], "dtype": "float32"} in content["tensors"]
     assert "torch._utils._rebuild_tensor_v2" in content["imports"]
     assert cli("inspect", PENDULUM, "-q").out.count("\n") == 1
+
+
+def test_json_is_strict_where_bounds_are_infinite(cli: Cli) -> None:
+    shown = cli("inspect", CARTPOLE, "--json")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    content = json.loads(shown.out, parse_constant=refuse)
+    assert content["spec"]["observation_space"]["high"][1] == "Infinity"
