@@ -12,7 +12,7 @@ help:
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
 	@echo "make benchmarks  measure start-up and conversion"
-	@echo "make clean       remove ports and environments"
+	@echo "make clean       remove what was set up"
 
 demo: setup
 	@$(RUN) sb3port convert fixtures/hub/sb3port/ppo-Pendulum-v1 $(PORT) --force
@@ -39,7 +39,7 @@ benchmarks: setup
 	$(RUN) python benchmarks/startup.py
 
 clean:
-	rm -rf ports .venv .uv uv.lock
+	rm -rf .venv .uv uv.lock
 
 setup: $(filter .uv/bin/uv,$(UV))
 	@$(UV) sync --quiet

@@ -12,7 +12,7 @@ from sb3port.parity.report import Check, ParityReport, describe
 from sb3port.port import PORT_FILE, read_provenance
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import Source, SourceOptions, resolve
+from sb3port.readers.source import Source, SourceOptions, resolve, resolve_hub
 from sb3port.writers.lerobot import write_port
 from sb3port.writers.staging import refuse_existing, staged_folder
 
@@ -57,11 +57,17 @@ def read(label: str, options: SourceOptions, use_stats: bool = True) -> Checkpoi
     Raises:
         Sb3portError: With the exit code of the contract.
     """
+    _refuse_contradiction(options, use_stats)
     if not _is_port(label):
         return read_checkpoint(resolve(label, options), use_stats)
     if options != SourceOptions() or not use_stats:
         raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
     return read_port(Path(label))
+
+
+def _refuse_contradiction(options: SourceOptions, use_stats: bool) -> None:
+    if options.vecnormalize is not None and not use_stats:
+        raise UsageError("--vecnormalize names statistics that --no-stats leaves out", "drop one of the two")
 
 
 def _is_port(label: str) -> bool:
@@ -80,6 +86,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
+    _refuse_contradiction(options.source, options.use_stats)
     if dest is not None:
         refuse_existing(dest, options.force)
     if _is_port(label):
@@ -141,14 +148,16 @@ def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
 def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source) -> ParityReport:
     report = run_checks(staging, checkpoint, _reference(source, checkpoint))
     if not report.holds():
-        worst = report.worst
-        raise VerificationFailed(
-            f"the port does not compute what its source computes, so it is not written; "
-            f"{describe(worst) if worst else report.verdict}",
-            report.to_json(),
-        )
+        raise VerificationFailed(f"{_refusal(report)}, so it is not written", report.to_json())
     (staging / "parity.json").write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
     return report
+
+
+def _refusal(report: ParityReport) -> str:
+    worst = f" ({describe(report.worst)})" if report.worst else ""
+    if report.verdict is Verdict.FAIL:
+        return f"the port does not compute what its source computes{worst}"
+    return f"whether the port computes what its source computes cannot be told{worst}"
 
 
 def verify(port: Path, label: str | None, observations: Path | None) -> ParityReport:
@@ -203,7 +212,10 @@ def _find_source(recorded: Provenance, label: str | None) -> Source:
     filename = recorded.files["checkpoint"].name if recorded.kind != "file" else None
     if label is not None:
         return resolve(label, SourceOptions(vecnormalize=given))
-    return resolve(recorded.location, SourceOptions(filename, recorded.revision, given))
+    options = SourceOptions(filename, recorded.revision, given)
+    if recorded.kind == "hub":  # also where a folder of that name lies here
+        return resolve_hub(recorded.location, options)
+    return resolve(recorded.location, options)
 
 
 def _other_files(recorded: Provenance, found: Provenance) -> str:

@@ -33,7 +33,7 @@ class VerificationFailed(Sb3portError):
 
     exit_code = 1
 
-    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, report: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.report = report
 

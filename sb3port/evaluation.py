@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
+import numpy as np
 
 from sb3port.errors import UsageError
 from sb3port.port import read_provenance
@@ -106,6 +107,7 @@ def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
     Raises:
         UsageError: There is none of this name, or what it needs is not installed.
     """
+    gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
         return gymnasium.make(env_id)
     except (gymnasium.error.Error, ImportError) as error:
@@ -118,10 +120,20 @@ def _run_episode(env: gymnasium.Env[Any, Any], port: "Port", seed: int) -> tuple
     port.policy.reset()
     total, length, done = 0.0, 0, False
     while not done:
-        action = port.act(observation).reshape(env.action_space.shape or ())
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, _ = env.step(_act(env, port, observation))
         total, length, done = total + float(reward), length + 1, terminated or truncated
     return total, length
+
+
+def _act(env: gymnasium.Env[Any, Any], port: "Port", observation: Any) -> Any:
+    """Choose an action as SB3's vector environments would see and give it.
+
+    They store observations in the space's type, and hand discrete actions over as integers.
+    """
+    action = port.act(np.asarray(observation, env.observation_space.dtype))
+    if isinstance(env.action_space, gymnasium.spaces.Discrete):
+        return np.int64(action.item())
+    return action.reshape(env.action_space.shape or ())
 
 
 def _check_spaces(env: gymnasium.Env[Any, Any], port: "Port", env_id: str) -> None:

@@ -1,8 +1,9 @@
 """`sb3port.json`: what a port is, where it comes from and how it was trained."""
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from sb3port.schedules import schedule_to_json
 
 PORT_FILE = "sb3port.json"
 FORMAT = 1
+OBSERVATION_KEY = "observation.state"
+STATISTICS_FILE = "policy_preprocessor_step_2_sb3port_vec_normalize.safetensors"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -68,6 +72,17 @@ def provenance_json(provenance: Provenance) -> dict[str, Any]:
     }
 
 
+def public_provenance(provenance: Provenance) -> dict[str, Any]:
+    """Give a provenance without any path of this machine."""
+    content = provenance_json(provenance)
+    local = {} if provenance.kind == "hub" else {"location": provenance.name}
+    files = {
+        role: {**file, "name": Path(file["name"]).name if Path(file["name"]).is_absolute() else file["name"]}
+        for role, file in content["files"].items()
+    }
+    return {**content, **local, "files": files}
+
+
 def read_provenance(folder: Path) -> Provenance:
     """Read from a port's `sb3port.json` where it comes from.
 
@@ -78,7 +93,7 @@ def read_provenance(folder: Path) -> Provenance:
     content = read_port_file(folder)
     try:
         return _provenance(content["source"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
 
 
@@ -91,12 +106,9 @@ def read_port_file(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", "make a port with: sb3port convert SOURCE")
-    try:
-        content = json.loads((folder / PORT_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotPortable(f"{folder} is not a port: it has no {PORT_FILE}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotPortable(f"{folder / PORT_FILE} is damaged ({error})") from error
+    if not (folder / PORT_FILE).is_file():
+        raise NotPortable(f"{folder} is not a port: it has no {PORT_FILE}")
+    content = read_json(folder / PORT_FILE)
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise NotPortable(f"{folder / PORT_FILE} is damaged: it does not say its format")
     if content["format"] > FORMAT:
@@ -106,6 +118,31 @@ def read_port_file(folder: Path) -> dict[str, Any]:
     return content
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a port.
+
+    Raises:
+        NotPortable: It is absent, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise NotPortable(f"{path} of the port cannot be read ({error})") from error
+
+
 def _provenance(source: Mapping[str, Any]) -> Provenance:
-    files = {role: SourceFile(**file) for role, file in source["files"].items()}
-    return Provenance(**{**source, "files": files})
+    """Check what `verify` relies on: a kind it knows, a place, and the hash of every file."""
+    files = {role: _source_file(file) for role, file in source["files"].items()}
+    revision = source["revision"]
+    if source["kind"] not in ("hub", "file", "folder") or "checkpoint" not in files:
+        raise ValueError("it names no source")
+    if not isinstance(source["location"], str) or not isinstance(revision, str | None):
+        raise TypeError("the place of its source is not a text")
+    known = {field.name for field in fields(Provenance)}
+    return Provenance(**{**{k: v for k, v in source.items() if k in known}, "files": files})
+
+
+def _source_file(file: Mapping[str, Any]) -> SourceFile:
+    if not isinstance(file["name"], str) or not _SHA256.fullmatch(file["sha256"]):
+        raise ValueError("a file of its source has no name or no SHA-256")
+    return SourceFile(file["name"], int(file["size"]), file["sha256"])

@@ -36,6 +36,12 @@ class Box:
         """Number of elements, the length of the flattened vector."""
         return int(np.prod(self.shape))
 
+    @property
+    def is_image(self) -> bool:
+        """Whether SB3 takes it for an image: three dimensions of bytes with all of their range."""
+        bounds = self.size > 0 and bool((self.low == 0).all() and (self.high == 255).all())
+        return len(self.shape) == 3 and self.dtype == "uint8" and bounds
+
     def flattened(self) -> "Box":
         """Give the space of the flattened vectors."""
         return Box((self.size,), self.dtype, self.low.reshape(-1), self.high.reshape(-1))
@@ -72,7 +78,7 @@ def space_from_json(data: Mapping[str, Any]) -> Space:
     """
     try:
         space: Space = _READERS[data["type"]](data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise NotPortable(f"not a space that sb3port can read: {str(data)[:200]} ({error!r})") from error
     return space
 

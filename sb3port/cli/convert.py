@@ -56,7 +56,8 @@ def convert(
             done = run(source, dest, chosen, _stages(output, spinner, chosen.verify))
     except VerificationFailed as failed:
         if json:
-            output.result("sb3port.convert", {"port": None, "verdict": "fail", "report": failed.report}, "")
+            content = {"port": None, "verdict": failed.report["verdict"], "report": failed.report}
+            output.result("sb3port.convert", content, "")
         raise
     _print(output, done)
 

@@ -65,7 +65,8 @@ def _section(output: Output, title: str, rows: Mapping[str, str]) -> None:
 def _assumed(checkpoint: Checkpoint) -> dict[str, str]:
     """Name the settings for which the file says nothing, so that SB3's default holds."""
     names = checkpoint.spec.assumed
-    return {"SB3's default": ", ".join(f"{n}={getattr(checkpoint.spec, n)}" for n in names)} if names else {}
+    defaults = ", ".join(f"{name}={getattr(checkpoint.spec, name)}" for name in names)
+    return {"assumed": f"SB3's defaults: {defaults}"} if names else {}
 
 
 def _provenance_rows(checkpoint: Checkpoint) -> dict[str, str]:

@@ -143,7 +143,7 @@ def _print_named(console: "OutputConsole", name: str, text: str, style: str) -> 
 
     lines = [part for line in _visible(text).split("\n") for part in _fold(console, line, len(name))]
     for index, line in enumerate(lines):
-        label = Text(name, style) if index == 0 else Text(" " * len(name))
+        label = Text(_visible(name), style) if index == 0 else Text(" " * len(name))
         console.print(label.append(line, "not bold not dim default"), soft_wrap=True)
 
 

@@ -23,7 +23,8 @@ def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
 def _exploration(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
     flags = [name for name in ("full_std", "use_expln", "squash_output") if getattr(spec, name)]
-    return f", gSDE ({', '.join(flags)})" if spec.use_sde else ""
+    named = f" ({', '.join(flags)})" if flags else ""
+    return f", gSDE{named}" if spec.use_sde else ""
 
 
 def normalizer_text(normalizer: Normalizer | None) -> str:

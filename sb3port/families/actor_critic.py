@@ -17,6 +17,24 @@ from sb3port.spaces import Box, Discrete, Space
 
 _LAYER = re.compile(r"mlp_extractor\.(policy_net|value_net)\.([0-9]{1,4})\.(weight|bias)")
 _HEADS = frozenset({"action_net.weight", "action_net.bias", "value_net.weight", "value_net.bias", "log_std"})
+_POLICY = "MlpPolicy"
+# The activations of torch.nn that can be made without arguments and keep the number of features.
+_SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")
+_RECTIFIED = (
+    "CELU",
+    "ELU",
+    "GELU",
+    "Hardswish",
+    "LeakyReLU",
+    "Mish",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "SiLU",
+    "Softplus",
+)
+_SHRINKING = ("Hardshrink", "Softshrink", "Tanhshrink")
+ACTIVATIONS = frozenset((*_SATURATING, *_RECTIFIED, *_SHRINKING))
 _UNSUPPORTED = {
     "mlp_extractor.shared_net.": "layers shared by policy and value net (SB3 before 1.8)",
     "sde_features_extractor.": "a separate gSDE feature extractor (SB3 before 1.7)",
@@ -67,8 +85,29 @@ def build_spec(
         assumed=tuple(name for name in _OPTIONAL if name not in known),
         **known,
     )
+    check_supported(spec, where)
     check_tensors(tensors, spec, where)
     return spec
+
+
+def check_supported(spec: PolicySpec, where: str) -> None:
+    """Refuse what the `ppo` policy of LeRobot would refuse, before a port of it is written.
+
+    Raises:
+        NotPortable: With what it is.
+    """
+    space = spec.observation_space
+    if isinstance(space, Box) and space.is_image:
+        raise NotPortable(f"{where} observes images with a {_POLICY}, which is not supported")
+    if spec.activation_fn not in ACTIVATIONS:
+        supported = ", ".join(sorted(ACTIVATIONS))
+        reason = f"{where} has the activation {spec.activation_fn[:100]}, which is not supported"
+        raise NotPortable(reason, f"supported: {supported}")
+    if spec.use_sde and not isinstance(spec.action_space, Box):
+        raise NotPortable(f"{where} has gSDE for {spec.action_space}, which SB3 does not know")
+    # SB3 before 2.2.1 took it without gSDE, and then unscaled actions that it had not squashed.
+    if spec.squash_output and not spec.use_sde:
+        raise NotPortable(f"{where} has squash_output without use_sde, which today's SB3 refuses, too")
 
 
 _OPTIONAL = (

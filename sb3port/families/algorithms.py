@@ -23,7 +23,6 @@ class Algorithm:
         signature: Settings that only this algorithm's zips have.
         hyperparameters: The settings worth keeping, by SB3's own names.
         schedules: Those settings that may be schedules.
-        optimizer_class: Which optimiser it uses unless `policy_kwargs` says otherwise.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Algorithm:
     signature: frozenset[str]
     hyperparameters: tuple[str, ...]
     schedules: tuple[str, ...]
-    optimizer_class: str = "Adam"
 
 
 _TRPO_ONLY = (
@@ -63,7 +61,6 @@ A2C = Algorithm(
     frozenset({"gae_lambda", "ent_coef"}),
     (*_ON_POLICY, *_COMMON),
     ("learning_rate",),
-    optimizer_class="RMSprop",
 )
 
 # Most telling signature first: an A2C zip holds nothing that the others lack.

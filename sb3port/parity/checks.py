@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,8 @@ def _checks(folder: Path, checkpoint: Checkpoint, observations: Observations) ->
     expected, actual = oracle.outputs(values, sampled), port.outputs(values, sampled)
     noise = oracle.noise(expected, sampled)
     yield from _compare_outputs("oracle", dict(expected.items()), actual, noise)
-    recorded = {name: array for name, array in observations.recorded.items() if hasattr(actual, name)}
+    names = {field.name for field in fields(Outputs)}
+    recorded = {name: array for name, array in observations.recorded.items() if name in names}
     yield from _compare_outputs("recorded", recorded, actual, noise)
 
 
@@ -80,6 +82,11 @@ def _compare_tensors(folder: Path, checkpoint: Checkpoint) -> Comparison:
     }
     if different:
         name, outcome = max(different.items(), key=lambda item: item[1].max_abs)
-        reason = outcome.reason or f"largest difference {outcome.max_abs:.3g} at {outcome.worst}"
-        return Comparison(Verdict.FAIL, reason=f"{len(different)} tensors differ; {name}: {reason}")
+        return replace(outcome, verdict=Verdict.FAIL, reason=_tensor_reason(name, outcome, len(different)))
     return Comparison(Verdict.BIT_EXACT, shape=(sum(array.size for array in checkpoint.tensors.values()),))
+
+
+def _tensor_reason(name: str, outcome: Comparison, count: int) -> str:
+    where = list(outcome.worst.index) if outcome.worst else ""
+    more = f", and {count - 1} more differ" if count > 1 else ""
+    return outcome.reason or f"{name} differs by up to {outcome.max_abs:.3g} at {where}{more}"

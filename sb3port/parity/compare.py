@@ -23,7 +23,6 @@ class Verdict(StrEnum):
 
     BIT_EXACT = "bit-exact"
     WITHIN_NOISE = "within noise"
-    SKIPPED = "skipped"
     INCONCLUSIVE = "inconclusive"
     FAIL = "fail"
 
@@ -78,7 +77,8 @@ def compare(reference: Array, candidate: Array, noise: float | None = None) -> C
         return Comparison(Verdict.FAIL, reference.shape, noise=noise, reason=reason)
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         difference = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
-    difference[(reference == candidate) | (np.isnan(reference) & np.isnan(candidate))] = 0.0
+    same = (reference == candidate) | (np.isnan(reference) & np.isnan(candidate))
+    difference = np.where(same, 0.0, difference)
     scale = float(np.max(np.abs(reference), initial=0.0))
     return Comparison(
         verdict=_verdict(reference, candidate, difference, scale, noise),
@@ -115,14 +115,15 @@ def _max_ulp(reference: Array, candidate: Array) -> int | None:
     """Distance on the line of all floats: neighbouring floats are neighbouring integers, sign included."""
     if reference.dtype != candidate.dtype or reference.dtype not in (np.float32, np.float64):
         return None
-    steps = np.abs(_ordered(reference) - _ordered(candidate))
-    return int(steps.max(initial=0))
+    one, other = _ordered(reference), _ordered(candidate)
+    return int((np.maximum(one, other) - np.minimum(one, other)).max(initial=0))
 
 
 def _ordered(array: Array) -> Array:
-    bits: Array = array.view(f"i{array.itemsize}").astype(np.int64)
-    lowest = np.int64(-(2 ** (8 * array.itemsize - 1)) + 0) if array.itemsize < 8 else np.iinfo(np.int64).min
-    return np.where(bits < 0, lowest - bits, bits)
+    """Give each float its place on that line, as an unsigned integer; negative ones count down."""
+    sign = np.uint64(1 << (8 * array.itemsize - 1))
+    bits: Array = np.atleast_1d(array).view(f"u{array.itemsize}").astype(np.uint64)
+    return np.where(bits >= sign, sign - (bits - sign), sign + bits)
 
 
 def _worst(reference: Array, candidate: Array, difference: Array) -> Worst | None:

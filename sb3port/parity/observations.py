@@ -1,5 +1,8 @@
 """The observations on which a port is compared with its source."""
 
+import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +71,16 @@ def recorded_observations(path: Path, spec: PolicySpec) -> Observations:
         with np.load(path, allow_pickle=False) as archive:
             arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
             values = arrays.pop("observation")
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise NotPortable(f"{path} does not hold recorded observations ({error})") from error
+    _check_shapes(values, arrays, spec, path)
+    return Observations(f"recorded ({path.name})", values, arrays)
+
+
+def _check_shapes(values: Any, arrays: Mapping[str, Any], spec: PolicySpec, path: Path) -> None:
+    numeric = all(np.issubdtype(array.dtype, np.number) for array in (values, *arrays.values()))
+    if not numeric or any(len(array) != len(values) for array in arrays.values() if array.ndim):
+        raise NotPortable(f"{path} holds arrays that are no numbers, or not one row per observation")
     shape = getattr(spec.observation_space, "shape", ())
     if values.shape[1:] != shape or not len(values):
         raise NotPortable(
@@ -77,4 +88,6 @@ def recorded_observations(path: Path, spec: PolicySpec) -> Observations:
         )
     if not np.isfinite(values).all():
         raise NotPortable(f"{path} holds observations with NaN or infinite values")
-    return Observations(f"recorded ({path.name})", values, arrays)
+    actions = (len(values), *getattr(spec.action_space, "shape", ()))
+    if "sampled_action" in arrays and arrays["sampled_action"].shape != actions:
+        raise NotPortable(f"{path} holds sampled actions of another shape than {actions}")

@@ -87,7 +87,18 @@ class Oracle:
         gaps = {
             name: _gap(getattr(outputs, name), value) for name, value in exact.items() if value is not None
         }
-        return {**gaps, "action": gaps["mode"], "normalized_observation": 0.0}
+        gaps["action"] = _gap(outputs.action, self._environment_action(distribution.mode()))
+        return {**gaps, "normalized_observation": 0.0}
+
+    def _environment_action(self, mode: Tensor) -> Tensor:
+        """Give what `predict` makes of a mode, in its precision: unscaled or clipped to the bounds."""
+        space = self.policy.action_space
+        if not isinstance(space, spaces.Box):
+            return mode
+        low, high = (torch.as_tensor(bound).flatten().double() for bound in (space.low, space.high))
+        if self.policy.squash_output:
+            return low + 0.5 * (mode + 1.0) * (high - low)
+        return torch.clamp(mode, low, high)
 
 
 def _gap(single: Array, double: Tensor) -> float:

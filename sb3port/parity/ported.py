@@ -12,8 +12,7 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
 from sb3port.parity.outputs import Outputs, flat_actions
-
-OBSERVATION_KEY = "observation.state"
+from sb3port.port import OBSERVATION_KEY
 
 
 class Port:

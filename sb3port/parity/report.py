@@ -8,7 +8,7 @@ from typing import Any
 
 from sb3port.checkpoint import Provenance
 from sb3port.parity.compare import FLOOR, NOISE_FACTOR, Comparison, Verdict
-from sb3port.port import provenance_json
+from sb3port.port import public_provenance
 
 SCHEMA = "sb3port.parity"
 SCHEMA_VERSION = 1
@@ -55,21 +55,23 @@ class ParityReport:
         """Judge the port.
 
         One failed check fails it. What was recorded elsewhere can never be matched to the bit, so it decides
-        only whether the port fails; bit-exact or within noise is said by the checks of this process. A check
-        that was skipped does not count as passed.
+        only whether the port fails; bit-exact or within noise is said by the checks of this process. A report
+        without any of those says nothing.
         """
         verdicts = [check.comparison.verdict for check in self.checks]
         if Verdict.FAIL in verdicts:
             return Verdict.FAIL
         here = [check.comparison.verdict for check in self.checks if check.against == "oracle"]
-        if not here or Verdict.SKIPPED in here or Verdict.INCONCLUSIVE in verdicts:
+        if not here or Verdict.INCONCLUSIVE in verdicts:
             return Verdict.INCONCLUSIVE
         return Verdict.WITHIN_NOISE if Verdict.WITHIN_NOISE in here else Verdict.BIT_EXACT
 
     @property
     def worst(self) -> Check | None:
-        """The check that went most wrong: a failed one before all others, then the largest difference."""
+        """The check that went most wrong: the tensors', then a failed one, then the largest difference."""
         failed = [check for check in self.checks if check.comparison.verdict is Verdict.FAIL]
+        if failed and failed[0].against == "source":  # which explains all that follows
+            return failed[0]
         return max(failed or self.checks, key=lambda check: check.comparison.max_abs, default=None)
 
     def holds(self, exact: bool = False) -> bool:
@@ -92,16 +94,6 @@ class ParityReport:
             "checks": [{"id": check.id, **asdict(check.comparison)} for check in self.checks],
             "environment": environment(),
         }
-
-
-def public_provenance(provenance: Provenance) -> dict[str, Any]:
-    """Give a provenance without any path of this machine."""
-    content = provenance_json(provenance)
-    local = {} if provenance.kind == "hub" else {"location": provenance.name}
-    files = {
-        role: {**file, "name": file["name"].rpartition("/")[2]} for role, file in content["files"].items()
-    }
-    return {**content, **local, "files": files}
 
 
 def environment() -> dict[str, str]:

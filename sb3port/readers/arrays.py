@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint import Array, Scalar
 from sb3port.errors import NotPortable
 from sb3port.readers.records import Global, Record, describe
 
@@ -157,3 +157,33 @@ def _checked_code(code: Any) -> str:
         shown = repr(code[:40]) if isinstance(code, str) else describe(code)
         raise NotPortable(f"numpy arrays of type {shown} are not read")
     return code
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a Python or numpy number."""
+    return isinstance(value, bool | int | float) or (isinstance(value, Record) and value.calls(*SCALAR))
+
+
+def as_plain(value: Any, where: str) -> Scalar:
+    """Read None, a text or a number.
+
+    Raises:
+        NotPortable: It is none of these.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if not is_number(value):
+        raise NotPortable(f"{where} is not a plain value")
+    return as_number(value)
+
+
+def as_flag(value: Any, where: str) -> bool:
+    """Read a Python or numpy boolean.
+
+    Raises:
+        NotPortable: It is neither True nor False.
+    """
+    flag = as_plain(value, where)
+    if not isinstance(flag, bool):
+        raise NotPortable(f"{where} is neither True nor False")
+    return flag

@@ -3,8 +3,8 @@
 from typing import Any
 
 from sb3port.errors import NotPortable
-from sb3port.readers.arrays import SCALAR, as_number
-from sb3port.readers.records import Global, Record, describe
+from sb3port.readers.arrays import as_flag, as_number, as_plain
+from sb3port.readers.records import Global, describe
 
 _FLAGS = ("ortho_init", "normalize_images", "full_std", "use_expln", "squash_output")
 # Told by the tensors, by other settings, or of no effect on what the policy computes.
@@ -12,6 +12,7 @@ _REDUNDANT = ("net_arch", "use_sde", "sde_net_arch", "share_features_extractor",
 _CLASSES = ("activation_fn", "optimizer_class", "features_extractor_class")
 _KNOWN = frozenset((*_FLAGS, "log_std_init", *_REDUNDANT, *_CLASSES, "optimizer_kwargs"))
 _ACTIVATIONS = ("torch.nn.modules.activation",)
+_OPTIMIZERS = ("torch.optim", "stable_baselines3.common.sb2_compat.rmsprop_tf_like")
 _EXTRACTOR = "stable_baselines3.common.torch_layers.FlattenExtractor"
 
 
@@ -35,14 +36,14 @@ def read_policy_kwargs(value: Any, where: str) -> dict[str, Any]:
     unknown = sorted(_key(key) for key in value if key not in _KNOWN)
     if unknown:
         raise NotPortable(f"{where} has arguments that no MlpPolicy takes: {', '.join(unknown)}")
-    kwargs: dict[str, Any] = {key: _flag(value[key], f"{where}[{key!r}]") for key in _FLAGS if key in value}
+    kwargs: dict[str, Any] = {key: as_flag(value[key], f"{where}[{key!r}]") for key in _FLAGS if key in value}
     _check_extractor(value.get("features_extractor_class"), where)
     if "log_std_init" in value:
         kwargs["log_std_init"] = float(as_number(value["log_std_init"]))
     if "activation_fn" in value:
         kwargs["activation_fn"] = _class_name(value["activation_fn"], _ACTIVATIONS, where)
     if "optimizer_class" in value:
-        kwargs["optimizer_class"] = _class_name(value["optimizer_class"], ("torch.optim",), where)
+        kwargs["optimizer_class"] = _class_name(value["optimizer_class"], _OPTIMIZERS, where)
     if isinstance(value.get("optimizer_kwargs"), dict):
         kwargs["optimizer_kwargs"] = _plain_dict(value["optimizer_kwargs"], where)
     return kwargs
@@ -50,36 +51,23 @@ def read_policy_kwargs(value: Any, where: str) -> dict[str, Any]:
 
 def _check_extractor(value: Any, where: str) -> None:
     if value is not None and not (isinstance(value, Global) and str(value) == _EXTRACTOR):
-        name = describe(value) if isinstance(value, Global) else "a class of the author's own"
-        raise NotPortable(f"{where} has the features extractor {name}, which is not supported")
+        name = describe(value) if isinstance(value, Global) else "of the author's own code"
+        raise NotPortable(f"{where} names a features extractor {name}", "supported: FlattenExtractor")
 
 
 def _class_name(value: Any, packages: tuple[str, ...], where: str) -> str:
     """Give the short name of a class of one of these packages."""
     if not isinstance(value, Global) or not f"{value.module}.".startswith(tuple(f"{p}." for p in packages)):
-        raise NotPortable(f"{where} names {describe(value)} where a class of {packages[-1]} is expected")
+        raise NotPortable(f"{where} names {describe(value)} where a class of {packages[0]} is expected")
     return value.name
-
-
-def _flag(value: Any, where: str) -> bool:
-    flag = _plain(value, where)
-    if not isinstance(flag, bool):
-        raise NotPortable(f"{where} is neither True nor False")
-    return flag
-
-
-def _plain(value: Any, where: str) -> bool | int | float | str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float) or (isinstance(value, Record) and value.calls(*SCALAR)):
-        return as_number(value)
-    raise NotPortable(f"{where} is not a plain value")
 
 
 def _plain_dict(value: dict[Any, Any], where: str) -> dict[str, Any]:
     items = ((_key(key), item) for key, item in value.items())
     return {
-        key: [_plain(part, where) for part in item] if isinstance(item, list | tuple) else _plain(item, where)
+        key: [as_plain(part, where) for part in item]
+        if isinstance(item, list | tuple)
+        else as_plain(item, where)
         for key, item in items
     }
 

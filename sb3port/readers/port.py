@@ -3,7 +3,6 @@
 What runs is in `config.json`, the tensors and the processors; what is only known of it, in `sb3port.json`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -25,11 +24,10 @@ from sb3port.checkpoint import (
     frozen,
 )
 from sb3port.errors import NotPortable
-from sb3port.families.actor_critic import check_tensors, expected_shapes
-from sb3port.port import read_port_file, read_provenance
+from sb3port.families.actor_critic import check_supported, check_tensors, expected_shapes
+from sb3port.port import OBSERVATION_KEY, STATISTICS_FILE, read_json, read_port_file, read_provenance
 from sb3port.schedules import schedule_from_json
 from sb3port.spaces import space_from_json
-from sb3port.writers.lerobot_template import OBSERVATION_KEY, STATISTICS_FILE
 
 
 def read_port(folder: Path) -> Checkpoint:
@@ -42,19 +40,20 @@ def read_port(folder: Path) -> Checkpoint:
     provenance = read_provenance(folder)
     content = read_port_file(folder)
     try:
-        spec = _spec(_json(folder / "config.json"), content["spec"])
+        spec = _spec(read_json(folder / "config.json"), content["spec"])
         tensors = _tensors(folder / "model.safetensors")
+        check_supported(spec, str(folder))
         check_tensors(tensors, spec, str(folder))
         return Checkpoint(
             spec=spec,
             tensors={name: tensors[name] for name in expected_shapes(spec)},
-            normalizer=_normalizer(content["normalizer"], folder),
+            normalizer=_normalizer(content["normalizer"], folder, spec),
             training=_training(content["training"]),
             optimizer=_optimizer(folder / "training_state", list(expected_shapes(spec))),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
 
 
@@ -68,17 +67,21 @@ def _spec(config: Mapping[str, Any], noted: Mapping[str, Any]) -> PolicySpec:
     return PolicySpec(**{**plain, **spaces, **known, "net_arch": net_arch})
 
 
-def _normalizer(noted: Mapping[str, Any] | None, folder: Path) -> Normalizer | None:
+def _normalizer(noted: Mapping[str, Any] | None, folder: Path, spec: PolicySpec) -> Normalizer | None:
     if noted is None:
         return None
     settings = {name: value for name, value in noted.items() if name != "ret_rms"}
-    obs_rms = _statistics(_tensors(folder / STATISTICS_FILE)) if noted["norm_obs"] else None
+    obs_rms = _statistics(_tensors(folder / STATISTICS_FILE), spec) if noted["norm_obs"] else None
     return Normalizer(obs_rms=obs_rms, ret_rms=_reward_statistics(noted["ret_rms"]), **settings)
 
 
-def _statistics(tensors: Mapping[str, Array]) -> RunningMeanStd:
+def _statistics(tensors: Mapping[str, Array], spec: PolicySpec) -> RunningMeanStd:
+    """Give the statistics their shape back: a port holds them flat."""
     mean, var, count = (tensors[f"{OBSERVATION_KEY}.{name}"] for name in ("mean", "var", "count"))
-    return RunningMeanStd(mean, var, float(count))
+    if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (mean, var, count)) or (var < 0).any():
+        raise ValueError("its statistics are not finite float64 numbers, or a variance is negative")
+    shape = getattr(spec.observation_space, "shape", ())
+    return RunningMeanStd(frozen(mean.reshape(shape)), frozen(var.reshape(shape)), float(count))
 
 
 def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:
@@ -90,18 +93,19 @@ def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | No
 
 def _training(noted: Mapping[str, Any]) -> TrainingSettings:
     schedules = {name: schedule_from_json(schedule) for name, schedule in noted["schedules"].items()}
-    return TrainingSettings(**{**noted, "schedules": schedules})
+    settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
+    return TrainingSettings(schedules, settings, str(noted["optimizer_class"]), kwargs)
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
     """Read LeRobot's flat form of torch's optimiser state: `state/<parameter number>/<tensor>`."""
     if not (folder / "optimizer_state.safetensors").is_file():
         return None
-    (group,) = json.loads((folder / "optimizer_param_groups.json").read_text(encoding="utf-8"))
+    (group,) = read_json(folder / "optimizer_param_groups.json")
     state: dict[str, dict[str, Array]] = {}
     for key, array in _tensors(folder / "optimizer_state.safetensors").items():
         _, number, name = key.split("/")
-        state.setdefault(names[int(number)], {})[name] = array
+        state.setdefault(dict(enumerate(names))[int(number)], {})[name] = array
     return OptimizerState({key: value for key, value in group.items() if key != "params"}, state)
 
 
@@ -110,11 +114,3 @@ def _tensors(path: Path) -> dict[str, Array]:
         return {name: frozen(array) for name, array in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise NotPortable(f"{path} cannot be read ({error})") from error
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NotPortable(f"{path} cannot be read ({error})") from error
-    return content

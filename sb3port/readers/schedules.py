@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sb3port.errors import NotPortable
-from sb3port.readers.arrays import SCALAR, as_number
+from sb3port.readers.arrays import as_number, is_number
 from sb3port.readers.records import Global, Record
 from sb3port.schedules import (
     ConstantSchedule,
@@ -35,7 +35,7 @@ def read_schedule(value: Any, where: str) -> Schedule:
 
 
 def _read(value: Any, where: str, nesting: int) -> Schedule:
-    if isinstance(value, int | float) or (isinstance(value, Record) and value.calls(*SCALAR)):
+    if is_number(value):
         return ConstantSchedule(float(as_number(value)))
     if not isinstance(value, Record) or nesting > _MAX_NESTING:
         raise NotPortable(f"{where} is neither a number nor a schedule")
@@ -46,7 +46,7 @@ def _read(value: Any, where: str, nesting: int) -> Schedule:
 
 def _read_function(function: Record, where: str, nesting: int) -> Schedule:
     name, cells = _qualname(function), _closure(function)
-    values = [cell for cell in cells if _is_number(cell)]
+    values = [cell for cell in cells if is_number(cell)]
     match name:
         case "constant_fn.<locals>.func" if len(values) == 1 and _is_bare(function):
             return ConstantSchedule(float(as_number(values[0])))
@@ -56,7 +56,8 @@ def _read_function(function: Record, where: str, nesting: int) -> Schedule:
             return _linear_fn(function, values, where)
         case "get_schedule_fn.<locals>.<lambda>" if len(cells) == 1:
             return _read(cells[0], where, nesting + 1)
-    return CustomSchedule(name, tuple(float(as_number(number)) for number in values))
+    constants = [*values, *(constant for constant in _code(function)[0] if is_number(constant))]
+    return CustomSchedule(name, tuple(float(as_number(number)) for number in constants))
 
 
 def _is_bare(function: Record) -> bool:
@@ -64,9 +65,14 @@ def _is_bare(function: Record) -> bool:
 
     Tutorials have readers write a `linear_schedule` themselves, and some add a floor or another power.
     """
-    code = next((arg for arg in (function, *function.args) if _code_constants(arg) is not None), None)
-    constants, names = _code_constants(code) or ((), ())
-    return not names and not any(_is_number(constant) for constant in constants)
+    constants, names = _code(function)
+    return not names and not any(is_number(constant) for constant in constants)
+
+
+def _code(function: Record) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Give `co_consts` and `co_names` of a function's code, empty where there is none."""
+    found = (_code_constants(arg) for arg in (function, *function.args))
+    return next((parts for parts in found if parts is not None), ((), ()))
 
 
 def _code_constants(code: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
@@ -85,7 +91,16 @@ def _linear_fn(function: Record, values: list[Any], where: str) -> Schedule:
     if sorted(names) != ["end", "end_fraction", "start"]:
         raise NotPortable(f"{where} is a get_linear_fn schedule of an unknown form")
     cells = {name: float(as_number(cell)) for name, cell in zip(names, values, strict=True)}
-    return LinearSchedule(**cells)
+    return _linear(cells, where)
+
+
+def _linear(attributes: dict[str, Any], where: str) -> LinearSchedule:
+    schedule = LinearSchedule(
+        *(_number(attributes, name, where) for name in ("start", "end", "end_fraction"))
+    )
+    if not schedule.end_fraction > 0:
+        raise NotPortable(f"{where} is a linear schedule over {schedule.end_fraction} of the training")
+    return schedule
 
 
 def _qualname(function: Record) -> str:
@@ -126,10 +141,6 @@ def _free_variables(function: Record) -> list[str]:
     return list(candidates[-1]) if candidates else []
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, Record) and value.calls(*SCALAR))
-
-
 def _number(attributes: dict[str, Any], key: str, where: str) -> float:
     if key not in attributes:
         raise NotPortable(f"{where} is a schedule object without {key}")
@@ -139,9 +150,7 @@ def _number(attributes: dict[str, Any], key: str, where: str) -> float:
 _CLASSES: dict[str, Callable[[dict[str, Any], str, int], Schedule]] = {
     f"{_SB3}.FloatSchedule": lambda a, where, n: _read(a.get("value_schedule"), where, n + 1),
     f"{_SB3}.ConstantSchedule": lambda a, where, _: ConstantSchedule(_number(a, "val", where)),
-    f"{_SB3}.LinearSchedule": lambda a, where, _: LinearSchedule(
-        _number(a, "start", where), _number(a, "end", where), _number(a, "end_fraction", where)
-    ),
+    f"{_SB3}.LinearSchedule": lambda a, where, _: _linear(a, where),
     "rl_zoo3.utils.SimpleLinearSchedule": lambda a, where, _: SimpleLinearSchedule(
         _number(a, "initial_value", where)
     ),

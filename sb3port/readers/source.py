@@ -4,9 +4,10 @@ SOURCE is a Hub repository (`org/name`, `org/name@revision`), a zip, or a folder
 An existing local path beats a Hub name.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from sb3port.errors import NotPortable, UsageError
@@ -68,6 +69,8 @@ def resolve(label: str, options: SourceOptions) -> Source:
         NotPortable: The folder or repository holds no checkpoint.
         SourceUnreachable: The Hub does not have it, or cannot be reached.
     """
+    if not label.strip():
+        raise UsageError("SOURCE is empty")
     if options.vecnormalize is not None and not options.vecnormalize.is_file():
         raise UsageError(f"--vecnormalize {options.vecnormalize} is not a file")
     path = _local_path(label)
@@ -79,7 +82,9 @@ def resolve(label: str, options: SourceOptions) -> Source:
             f"{label} is neither a file or folder on this machine nor a Hub repository",
             "a Hub repository is named like sb3/ppo-Pendulum-v1",
         )
-    return _resolve_hub(label, repo_id, revision or None, options)
+    if revision and options.revision not in (None, revision):
+        raise UsageError(f"{label} names one revision and --revision {options.revision} another")
+    return resolve_hub(repo_id, replace(options, revision=revision or options.revision))
 
 
 def _local_path(label: str) -> Path | None:
@@ -103,11 +108,23 @@ def _resolve_local(label: str, path: Path, options: SourceOptions) -> Source:
 
 
 def _resolve_folder(label: str, folder: Path, options: SourceOptions) -> Source:
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    names = _names(folder)
     chosen = choose_checkpoint(
-        names, folder.resolve().name, label, options.filename, lambda name: is_checkpoint(folder / name)
+        names, _absolute(folder).name, label, options.filename, lambda name: is_checkpoint(folder / name)
     )
     return _local_source(label, "folder", folder, folder / chosen, choose_statistics(names, chosen), options)
+
+
+def _names(folder: Path) -> list[str]:
+    """List the files three folders deep: hidden folders hold no checkpoints, and a home folder is large."""
+    found = (path.relative_to(folder) for depth in ("*", "*/*", "*/*/*") for path in folder.glob(depth))
+    visible = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    return sorted(path.as_posix() for path in visible if (folder / path).is_file())
+
+
+def _absolute(path: Path) -> Path:
+    """Give an absolute path without `..`, through symbolic links: in the Hub's cache names lead to hashes."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (Path.resolve follows links)
 
 
 def _local_source(
@@ -120,7 +137,7 @@ def _local_source(
     return Source(
         label=label,
         kind=kind,
-        location=str(root.resolve()),
+        location=str(_absolute(root)),
         revision=None,
         checkpoint=checkpoint,
         statistics=found,
@@ -130,17 +147,16 @@ def _local_source(
     )
 
 
-def _resolve_hub(label: str, repo_id: str, revision: str | None, options: SourceOptions) -> Source:
+def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
+    """Fetch the files of a checkpoint from a Hub repository; errors are those of `resolve`."""
     from sb3port.readers import hub
 
-    if revision is not None and options.revision not in (None, revision):
-        raise UsageError(f"{label} names one revision and --revision {options.revision} another")
-    repo = hub.list_repo(repo_id, revision or options.revision)
-    chosen = choose_checkpoint(repo.names, repo_id.partition("/")[2], label, options.filename)
+    repo = hub.list_repo(repo_id, options.revision)
+    chosen = choose_checkpoint(repo.names, repo_id.partition("/")[2], repo_id, options.filename)
     statistics = [] if options.vecnormalize else choose_statistics(repo.names, chosen)[:1]
     folder = hub.download(repo, [chosen, *statistics])
     return Source(
-        label=label,
+        label=repo_id,
         kind="hub",
         location=repo_id,
         revision=repo.revision,

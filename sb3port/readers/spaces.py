@@ -14,12 +14,13 @@ from sb3port.spaces import Box, Discrete, Space
 _MODULES = ("gym.spaces.", "gymnasium.spaces.")
 
 
-def read_space(value: Any, where: str) -> Space:
+def read_space(value: Any, where: str, supported: tuple[str, ...] = ("Box", "Discrete")) -> Space:
     """Read a pickled space.
 
     Args:
         value: What the symbolic pickle reader gave.
         where: What to call it in an error message.
+        supported: The kinds of spaces that may stand there.
 
     Raises:
         NotPortable: It is not a space, or one that is not supported; the message names it.
@@ -27,9 +28,9 @@ def read_space(value: Any, where: str) -> Space:
     kind = space_name(value)
     if kind is None:
         raise NotPortable(f"{where} is not a Gym or Gymnasium space")
-    if kind not in _READERS:
-        supported = " and ".join(_READERS)
-        raise NotPortable(f"{where} is a {kind} space, which is not supported", f"supported: {supported}")
+    if kind not in supported:
+        named = " and ".join(supported)
+        raise NotPortable(f"{where} is a {kind} space, which is not supported", f"supported: {named}")
     return _READERS[kind](value.attributes, where)
 
 

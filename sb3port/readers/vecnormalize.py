@@ -11,7 +11,7 @@ import numpy as np
 
 from sb3port.checkpoint import Array, Normalizer, RunningMeanStd, SourceFile, frozen
 from sb3port.errors import NotPortable
-from sb3port.readers.arrays import as_float64, as_number
+from sb3port.readers.arrays import as_flag, as_float64, as_number
 from sb3port.readers.pickles import read_pickle
 from sb3port.readers.records import Global, Record
 
@@ -40,9 +40,9 @@ def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Glo
 
 
 def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
-    norm_obs = bool(attributes.get("norm_obs", True))
+    norm_obs = as_flag(attributes.get("norm_obs", True), f"{where}: norm_obs")
     numbers = {
-        name: _positive(attributes[name], f"{where}: {name}")
+        name: _not_negative(attributes[name], f"{where}: {name}")
         for name in ("clip_obs", "clip_reward", "gamma", "epsilon")
         if name in attributes
     }
@@ -50,7 +50,7 @@ def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
         obs_rms=_statistics(attributes.get("obs_rms"), f"{where}: obs_rms") if norm_obs else None,
         ret_rms=_statistics(attributes.get("ret_rms"), f"{where}: ret_rms"),
         norm_obs=norm_obs,
-        norm_reward=bool(attributes.get("norm_reward", True)),
+        norm_reward=as_flag(attributes.get("norm_reward", True), f"{where}: norm_reward"),
         **numbers,
     )
 
@@ -65,10 +65,10 @@ def _statistics(value: Any, where: str) -> RunningMeanStd:
         raise NotPortable(
             f"{where} is damaged: a mean of shape {mean.shape}, a variance of shape {var.shape}"
         )
-    return RunningMeanStd(mean, var, _positive(value.attributes.get("count"), f"{where}.count"))
+    return RunningMeanStd(mean, var, _not_negative(value.attributes.get("count"), f"{where}.count"))
 
 
-def _positive(value: Any, where: str) -> float:
+def _not_negative(value: Any, where: str) -> float:
     number = float(as_number(value))
     if not number >= 0:  # NaN included; clipping at infinity is no clipping, and honest
         raise NotPortable(f"{where} is {number}")

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from sb3port.checkpoint import Array, Checkpoint, Normalizer, OptimizerState
-from sb3port.port import PORT_FILE, port_json
+from sb3port.port import OBSERVATION_KEY, PORT_FILE, STATISTICS_FILE, port_json
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.writers.lerobot_template import (
-    OBSERVATION_KEY,
-    STATISTICS_FILE,
     config_json,
     postprocessor_json,
     preprocessor_json,
@@ -71,7 +69,8 @@ def _write_json(path: Path, content: dict[str, Any] | list[Any], indent: int) ->
 def _write_tensors(path: Path, tensors: dict[str, Array]) -> None:
     """Write tensors, read them back and compare them bit for bit."""
     # Not np.ascontiguousarray, which gives scalars a dimension.
-    save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path)
+    # Not save_file, whose files nobody else may read.
+    path.write_bytes(save({name: np.asarray(array, order="C") for name, array in tensors.items()}))
     written = load_file(path)
     if not all(_is_same(written[name], array) for name, array in tensors.items()):
         raise OSError(f"{path.name} does not read back as it was written: the disk may be full or failing")

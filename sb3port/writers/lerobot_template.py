@@ -7,10 +7,8 @@ a port with LeRobot, saves it again and compares the bytes.
 from typing import Any
 
 from sb3port.checkpoint import Normalizer, PolicySpec
+from sb3port.port import OBSERVATION_KEY, STATISTICS_FILE
 from sb3port.spaces import Box, Space
-
-OBSERVATION_KEY = "observation.state"
-STATISTICS_FILE = "policy_preprocessor_step_2_sb3port_vec_normalize.safetensors"
 
 _IDENTITY = {"STATE": "IDENTITY", "VISUAL": "IDENTITY", "ACTION": "IDENTITY"}
 

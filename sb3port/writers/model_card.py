@@ -16,7 +16,7 @@ tags:
 # {name}
 
 A {algorithm} policy trained with Stable-Baselines3{version}, ported to LeRobot with sb3port.
-It computes what the original computes.
+If `parity.json` lies beside this file, it says how the port was compared with the original.
 
 | | |
 |---|---|

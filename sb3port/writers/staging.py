@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sb3port.errors import UsageError
@@ -21,6 +21,7 @@ def staged_folder(dest: Path, force: bool = False) -> Iterator[Path]:
         UsageError: `dest` exists and `force` is false, or the place cannot be written.
     """
     refuse_existing(dest, force)
+    made = [parent for parent in dest.parents if not parent.exists()]
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
@@ -32,6 +33,7 @@ def staged_folder(dest: Path, force: bool = False) -> Iterator[Path]:
         _replace(staging, dest)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        _remove_empty(made)
 
 
 def refuse_existing(dest: Path, force: bool) -> None:
@@ -55,11 +57,19 @@ def _replace(staging: Path, dest: Path) -> None:
         staging.rename(dest)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{dest.name}-old-", dir=dest.parent)) / dest.name
-    dest.rename(old)
     try:
+        dest.rename(old)
         staging.rename(dest)
-    except OSError:
-        old.rename(dest)
+    except BaseException:  # also a signal between the two
+        if old.exists() and not dest.exists():
+            old.rename(dest)
+        _remove_empty([old.parent])
         raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+    shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders that hold nothing, innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

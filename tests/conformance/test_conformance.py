@@ -16,8 +16,12 @@ from gymnasium import spaces
 from sb3_contrib import TRPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from sb3port.conversion import read
+from sb3port.port import spec_json
+from sb3port.readers.source import SourceOptions
 from tests.ports import assert_same_bits, port_of, port_outputs, sb3_outputs
 
 COUNT = 33
@@ -28,6 +32,7 @@ MATRIX = spaces.Box(-1.0, 1.0, (1, 6), np.float32)
 ONE = spaces.Box(-2.0, 2.0, (1,), np.float32)
 UNEVEN = spaces.Box(np.float32([-0.4, -1.0, 0.0]), np.float32([0.4, 3.0, 1.0]), dtype=np.float32)
 WIDE = spaces.Box(-1.0, 1.0, (2, 2), np.float32)
+UNEVEN_WIDE = spaces.Box(np.float32([[-1, -2], [-3, -4]]), np.float32([[1, 2], [3, 4]]), dtype=np.float32)
 DOUBLE = spaces.Box(-0.1, 0.7, (2,), np.float64)
 
 
@@ -50,6 +55,7 @@ CASES = {
     "ppo-discrete-start": Case(spaces.Discrete(3, start=5)),
     "ppo-uneven-bounds": Case(UNEVEN, normalize=True),
     "ppo-matrix-spaces": Case(WIDE, MATRIX, normalize=True),
+    "ppo-uneven-matrix": Case(UNEVEN_WIDE, MATRIX),
     "ppo-float64": Case(UNEVEN, FLOAT64, normalize=True),
     "ppo-float64-without-statistics": Case(ONE, FLOAT64),
     "ppo-float64-actions": Case(DOUBLE),
@@ -158,3 +164,42 @@ def test_optimiser_state_is_carried(name: str, tmp_path: Path) -> None:
 def _listed(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """JSON knows no tuples."""
     return [{k: list(v) if isinstance(v, tuple) else v for k, v in group.items()} for group in groups]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_port_read_back_is_the_checkpoint(name: str, tmp_path: Path) -> None:
+    saved(CASES[name], tmp_path / name)
+    original = port_of(tmp_path / name, tmp_path / "port", verify=False).checkpoint
+    again = read(str(tmp_path / "port"), SourceOptions())
+    assert spec_json(again.spec) == spec_json(original.spec)
+    assert again.training == original.training
+    assert {key: a.tobytes() for key, a in again.tensors.items()} == {
+        key: a.tobytes() for key, a in original.tensors.items()
+    }
+    assert (again.normalizer is None) == (original.normalizer is None)
+    if again.normalizer is not None and original.normalizer is not None:
+        ours, theirs = again.normalizer.obs_rms, original.normalizer.obs_rms
+        assert ours is not None
+        assert theirs is not None
+        assert ours.mean.shape == theirs.mean.shape == CASES[name].observation.shape
+        assert (ours.mean.tobytes(), ours.var.tobytes()) == (theirs.mean.tobytes(), theirs.var.tobytes())
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "expected"),
+    [
+        ({}, "RMSprop"),
+        ({"use_rms_prop": False}, "Adam"),
+        (
+            {"policy_kwargs": {"optimizer_class": RMSpropTFLike, "optimizer_kwargs": {"eps": 1e-5}}},
+            "RMSpropTFLike",
+        ),
+    ],
+)
+def test_optimiser_is_named_as_it_is(kwargs: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    A2C("MlpPolicy", DummyVecEnv([lambda: Stub(CASES["a2c-box"])]), device="cpu", **kwargs).save(
+        tmp_path / "m.zip"
+    )
+    checkpoint = read(str(tmp_path / "m.zip"), SourceOptions())
+    assert checkpoint.training.optimizer_class == expected
+    assert checkpoint.optimizer is not None

@@ -81,6 +81,26 @@ def test_port_stays_with_the_revision_that_it_was_made_of(
     assert pull(f"{REPO}@v1", tmp_path / "by-name").checkpoint.provenance.revision == first
 
 
+def test_port_of_the_hub_is_not_confused_by_a_folder_of_that_name(
+    hub: LoopbackHub, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull(REPO, tmp_path / "port")
+    monkeypatch.chdir(root)
+    assert Path(REPO).is_dir()
+    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+
+
+def test_files_in_the_cache_are_a_source_like_any_other(hub: LoopbackHub, tmp_path: Path) -> None:
+    """They are symbolic links to files that are named by their hashes."""
+    pull(REPO, tmp_path / "port")
+    (link,) = tmp_path.rglob("snapshots/*/ppo-Pendulum-v1.zip")
+    assert link.is_symlink()
+    done = pull(str(link), tmp_path / "again")
+    assert done.checkpoint.provenance.name == "ppo-Pendulum-v1"
+    assert done.checkpoint.normalizer is not None
+    assert verify(tmp_path / "again", None, None).verdict == "bit-exact"
+
+
 def test_offline_from_the_cache(hub: LoopbackHub, client: Client, tmp_path: Path) -> None:
     online = pull(REPO, tmp_path / "online")
     client.offline()

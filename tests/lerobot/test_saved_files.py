@@ -17,6 +17,7 @@ from tests.ports import port_of
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 CONFORMANCE = (
     "ppo-uneven-bounds",
+    "ppo-uneven-matrix",
     "ppo-matrix-spaces",
     "ppo-float64",
     "ppo-gsde-squashed",

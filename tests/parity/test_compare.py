@@ -46,8 +46,19 @@ def test_units_in_the_last_place_cross_zero() -> None:
     smallest = np.float32(1e-45)
     outcome = compare(np.array([-smallest]), np.array([smallest]), noise=0.0)
     assert outcome.max_ulp == 2
-    one = np.array([1.0], np.float32)
-    assert compare(one, np.nextafter(one, np.float32(2)), noise=0.0).max_ulp == 1
+    for kind in (np.float32, np.float64):
+        one = np.array([1.0], kind)
+        assert compare(one, np.nextafter(one, kind(2)), noise=0.0).max_ulp == 1
+        assert compare(2 * one, -2 * one, noise=0.0).max_ulp == 2 * int(_bits(2 * one))
+
+
+def _bits(value: np.ndarray) -> np.integer:
+    return value.view(f"i{value.itemsize}")[0]
+
+
+def test_single_numbers() -> None:
+    assert compare(np.float32(1.0), np.float32(1.0)).verdict is Verdict.BIT_EXACT
+    assert compare(np.array(1.0), np.array(2.0), noise=0.0).max_abs == 1.0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -13,9 +13,12 @@ from safetensors.numpy import load_file, save_file
 from sb3port.checkpoint import Checkpoint
 from sb3port.conversion import ConvertOptions, convert, read
 from sb3port.errors import NotPortable, UsageError
-from sb3port.port import normalizer_json, spec_json
+from sb3port.port import STATISTICS_FILE, normalizer_json, spec_json
 from sb3port.readers.source import SourceOptions
 
+STATE = "training_state/optimizer_state.safetensors"
+GROUPS = "training_state/optimizer_param_groups.json"
+BOX = {"type": "Box", "dtype": "float32", "low": 0.0, "high": 1.0}
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 
 
@@ -56,6 +59,24 @@ def edit(name: str, **fields: Any) -> Callable[[Path], None]:
     return damage
 
 
+def edit_source(**fields: Any) -> Callable[[Path], None]:
+    def damage(port: Path) -> None:
+        source = json.loads((port / "sb3port.json").read_text())["source"]
+        edit("sb3port.json", source={**source, **fields})(port)
+
+    return damage
+
+
+def rename_state(port: Path, prefix: str) -> None:
+    state = load_file(port / STATE)
+    save_file({key.replace("state/0/", prefix): array for key, array in state.items()}, port / STATE)
+
+
+def negate(port: Path) -> None:
+    statistics = load_file(port / STATISTICS_FILE)
+    save_file({key: np.asarray(-array) for key, array in statistics.items()}, port / STATISTICS_FILE)
+
+
 def drop_tensor(port: Path) -> None:
     tensors = load_file(port / "model.safetensors")
     del tensors["action_net.bias"]
@@ -73,6 +94,19 @@ DAMAGE = {
     "no spaces": edit("config.json", action_space=None),
     "an unknown space": edit("config.json", action_space={"type": "Text"}),
     "no source": edit("sb3port.json", source=None),
+    "a source without files": edit_source(files={}),
+    "a source without a hash": edit_source(files={"checkpoint": {"name": "a.zip", "size": 1, "sha256": ""}}),
+    "a source nowhere": edit_source(location=5),
+    "a source of another kind": edit_source(kind="ftp"),
+    "settings that are none": edit("sb3port.json", training=5),
+    "an optimiser of more parameters": lambda port: rename_state(port, "state/99/"),
+    "an optimiser of parameters before the first": lambda port: rename_state(port, "state/-1/"),
+    "an optimiser without its groups": lambda port: (port / GROUPS).unlink(),
+    "an endless configuration": lambda port: (port / "config.json").write_text("[" * 100_000),
+    "an endless space": edit("config.json", observation_space={**BOX, "shape": [10**13]}),
+    "a space without end": edit("config.json", observation_space={**BOX, "shape": [float("inf")]}),
+    "an activation that is none": edit("config.json", activation_fn="MultiheadAttention"),
+    "a negative variance": negate,
     "no format": edit("sb3port.json", format=None),
     "a newer format": edit("sb3port.json", format=99),
     "an unknown schedule": edit(

@@ -115,7 +115,7 @@ def test_a_custom_function_is_named_and_never_run() -> None:
 
 def test_a_linear_schedule_that_does_more_than_the_zoos_is_custom() -> None:
     ours = _read(_functions(_FLOORED)["linear_schedule"](1e-3))
-    assert ours == CustomSchedule("linear_schedule.<locals>.func", (1e-3,))
+    assert ours == CustomSchedule("linear_schedule.<locals>.func", (1e-3, 1e-5))
 
 
 def test_a_class_of_the_same_name_elsewhere_is_not_sb3s() -> None:

@@ -242,11 +242,13 @@ def test_tensors(name: str, victim: Victim) -> None:
     hostile = TENSORS[name].replace(
         text("cpu") + b"K\x01t", text("cpu") + pickle.dumps(count, 2)[2:-1] + b"t"
     )
-    for place in ("policy.pth", "policy.optimizer.pth"):
+    if "OrderedDict" in repr(hostile) or "_rebuild_tensor" in repr(hostile):  # what is broken wherever it is
         members = dict(victim.members)
-        victim.put(place, hostile)
+        victim.put("policy.optimizer.pth", hostile)
         assert_refused(victim)
         victim.members = members
+    victim.put("policy.pth", hostile)
+    assert_refused(victim)
 
 
 def test_one_storage_shown_again_and_again(victim: Victim) -> None:
@@ -412,14 +414,16 @@ def _optimizer(victim: Victim, **changes: Any) -> None:
         {"state": {99: {}}},
         {"state": {0: 1}},
         {"state": {0: {"exp_avg": "x"}}},
-        {"state": {0: {"exp_avg": None}}},
         {"state": {0: {"exp_avg": float("nan")}}},
     ],
     ids=str,
 )
-def test_optimizers(changes: dict[str, Any], victim: Victim) -> None:
+def test_optimizers_that_do_not_fit_are_left_out(changes: dict[str, Any], victim: Victim) -> None:
     _optimizer(victim, **changes)
-    assert_refused(victim)
+    with bounded():
+        checkpoint = victim.read()
+    assert checkpoint.optimizer is None
+    assert any("optimiser" in warning for warning in checkpoint.warnings)
 
 
 def test_reading_is_linear() -> None:

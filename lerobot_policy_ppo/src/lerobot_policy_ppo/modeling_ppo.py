@@ -8,7 +8,7 @@ from typing import Any, Self, override
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION, OBS_STATE
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
@@ -86,7 +86,7 @@ class PPOPolicy(PreTrainedPolicy):
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
         if strict:
-            _check_tensors(model.state_dict(), load_file(model_file), model_file)
+            _check_shapes({key: tuple(t.shape) for key, t in model.state_dict().items()}, model_file)
         return super()._load_as_safetensor(model, model_file, map_location, strict)
 
     @torch.no_grad()
@@ -201,21 +201,24 @@ class PPOPolicy(PreTrainedPolicy):
         """Flat float observations, `(B, n)`: what SB3's FlattenExtractor gives."""
         obs = batch[OBS_STATE]
         # LeRobot stores a one-element feature without its dimension, so a batch of those may come as (1, B).
-        if obs.ndim < 2 or (obs[0].numel() != self._n_obs and self._n_obs != 1):
+        is_row_of_numbers = self._n_obs == 1 and obs.ndim == 2 and obs.shape[0] == 1
+        if obs.ndim < 2 or (math.prod(obs.shape[1:]) != self._n_obs and not is_row_of_numbers):
             raise ValueError(
                 f"{OBS_STATE} has shape {tuple(obs.shape)}, but the policy needs (batch, {self._n_obs})."
             )
         return obs.float().reshape(-1, self._n_obs)
 
 
-def _check_tensors(expected: dict[str, Tensor], found: dict[str, Tensor], where: str) -> None:
+def _check_shapes(expected: dict[str, tuple[int, ...]], model_file: str) -> None:
     """Raise one ValueError that lists every tensor that is missing, unknown or of the wrong shape."""
+    with safe_open(model_file, framework="pt") as tensors:
+        found = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
     problems = [f"{key} is missing" for key in expected if key not in found]
     problems += [f"{key} is unknown" for key in found if key not in expected]
     problems += [
-        f"{key} has shape {tuple(found[key].shape)} instead of {tuple(tensor.shape)}"
-        for key, tensor in expected.items()
-        if key in found and found[key].shape != tensor.shape
+        f"{key} has shape {found[key]} instead of {shape}"
+        for key, shape in expected.items()
+        if key in found and found[key] != shape
     ]
     if problems:
-        raise ValueError(f"The weights in {where} do not fit its configuration: {'; '.join(problems)}.")
+        raise ValueError(f"The weights in {model_file} do not fit its configuration: {'; '.join(problems)}.")

@@ -217,7 +217,8 @@ def _action_steps(config: PPOConfig) -> list[ProcessorStep]:
     if not isinstance(config.gym_action_space(), spaces.Box):
         return []
     step = UnscaleActionProcessorStep if config.squash_output else ClipActionProcessorStep
-    return [step(low=form["low"], high=form["high"], dtype=form["dtype"])]
+    low, high = (np.ravel(form[key]).tolist() if np.ndim(form[key]) else form[key] for key in ("low", "high"))
+    return [step(low=low, high=high, dtype=form["dtype"])]
 
 
 def _to_numpy(action: Tensor) -> NDArray[Any]:
