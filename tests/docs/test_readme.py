@@ -23,7 +23,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with what the commands name, where the Hub is a loopback one that has a zoo model's name."""
     folder = tmp_path_factory.mktemp("readme")
     fixture = Path(shutil.copytree(ROOT / "fixtures", folder / "fixtures")) / "hub/sb3port/ppo-Pendulum-v1"
@@ -64,39 +64,39 @@ def masked(text: str) -> list[str]:
     return [re.sub(r" +", " ", line).rstrip() for line in lines]
 
 
-def test_what_the_readme_shows_is_what_is_printed(workplace: Path) -> None:
+def test_what_the_readme_shows_is_what_is_printed(sandbox: Path) -> None:
     shown = [block.split("\n", 1) for block in blocks("console")]
     assert len(shown) == 4
     for prompt, expected in shown:
         assert prompt.startswith("$ ")
-        done = run(prompt[2:], workplace)
+        done = run(prompt[2:], sandbox)
         assert done.returncode == 0, done.stdout
         assert sorted(masked(done.stdout)) == sorted(masked(expected)), done.stdout
 
 
-def test_other_commands_run(workplace: Path) -> None:
-    port = workplace / "ports" / "ppo-Pendulum-v1"
+def test_other_commands_run(sandbox: Path) -> None:
+    port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
-        assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", workplace).returncode == 0
+        assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", sandbox).returncode == 0
     setup, converts, lerobot_eval = blocks("sh")
     for command in converts.strip().splitlines():
-        done = run(f"{command.split('#')[0]} --force", workplace)
+        done = run(f"{command.split('#')[0]} --force", sandbox)
         assert done.returncode == 0, done.stdout
         assert "parity" in done.stdout
     assert [line.split("#")[0].strip() for line in setup.strip().splitlines()] == ["make demo", "make test"]
-    done = run(lerobot_eval, workplace)
+    done = run(lerobot_eval, sandbox)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "avg_sum_reward" in done.stdout
 
 
-def test_python_runs(workplace: Path) -> None:
-    port = workplace / "ports" / "ppo-Pendulum-v1"
+def test_python_runs(sandbox: Path) -> None:
+    port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
-        assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", workplace).returncode == 0
+        assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", sandbox).returncode == 0
     (snippet,) = blocks("python")
-    script = workplace / "snippet.py"
+    script = sandbox / "snippet.py"
     script.write_text(snippet + "\nassert action.shape == (1, 1) and value.shape == (1,)\n")
-    done = run(f"{sys.executable} snippet.py", workplace)
+    done = run(f"{sys.executable} snippet.py", sandbox)
     assert done.returncode == 0, done.stdout
 
 
