@@ -20,21 +20,36 @@ type Scalar = bool | int | float | str | None
 
 @dataclass(frozen=True)
 class NetArch:
-    """Hidden layer sizes of the policy net and of the value net, input side first."""
+    """Hidden layer sizes of the policy net and of the value net, input side first.
+
+    Args:
+        shared: Layers before both, which SB3 had until 1.7.
+    """
 
     pi: tuple[int, ...]
     vf: tuple[int, ...]
+    shared: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, list[int]]:
+        """Give SB3's `net_arch`; "shared" only where there are such layers."""
+        shared = {"shared": list(self.shared)} if self.shared else {}
+        return {**shared, "pi": list(self.pi), "vf": list(self.vf)}
 
 
 @dataclass(frozen=True)
 class PolicySpec:
     """What a policy computes, apart from its weights.
 
-    The names are the constructor arguments of `stable_baselines3.common.policies.ActorCriticPolicy`.
+    The names are the constructor arguments of `stable_baselines3.common.policies.ActorCriticPolicy` and of
+    `sb3_contrib.common.recurrent.policies.RecurrentActorCriticPolicy`.
 
     Args:
-        algorithm: "ppo", "a2c" or "trpo": who trained it; the policy is the same.
+        algorithm: Who trained it: a key of `families.algorithms`, such as "ppo".
         activation_fn: Name of a `torch.nn` activation, such as "Tanh".
+        features_extractor: Name of one of SB3's features extractors.
+        features_extractor_kwargs: Its widths (`features_dim` or `cnn_output_dim`), as the tensors have them.
+        maskable: Whether it is sb3-contrib's `MaskableActorCriticPolicy`.
+        lstm_hidden_size: Width of the LSTM of a recurrent policy, None for the others.
         assumed: Fields that neither the tensors nor the file's keyword arguments tell, so that they hold
             SB3's default.
     """
@@ -45,6 +60,8 @@ class PolicySpec:
     net_arch: NetArch
     activation_fn: str = "Tanh"
     features_extractor: str = "FlattenExtractor"
+    features_extractor_kwargs: Mapping[str, int] = field(default_factory=dict)
+    share_features_extractor: bool = True
     ortho_init: bool = True
     normalize_images: bool = True
     use_sde: bool = False
@@ -52,6 +69,11 @@ class PolicySpec:
     full_std: bool = True
     use_expln: bool = False
     squash_output: bool = False
+    maskable: bool = False
+    lstm_hidden_size: int | None = None
+    n_lstm_layers: int = 1
+    shared_lstm: bool = False
+    enable_critic_lstm: bool = True
     assumed: tuple[str, ...] = ()
 
 
@@ -77,11 +99,12 @@ class Normalizer:
     An observation becomes `clip((x - mean) / sqrt(var + epsilon), -clip_obs, clip_obs)`.
 
     Args:
-        obs_rms: None where `norm_obs` is false.
+        obs_rms: For Dict observations one per normalised key (`norm_obs_keys`); None where `norm_obs` is
+            false.
         ret_rms: Statistics of the discounted return, by which rewards are scaled in training.
     """
 
-    obs_rms: RunningMeanStd | None
+    obs_rms: RunningMeanStd | Mapping[str, RunningMeanStd] | None
     ret_rms: RunningMeanStd | None
     clip_obs: float = 10.0
     clip_reward: float = 10.0
@@ -89,6 +112,13 @@ class Normalizer:
     epsilon: float = 1e-8
     norm_obs: bool = True
     norm_reward: bool = True
+
+    @property
+    def statistics(self) -> dict[str, RunningMeanStd]:
+        """The statistics by observation key, "" where observations are no Dict; empty where none are."""
+        if isinstance(self.obs_rms, RunningMeanStd):
+            return {"": self.obs_rms}
+        return dict(self.obs_rms or {})
 
 
 @dataclass(frozen=True)
@@ -144,6 +174,7 @@ class Provenance:
         imports: What the pickles in the files would have imported, sorted.
         ignored: Tensors of the source that the port leaves out, each with its reason.
         no_stats: Whether the user chose to leave VecNormalize statistics out.
+        assume_standard_forward: Whether the user chose to take a policy class of the author's own for SB3's.
     """
 
     kind: str
@@ -155,6 +186,7 @@ class Provenance:
     imports: tuple[str, ...] = ()
     ignored: Mapping[str, str] = field(default_factory=dict)
     no_stats: bool = False
+    assume_standard_forward: bool = False
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sb3port.checkpoint import Checkpoint, Provenance
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, VerificationFailed
+from sb3port.families.algorithms import display_name
 from sb3port.parity.compare import Comparison, Verdict
 from sb3port.parity.report import Check, ParityReport, describe
 from sb3port.port import PORT_FILE, read_provenance
@@ -41,17 +42,21 @@ class ConvertOptions:
     Args:
         source: What narrows the source down.
         use_stats: False to leave VecNormalize statistics out.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
         verify: False to skip the verification, which needs torch, SB3 and LeRobot.
         force: Replace a port that is already there.
     """
 
     source: SourceOptions = field(default_factory=SourceOptions)
     use_stats: bool = True
+    assume_standard_forward: bool = False
     verify: bool = True
     force: bool = False
 
 
-def read(label: str, options: SourceOptions, use_stats: bool = True) -> Checkpoint:
+def read(
+    label: str, options: SourceOptions, use_stats: bool = True, assume_standard_forward: bool = False
+) -> Checkpoint:
     """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port.
 
     Raises:
@@ -59,8 +64,8 @@ def read(label: str, options: SourceOptions, use_stats: bool = True) -> Checkpoi
     """
     _refuse_contradiction(options, use_stats)
     if not _is_port(label):
-        return read_checkpoint(resolve(label, options), use_stats)
-    if options != SourceOptions() or not use_stats:
+        return read_checkpoint(resolve(label, options), use_stats, assume_standard_forward)
+    if options != SourceOptions() or not use_stats or assume_standard_forward:
         raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
     return read_port(Path(label))
 
@@ -95,7 +100,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     dest = dest or Path("ports") / default_name(source)
     refuse_existing(dest, options.force)
     announce("read", describe_source(source))
-    checkpoint = read_checkpoint(source, options.use_stats)
+    checkpoint = read_checkpoint(source, options.use_stats, options.assume_standard_forward)
     announce("map", describe_mapping(checkpoint))
     with staged_folder(dest, options.force) as staging:
         _write(checkpoint, staging, dest)
@@ -130,7 +135,7 @@ def describe_mapping(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
     count = sum(array.size for array in checkpoint.tensors.values())
     sde = " with gSDE" if spec.use_sde else ""
-    return f"{spec.algorithm.upper()}{sde}, {len(checkpoint.tensors)} tensors, {count:,} numbers"
+    return f"{display_name(spec.algorithm)}{sde}, {len(checkpoint.tensors)} tensors, {count:,} numbers"
 
 
 def describe_report(report: ParityReport) -> str:
@@ -178,7 +183,7 @@ def verify(port: Path, label: str | None, observations: Path | None) -> ParityRe
     recorded = read_provenance(port)
     try:
         source = _find_source(recorded, label)
-        checkpoint = read_checkpoint(source, use_stats=not recorded.no_stats)
+        checkpoint = read_checkpoint(source, not recorded.no_stats, recorded.assume_standard_forward)
     except (SourceUnreachable, UsageError, NotPortable) as error:
         if label is not None or isinstance(error, Unsafe):
             raise

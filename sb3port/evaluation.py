@@ -125,15 +125,28 @@ def _run_episode(env: gymnasium.Env[Any, Any], port: "Port", seed: int) -> tuple
     return total, length
 
 
+def _mask(env: gymnasium.Env[Any, Any], port: "Port") -> Any:
+    """Ask the environment which actions are allowed, as sb3-contrib's MaskablePPO does; None for all."""
+    if not port.policy.config.maskable or not env.has_wrapper_attr("action_masks"):
+        return None
+    return env.get_wrapper_attr("action_masks")()
+
+
 def _act(env: gymnasium.Env[Any, Any], port: "Port", observation: Any) -> Any:
     """Choose an action as SB3's vector environments would see and give it.
 
     They store observations in the space's type, and hand discrete actions over as integers.
     """
-    action = port.act(np.asarray(observation, env.observation_space.dtype))
+    action = port.act(_stored(env.observation_space, observation), _mask(env, port))
     if isinstance(env.action_space, gymnasium.spaces.Discrete):
         return np.int64(action.item())
     return action.reshape(env.action_space.shape or ())
+
+
+def _stored(space: gymnasium.Space[Any], observation: Any) -> Any:
+    if isinstance(space, gymnasium.spaces.Dict):
+        return {key: _stored(part, observation[key]) for key, part in space.spaces.items()}
+    return np.asarray(observation, space.dtype)
 
 
 def _check_spaces(env: gymnasium.Env[Any, Any], port: "Port", env_id: str) -> None:
@@ -141,12 +154,29 @@ def _check_spaces(env: gymnasium.Env[Any, Any], port: "Port", env_id: str) -> No
     wanted = (port.policy.config.gym_observation_space(), port.policy.config.gym_action_space())
     found = (env.observation_space, env.action_space)
     for name, want, have in zip(("observations", "actions"), wanted, found, strict=True):
-        same = type(want) is type(have) and want.shape == have.shape
-        if not same or getattr(want, "n", None) != getattr(have, "n", None):
+        if not _is_same(want, have):
             raise UsageError(
                 f"{env_id} has the {name} {_in_words(have)}, but the port was trained with {_in_words(want)}",
                 "name the environment of the training, or register one that wraps it as the training did",
             )
+
+
+def _is_same(want: gymnasium.Space[Any], have: gymnasium.Space[Any]) -> bool:
+    """Whether spaces are alike; the keys of a Dict in any order, an image with its channels first or last."""
+    if type(want) is not type(have):
+        return False
+    if isinstance(want, gymnasium.spaces.Dict) and isinstance(have, gymnasium.spaces.Dict):
+        return set(want) <= set(have) and all(_is_same(want[key], have[key]) for key in want)
+    shapes = {have.shape, _channels_first(have)}
+    choices = [np.asarray(getattr(space, name, None)) for name in ("n", "nvec") for space in (want, have)]
+    same = np.array_equal(choices[0], choices[1]) and np.array_equal(choices[2], choices[3])
+    return want.shape in shapes and same
+
+
+def _channels_first(space: gymnasium.Space[Any]) -> tuple[int, ...] | None:
+    if not isinstance(space, gymnasium.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+        return None
+    return (space.shape[2], *space.shape[:2])
 
 
 def _in_words(space: gymnasium.Space[Any]) -> str:

@@ -42,7 +42,8 @@ def spec_json(spec: PolicySpec) -> dict[str, Any]:
     """Give a policy spec as JSON values."""
     fields = dict(vars(spec))
     spaces = {name: fields[name].to_json() for name in ("observation_space", "action_space")}
-    return {**fields, **spaces, "net_arch": asdict(spec.net_arch), "assumed": list(spec.assumed)}
+    widths = {"features_extractor_kwargs": dict(spec.features_extractor_kwargs)}
+    return {**fields, **spaces, **widths, "net_arch": spec.net_arch.to_json(), "assumed": list(spec.assumed)}
 
 
 def normalizer_json(normalizer: Normalizer | None) -> dict[str, Any] | None:
@@ -69,6 +70,7 @@ def provenance_json(provenance: Provenance) -> dict[str, Any]:
         "system_info": dict(provenance.system_info),
         "ignored": dict(provenance.ignored),
         "no_stats": provenance.no_stats,
+        "assume_standard_forward": provenance.assume_standard_forward,
     }
 
 

@@ -38,9 +38,16 @@ class Box:
 
     @property
     def is_image(self) -> bool:
-        """Whether SB3 takes it for an image: three dimensions of bytes with all of their range."""
-        bounds = self.size > 0 and bool((self.low == 0).all() and (self.high == 255).all())
-        return len(self.shape) == 3 and self.dtype == "uint8" and bounds
+        """Whether SB3 takes it for an image: uint8, three dimensions, all bounds 0 and 255."""
+        if self.dtype != "uint8" or len(self.shape) != 3:
+            return False
+        return bool((self.low == 0).all() and (self.high == 255).all())
+
+    @property
+    def channels_first(self) -> tuple[int, ...]:
+        """The shape `(C, H, W)` of an image, whose smallest dimension SB3 takes for the channels."""
+        first = int(np.argmin(self.shape)) == 0
+        return self.shape if first else (self.shape[2], self.shape[0], self.shape[1])
 
     def flattened(self) -> "Box":
         """Give the space of the flattened vectors."""
@@ -62,12 +69,103 @@ class Discrete:
     def __str__(self) -> str:
         return f"Discrete({self.n})" if self.start == 0 else f"Discrete({self.n}, start={self.start})"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one value: a number."""
+        return ()
+
+    @property
+    def size(self) -> int:
+        """Numbers per value in a batch."""
+        return 1
+
     def to_json(self) -> dict[str, Any]:
         """Give the form that `config.json` holds."""
         return {"type": "Discrete", "n": self.n, "start": self.start}
 
 
-type Space = Box | Discrete
+@dataclass(frozen=True, eq=False)
+class MultiDiscrete:
+    """`gymnasium.spaces.MultiDiscrete`: one Discrete per element.
+
+    Args:
+        nvec: How many values each element has, int64.
+        start: The first value of each element, of the same shape.
+    """
+
+    nvec: NDArray[Any]
+    start: NDArray[Any]
+
+    def __str__(self) -> str:
+        start = f", start={self.start.tolist()}" if self.start.any() else ""
+        return f"MultiDiscrete({self.nvec.tolist()}{start})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one value."""
+        return self.nvec.shape
+
+    @property
+    def size(self) -> int:
+        """Numbers per value in a batch."""
+        return self.nvec.size
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the form that `config.json` holds."""
+        return {"type": "MultiDiscrete", "nvec": self.nvec.tolist(), "start": self.start.tolist()}
+
+
+@dataclass(frozen=True)
+class MultiBinary:
+    """`gymnasium.spaces.MultiBinary`: arrays of zeros and ones."""
+
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"MultiBinary({self.n})"
+
+    @property
+    def n(self) -> int | list[int]:
+        """Gymnasium's `n`: a number for a vector, else the shape."""
+        return self.shape[0] if len(self.shape) == 1 else list(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the form that `config.json` holds."""
+        return {"type": "MultiBinary", "n": self.n}
+
+
+type Simple = Box | Discrete | MultiDiscrete | MultiBinary
+
+
+@dataclass(frozen=True, eq=False)
+class Dict:
+    """`gymnasium.spaces.Dict` of simple spaces.
+
+    Args:
+        spaces: By key, in the order of the checkpoint, in which SB3 concatenates them.
+    """
+
+    spaces: Mapping[str, Simple]
+
+    def __str__(self) -> str:
+        return f"Dict({', '.join(f'{key}: {space}' for key, space in self.spaces.items())})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the form that `config.json` holds."""
+        return {"type": "Dict", "spaces": {key: space.to_json() for key, space in self.spaces.items()}}
+
+
+type Space = Simple | Dict
+
+
+def parts(space: Space) -> dict[str, Simple]:
+    """Give the simple spaces that make a space: those of a Dict by key, any other under the key ""."""
+    return dict(space.spaces) if isinstance(space, Dict) else {"": space}
 
 
 def space_from_json(data: Mapping[str, Any]) -> Space:
@@ -77,10 +175,15 @@ def space_from_json(data: Mapping[str, Any]) -> Space:
         NotPortable: The form is not one that `to_json` gives.
     """
     try:
-        space: Space = _READERS[data["type"]](data)
-    except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        if data["type"] == "Dict":
+            return Dict({str(key): _simple_from_json(form) for key, form in data["spaces"].items()})
+        return _simple_from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
         raise NotPortable(f"not a space that sb3port can read: {str(data)[:200]} ({error!r})") from error
-    return space
+
+
+def _simple_from_json(data: Mapping[str, Any]) -> Simple:
+    return _READERS[data["type"]](data)
 
 
 def _box_from_json(data: Mapping[str, Any]) -> Box:
@@ -93,9 +196,24 @@ def _discrete_from_json(data: Mapping[str, Any]) -> Discrete:
     return Discrete(int(data["n"]), int(data["start"]))
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any]], Space]] = {
+def _multi_discrete_from_json(data: Mapping[str, Any]) -> MultiDiscrete:
+    nvec = np.array(data["nvec"], np.int64)
+    start = np.array(data["start"], np.int64)
+    if nvec.shape != start.shape:
+        raise ValueError("nvec and start differ in shape")
+    return MultiDiscrete(nvec, start)
+
+
+def _multi_binary_from_json(data: Mapping[str, Any]) -> MultiBinary:
+    n = data["n"]
+    return MultiBinary(tuple(int(length) for length in n) if isinstance(n, list) else (int(n),))
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Simple]] = {
     "Box": _box_from_json,
     "Discrete": _discrete_from_json,
+    "MultiDiscrete": _multi_discrete_from_json,
+    "MultiBinary": _multi_binary_from_json,
 }
 
 

@@ -25,7 +25,7 @@ def port_outputs(folder: Path, observations: np.ndarray, actions: np.ndarray) ->
     policy = PPOPolicy.from_pretrained(folder)
     preprocess, postprocess = make_pre_post_processors(policy.config, pretrained_path=str(folder))
     with torch.no_grad():
-        batch = preprocess({"observation.state": torch.as_tensor(observations).flatten(1)})
+        batch = preprocess(batch_of(observations))
         value, log_prob, entropy = policy.evaluate_actions(batch, _flat(actions))
         return {
             "normalized_observation": batch["observation.state"].reshape(observations.shape),
@@ -35,6 +35,26 @@ def port_outputs(folder: Path, observations: np.ndarray, actions: np.ndarray) ->
             "log_prob": log_prob,
             "entropy": entropy,
         }
+
+
+def batch_of(observations: Any) -> dict[str, torch.Tensor]:
+    """Put observations where the policy expects them: images apart, all else flattened."""
+    if not isinstance(observations, dict):
+        key = "observation.image" if _is_image(observations) else "observation.state"
+        return {key: _tensor(observations)}
+    return {
+        f"observation.images.{key}" if _is_image(array) else f"observation.{key}": _tensor(array)
+        for key, array in observations.items()
+    }
+
+
+def _is_image(array: np.ndarray) -> bool:
+    return array.ndim == 4 and array.dtype == np.uint8
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    tensor = torch.as_tensor(array)
+    return tensor if _is_image(array) else tensor.reshape(len(tensor), -1)
 
 
 def sb3_outputs(

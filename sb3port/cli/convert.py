@@ -34,6 +34,7 @@ def convert(
     revision: options.Revision = None,
     vecnormalize: options.Vecnormalize = None,
     no_stats: options.NoStats = False,
+    assume_standard_forward: options.AssumeStandardForward = False,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the port with SB3.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the port at DEST.")] = False,
     json: options.Json = False,
@@ -50,7 +51,7 @@ def convert(
 
     output = Output(json, quiet, verbose)
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    chosen = ConvertOptions(narrowed, use_stats=not no_stats, verify=not no_verify, force=force)
+    chosen = ConvertOptions(narrowed, not no_stats, assume_standard_forward, not no_verify, force)
     try:
         with ExitStack() as spinner:
             done = run(source, dest, chosen, _stages(output, spinner, chosen.verify))

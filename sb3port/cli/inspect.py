@@ -15,6 +15,7 @@ def inspect(
     revision: options.Revision = None,
     vecnormalize: options.Vecnormalize = None,
     no_stats: options.NoStats = False,
+    assume_standard_forward: options.AssumeStandardForward = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -28,7 +29,8 @@ def inspect(
     from sb3port.readers.source import SourceOptions
 
     output = Output(json, quiet)
-    checkpoint = read(source, SourceOptions(filename, revision, vecnormalize), use_stats=not no_stats)
+    narrowed = SourceOptions(filename, revision, vecnormalize)
+    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward)
     essence = (
         f"{checkpoint.spec.algorithm} {checkpoint.spec.observation_space} {checkpoint.spec.action_space}"
     )
@@ -50,6 +52,10 @@ def _print(output: Output, checkpoint: Checkpoint) -> None:
     output.line("[bold underline]Tensors[/]")
     rows = [(name, str(array.shape), str(array.dtype)) for name, array in checkpoint.tensors.items()]
     output.table(("name", "shape", "dtype"), rows)
+    if checkpoint.provenance.ignored:
+        output.line()
+        output.line("[bold underline]Tensors that are left out[/]")
+        output.fields(checkpoint.provenance.ignored, indent=2)
     if checkpoint.provenance.imports:  # a port has no pickles
         output.line()
         output.line("[bold underline]What its pickles would import[/] (nothing of it was imported)")

@@ -35,3 +35,10 @@ NoStats = Annotated[
     bool,
     typer.Option("--no-stats", help="Leave VecNormalize statistics out, even where training used them."),
 ]
+AssumeStandardForward = Annotated[
+    bool,
+    typer.Option(
+        "--assume-standard-forward",
+        help="Take a policy class of the author's own for SB3's, where its tensors are those of SB3's.",
+    ),
+]

@@ -3,6 +3,8 @@
 from typing import Any
 
 from sb3port.checkpoint import Checkpoint, Normalizer
+from sb3port.descriptions import networks_text
+from sb3port.families.algorithms import display_name
 from sb3port.port import port_json
 
 
@@ -11,11 +13,11 @@ def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
     spec = checkpoint.spec
     exploration = _exploration(checkpoint)
     return {
-        "algorithm": spec.algorithm.upper()
+        "algorithm": display_name(spec.algorithm)
         + (f", SB3 {v}" if (v := checkpoint.provenance.sb3_version) else ""),
         "observations": str(spec.observation_space),
         "actions": str(spec.action_space) + exploration,
-        "networks": f"policy {list(spec.net_arch.pi)}, value {list(spec.net_arch.vf)}, {spec.activation_fn}",
+        "networks": networks_text(spec),
         "normaliser": normalizer_text(checkpoint.normalizer),
     }
 
@@ -31,8 +33,10 @@ def normalizer_text(normalizer: Normalizer | None) -> str:
     """Describe VecNormalize in one line."""
     if normalizer is None:
         return "none"
-    rms = normalizer.obs_rms
-    observations = f"observations over {rms.count:,.0f} samples" if rms else "observations as they are"
+    found = normalizer.statistics
+    keys = f" {', '.join(found)}" if any(found) else ""
+    count = next((rms.count for rms in found.values()), 0)
+    observations = f"observations{keys} over {count:,.0f} samples" if found else "observations as they are"
     return f"VecNormalize, {observations}, clip_obs {normalizer.clip_obs:g}, epsilon {normalizer.epsilon:g}"
 
 

@@ -1,24 +1,23 @@
-"""The oracle: SB3's own policy class and VecNormalize, built from a checkpoint that was read statically.
+"""The oracle: what SB3's own policy classes and VecNormalize compute for a checkpoint.
 
 `PPO.load` is never called: it would run what the zip carries, and it cannot load most zips of the Hub.
 """
 
-import copy
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium import spaces
-from stable_baselines3.common.policies import ActorCriticPolicy
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-from torch import Tensor, nn
+from torch import Tensor
 
-from sb3port.checkpoint import Array, Checkpoint, Normalizer, PolicySpec
-from sb3port.parity.outputs import Outputs, flat_actions
-from sb3port.spaces import Box, Space
+from sb3port.checkpoint import Array, Checkpoint, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.parity.observations import Observations
+from sb3port.parity.outputs import OBSERVATION, Outputs, by_key, flat_actions, plain_actions
+from sb3port.parity.sb3_policies import build_policy, gymnasium_space
+from sb3port.spaces import Box, Dict
 
 
 class Oracle:
@@ -29,123 +28,172 @@ class Oracle:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.policy = build_policy(checkpoint.spec, checkpoint.tensors)
+        self.spec, self.tensors = checkpoint.spec, checkpoint.tensors
+        self.policy: Any = build_policy(checkpoint.spec, checkpoint.tensors)
         self.normalizer = build_normalizer(checkpoint.spec, checkpoint.normalizer)
 
-    def normalize(self, observations: Array) -> Array:
+    def normalize(self, observations: Observations) -> Any:
         """Normalise raw observations as `VecNormalize.normalize_obs` does; float32 where it does anything."""
-        if self.normalizer is None:
-            return observations
-        return np.asarray(self.normalizer.normalize_obs(observations))
+        values = observations.values
+        return values if self.normalizer is None else self.normalizer.normalize_obs(values)
 
-    def sample(self, observations: Array, seed: int = 0) -> Array:
+    def sample(self, observations: Observations, seed: int = 0) -> Array:
         """Draw one action per observation from the policy, for `evaluate_actions` on both sides."""
         torch.manual_seed(seed)
+        batch = self._batch(self.normalize(observations))
         with torch.no_grad():
-            if self.policy.use_sde:
+            if self.spec.use_sde:
                 self.policy.reset_noise(len(observations))
-            actions, _, _ = self.policy(torch.as_tensor(self.normalize(observations)))
-        return np.asarray(actions.numpy())
+            sampled = self._distribution(self.policy, batch, observations).sample()
+        return plain_actions(self.spec.action_space, sampled.numpy())
 
     @torch.no_grad()
-    def outputs(self, observations: Array, sampled: Array) -> Outputs:
+    def outputs(self, observations: Observations, sampled: Array) -> Outputs:
         """Compute everything that is compared, on one batch.
 
         Args:
-            observations: Raw, of shape `(n, *space.shape)`.
-            sampled: Actions whose log-probability is asked, of shape `(n, *action_space.shape)`.
+            observations: Raw.
+            sampled: Actions whose log-probability is asked.
         """
         normalized = self.normalize(observations)
-        action, _ = self.policy.predict(normalized, deterministic=True)
-        batch, actions = torch.as_tensor(normalized), flat_actions(sampled)
-        values, log_prob, entropy = self.policy.evaluate_actions(batch, actions)
-        mode = self.policy.get_distribution(batch).get_actions(deterministic=True)
-        return Outputs(
-            normalized_observation=normalized,
-            mode=mode.numpy().reshape(sampled.shape),
-            action=action,
-            value=values.flatten().numpy(),
-            log_prob=log_prob.numpy(),
-            entropy=None if entropy is None else entropy.numpy(),
-        )
+        found = normalized if isinstance(normalized, dict) else {"": normalized}
+        actions = flat_actions(self.spec.action_space, sampled)
+        network = self._network(self.policy, self._batch(normalized), observations, actions)
+        action = plain_actions(self.spec.action_space, self._act(normalized, observations))
+        return {**by_key(OBSERVATION, found), "action": action, **_numpy(network, self.spec)}
 
     @torch.no_grad()
-    def noise(self, outputs: Outputs, sampled: Array) -> dict[str, float]:
+    def noise(self, observations: Observations, outputs: Outputs, sampled: Array) -> dict[str, float]:
         """Measure, per output, how far float32 is from float64 on the batch that gave these outputs."""
-        policy = copy.deepcopy(self.policy).double()
-        latent_pi, latent_vf = policy.mlp_extractor(
-            torch.as_tensor(outputs.normalized_observation).double().flatten(1)
+        policy: Any = build_policy(self.spec, self.tensors).double()
+        # SB3 casts observations to float32 itself; behind that, all is computed in float64.
+        for extractor in {policy.pi_features_extractor, policy.vf_features_extractor}:
+            extractor.register_forward_pre_hook(lambda _, args: tuple(_double(arg) for arg in args))
+        actions = _double(flat_actions(self.spec.action_space, sampled))
+        batch = self._batch(self.normalize(observations))
+        exact = _numpy(self._network(policy, batch, observations, actions), self.spec)
+        gaps = {name: _gap(outputs[name], value) for name, value in exact.items()}
+        gaps["action"] = _gap(
+            outputs["action"], self._environment_action(exact["mode"]).reshape(outputs["action"].shape)
         )
-        distribution = policy._get_action_dist_from_latent(latent_pi)
-        actions = flat_actions(sampled)
-        exact: dict[str, Tensor | None] = {
-            "value": policy.value_net(latent_vf).flatten(),
-            "log_prob": distribution.log_prob(actions.double() if actions.is_floating_point() else actions),
-            "entropy": distribution.entropy(),
-            "mode": distribution.mode(),
-        }
-        gaps = {
-            name: _gap(getattr(outputs, name), value) for name, value in exact.items() if value is not None
-        }
-        gaps["action"] = _gap(outputs.action, self._environment_action(distribution.mode()))
-        return {**gaps, "normalized_observation": 0.0}
+        return {**gaps, **dict.fromkeys(_observation_names(outputs), 0.0)}
 
-    def _environment_action(self, mode: Tensor) -> Tensor:
+    def _environment_action(self, mode: Array) -> Array:
         """Give what `predict` makes of a mode, in its precision: unscaled or clipped to the bounds."""
-        space = self.policy.action_space
-        if not isinstance(space, spaces.Box):
+        space = self.spec.action_space
+        if not isinstance(space, Box):
             return mode
-        low, high = (torch.as_tensor(bound).flatten().double() for bound in (space.low, space.high))
-        if self.policy.squash_output:
-            return low + 0.5 * (mode + 1.0) * (high - low)
-        return torch.clamp(mode, low, high)
+        low, high = (bound.astype(np.float64).ravel() for bound in (space.low, space.high))
+        flat = mode.reshape(len(mode), -1)
+        if self.spec.squash_output:
+            return np.asarray(low + 0.5 * (flat + 1.0) * (high - low))
+        return np.clip(flat, low, high)
+
+    def _batch(self, normalized: Any) -> Any:
+        batch, _ = self.policy.obs_to_tensor(normalized)
+        return batch
+
+    def _network(
+        self, policy: Any, batch: Any, observations: Observations, actions: Tensor
+    ) -> dict[str, Tensor | None]:
+        """Compute what the networks give, in the floating-point type of the policy."""
+        memory = self._memory(policy, observations)
+        given = {"actions": actions, **self._masks(observations)}
+        if memory is None:
+            values, log_prob, entropy = policy.evaluate_actions(batch, **given)
+            mode = self._distribution(policy, batch, observations).mode()
+            return {"mode": mode, "value": values, "log_prob": log_prob, "entropy": entropy}
+        states, starts = memory
+        values, log_prob, entropy = policy.evaluate_actions(batch, actions, states, starts)
+        distribution, final = policy.get_distribution(batch, states.pi, starts)
+        network = {"mode": distribution.mode(), "value": values, "log_prob": log_prob, "entropy": entropy}
+        return {**network, "final_states": torch.stack(tuple(final))}
+
+    def _distribution(self, policy: Any, batch: Any, observations: Observations) -> Any:
+        memory = self._memory(policy, observations)
+        if memory is not None:
+            states, starts = memory
+            return policy.get_distribution(batch, states.pi, starts)[0]
+        return policy.get_distribution(batch, **self._masks(observations))
+
+    def _masks(self, observations: Observations) -> dict[str, Array]:
+        return {} if observations.masks is None else {"action_masks": observations.masks}
+
+    def _memory(self, policy: Any, observations: Observations) -> tuple[RNNStates, Tensor] | None:
+        if observations.states is None or observations.starts is None:
+            return None
+        dtype = next(policy.parameters()).dtype
+        pi_hidden, pi_cell, vf_hidden, vf_cell = torch.as_tensor(observations.states).to(dtype)
+        starts = torch.as_tensor(observations.starts).to(dtype)
+        return RNNStates((pi_hidden, pi_cell), (vf_hidden, vf_cell)), starts
+
+    def _act(self, normalized: Any, observations: Observations) -> Array:
+        """Call `predict`; a recurrent policy steps through its sequences together."""
+        if observations.states is None:
+            action, _ = self.policy.predict(normalized, deterministic=True, **self._masks(observations))
+            return np.asarray(action)
+        assert observations.starts is not None
+        state, actions = tuple(observations.states[:2]), []
+        length = len(observations) // observations.states.shape[2]
+        for step in range(length):
+            shown, starts = _rows(normalized, step, length), observations.starts[step::length]
+            action, state = self.policy.predict(shown, state, starts, deterministic=True)
+            actions.append(action)
+        stacked = np.stack(actions, axis=1)
+        return stacked.reshape((-1, *stacked.shape[2:]))
 
 
-def _gap(single: Array, double: Tensor) -> float:
-    return float(np.max(np.abs(double.numpy().reshape(single.shape) - single), initial=0.0))
+def _rows(values: Any, step: int, length: int) -> Any:
+    """Give the rows of all sequences at one step."""
+    if isinstance(values, dict):
+        return {key: array[step::length] for key, array in values.items()}
+    return values[step::length]
 
 
-def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> ActorCriticPolicy:
-    """Build SB3's policy and load the weights strictly."""
-    policy = ActorCriticPolicy(
-        gymnasium_space(spec.observation_space),
-        gymnasium_space(spec.action_space),
-        lambda _: 0.0,
-        net_arch={"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)},
-        activation_fn=getattr(nn, spec.activation_fn),
-        ortho_init=False,
-        use_sde=spec.use_sde,
-        full_std=spec.full_std,
-        use_expln=spec.use_expln,
-        squash_output=spec.squash_output,
-        normalize_images=spec.normalize_images,
-    )
-    policy.load_state_dict(
-        {name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, strict=True
-    )
-    policy.set_training_mode(False)
-    return policy
+def _numpy(network: dict[str, Tensor | None], spec: PolicySpec) -> Outputs:
+    arrays = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
+    return {
+        **arrays,
+        "value": arrays["value"].reshape(-1),
+        "mode": plain_actions(spec.action_space, arrays["mode"]),
+    }
+
+
+def _double(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _double(part) for key, part in value.items()}
+    return value.double() if value.is_floating_point() else value
+
+
+def _gap(single: Array, double: Array) -> float:
+    return float(np.max(np.abs(double - single), initial=0.0))
+
+
+def _observation_names(outputs: Outputs) -> list[str]:
+    return [name for name in outputs if name.partition(".")[0] == OBSERVATION]
 
 
 def build_normalizer(spec: PolicySpec, normalizer: Normalizer | None) -> VecNormalize | None:
     """Build SB3's VecNormalize with a checkpoint's statistics, around an environment that only has spaces."""
-    if normalizer is None or normalizer.obs_rms is None:
+    if normalizer is None or not normalizer.statistics:
         return None
-    environment = DummyVecEnv([lambda: _SpacesOnly(spec)])
+    statistics = {key: _sb3_statistics(rms) for key, rms in normalizer.statistics.items()}
+    is_dict = isinstance(spec.observation_space, Dict)
     built = VecNormalize(
-        environment, training=False, clip_obs=normalizer.clip_obs, epsilon=normalizer.epsilon
+        DummyVecEnv([lambda: _SpacesOnly(spec)]),
+        training=False,
+        clip_obs=normalizer.clip_obs,
+        epsilon=normalizer.epsilon,
+        norm_obs_keys=list(statistics) if is_dict else None,
     )
-    rms = Sb3RunningMeanStd(shape=normalizer.obs_rms.mean.shape)
-    rms.mean, rms.var, rms.count = normalizer.obs_rms.mean, normalizer.obs_rms.var, normalizer.obs_rms.count
-    built.obs_rms = rms
+    built.obs_rms = statistics if is_dict else statistics[""]
     return built
 
 
-def gymnasium_space(space: Space) -> spaces.Space[Any]:
-    """Give the Gymnasium space of the same bounds and type."""
-    if isinstance(space, Box):
-        return spaces.Box(space.low, space.high, space.shape, np.dtype(space.dtype).type)
-    return spaces.Discrete(space.n, start=space.start)
+def _sb3_statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:
+    rms = Sb3RunningMeanStd(shape=saved.mean.shape)
+    rms.mean, rms.var, rms.count = saved.mean, saved.var, saved.count
+    return rms
 
 
 class _SpacesOnly(gymnasium.Env[Any, Any]):

@@ -3,16 +3,21 @@
 import contextlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from lerobot_policy_ppo.recurrent import LSTMState, RNNStates
+from torch import Tensor
 
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
-from sb3port.parity.outputs import Outputs, flat_actions
-from sb3port.port import OBSERVATION_KEY
+from sb3port.features import ACTION_MASK, batch_key
+from sb3port.parity.observations import Observations
+from sb3port.parity.outputs import OBSERVATION, Outputs, by_key
+from sb3port.spaces import Box, Dict, Simple, parts, space_from_json
 
 
 class Port:
@@ -32,25 +37,82 @@ class Port:
                 )
         except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
             raise NotPortable(f"LeRobot cannot load the port {folder}: {str(error)[:500]}") from error
+        config = self.policy.config
+        self.space = space_from_json(config.observation_space or {})
+        action_space = space_from_json(config.action_space or {})
+        assert not isinstance(action_space, Dict)
+        self.action_shape = action_space.shape
 
     @torch.no_grad()
-    def outputs(self, observations: Array, sampled: Array) -> Outputs:
+    def outputs(self, observations: Observations, sampled: Array) -> Outputs:
         """Compute everything that is compared, on one batch; the arguments are those of `Oracle.outputs`."""
-        batch = self.preprocess({OBSERVATION_KEY: torch.as_tensor(observations).flatten(1)})
-        mode, _ = self.policy.predict(batch, deterministic=True)
-        action = self.postprocess(self.policy.select_action(batch))
-        values, log_prob, entropy = self.policy.evaluate_actions(batch, flat_actions(sampled))
-        return Outputs(
-            normalized_observation=batch[OBSERVATION_KEY].numpy().reshape(observations.shape),
-            mode=mode.numpy().reshape(sampled.shape),
-            action=action.numpy().reshape(sampled.shape),
-            value=values.numpy(),
-            log_prob=log_prob.numpy(),
-            entropy=None if entropy is None else entropy.numpy(),
-        )
+        batch = self.preprocess(self._batch(observations))
+        memory = _memory(observations)
+        states, starts = memory or (None, None)
+        mode, final = self.policy.predict(batch, True, states.pi if states else None, starts)
+        actions = torch.as_tensor(sampled).flatten(1) if sampled.ndim > 1 else torch.as_tensor(sampled)
+        values, log_prob, entropy = self.policy.evaluate_actions(batch, actions, states, starts)
+        network = {"mode": mode, "value": values, "log_prob": log_prob, "entropy": entropy}
+        if final is not None:
+            network["final_states"] = torch.stack(final)
+        given = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
+        action = self._act(batch, memory).reshape(-1, *self.action_shape)
+        return {**self._normalized(batch, observations), "action": action, **given}
 
     @torch.no_grad()
-    def act(self, observation: Array) -> Array:
-        """Give the deterministic action for one raw observation, flat."""
-        batch = self.preprocess({OBSERVATION_KEY: torch.from_numpy(np.asarray(observation).reshape(1, -1))})
+    def act(self, observation: Any, mask: Any = None) -> Array:
+        """Give the deterministic action for one raw observation, flat.
+
+        Args:
+            observation: As the environment gives it; an image may have its channels last.
+            mask: The allowed choices of a maskable policy, None for all.
+        """
+        found = observation if isinstance(self.space, Dict) else {"": observation}
+        rows = {key: np.asarray(found[key])[None] for key in parts(self.space)}
+        masks = None if mask is None else np.asarray(mask).reshape(1, -1)
+        batch = self.preprocess(self._batch(Observations("", rows, masks=masks)))
         return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy()[0])
+
+    def _batch(self, observations: Observations) -> dict[str, Tensor]:
+        """Put observations under their keys: images as they are, all else flattened."""
+        batch = {
+            batch_key(key, space): _tensor(observations.parts[key], space)
+            for key, space in parts(self.space).items()
+        }
+        mask = {} if observations.masks is None else {ACTION_MASK: torch.as_tensor(observations.masks)}
+        return batch | mask
+
+    def _normalized(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
+        """Give what the network sees, in the shape of the observations."""
+        seen = {
+            key: batch[batch_key(key, space)].numpy().reshape(observations.parts[key].shape)
+            for key, space in parts(self.space).items()
+        }
+        return by_key(OBSERVATION, seen)
+
+    def _act(self, batch: dict[str, Tensor], memory: tuple[RNNStates, Tensor] | None) -> Array:
+        """Act as on a robot; a recurrent policy steps through its sequences together."""
+        if memory is None:
+            return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy())
+        state: LSTMState | None = memory[0].pi
+        actions, length = [], len(memory[1]) // memory[0].pi[0].shape[1]
+        for step in range(length):
+            rows = {key: value[step::length] for key, value in batch.items() if isinstance(value, Tensor)}
+            chosen, state = self.policy.predict(rows, True, state, memory[1][step::length])
+            actions.append(self.postprocess(chosen.unsqueeze(1) if chosen.ndim == 1 else chosen).numpy())
+        stacked = np.stack(actions, axis=1)
+        return stacked.reshape(-1, *stacked.shape[2:])
+
+
+def _memory(observations: Observations) -> tuple[RNNStates, Tensor] | None:
+    if observations.states is None or observations.starts is None:
+        return None
+    pi_hidden, pi_cell, vf_hidden, vf_cell = torch.as_tensor(observations.states)
+    starts = torch.as_tensor(observations.starts).float()
+    return RNNStates((pi_hidden, pi_cell), (vf_hidden, vf_cell)), starts
+
+
+def _tensor(values: Array, space: Simple) -> Tensor:
+    tensor = torch.as_tensor(np.ascontiguousarray(values))
+    is_image = isinstance(space, Box) and space.is_image
+    return tensor if is_image else tensor.reshape(len(tensor), -1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from sb3port.checkpoint import Array, Scalar
 from sb3port.errors import NotPortable
-from sb3port.readers.records import Global, Record, describe
+from sb3port.records import Global, Record, describe
 
 _PLAIN_DTYPES = frozenset(
     ("b1", "?", "f2", "f4", "f8", *(f"{sign}{size}" for sign in "iu" for size in (1, 2, 4, 8)))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from sb3port.errors import Unsafe
-from sb3port.readers.records import OWN_CODE, Global
+from sb3port.records import OWN_CODE, Global
 
 # What honest pickles take from the standard library: plain data, and how pickle itself rebuilds objects.
 _PICKLE_S_OWN = (

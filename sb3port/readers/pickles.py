@@ -8,11 +8,11 @@ no more than be refused. What the records mean is for other modules to say, each
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from sb3port.errors import MalformedPickle
 from sb3port.readers.audit import refuse_dangerous
-from sb3port.readers.records import OWN_CODE, Global, PersistentId, Record, checked_key
+from sb3port.records import OWN_CODE, Global, PersistentId, Record, checked_key
 
 # A checkpoint's pickles have about 3,000 opcodes together, and no integer in them has more than 128 bits.
 MAX_OPCODES = 1_000_000
@@ -28,18 +28,20 @@ class Pickle:
         value: Plain Python values, with `Global`, `Record` and `PersistentId` for everything else.
         imports: Every global that the pickle names.
         opcodes: How many it has, a measure of what it costs in time and memory.
+        references: Every reference to something outside of it, torch storages above all.
     """
 
     value: Any
     imports: frozenset[Global]
     opcodes: int
+    references: tuple[PersistentId, ...] = ()
 
 
-def read_pickle(data: bytes, where: str, max_opcodes: int = MAX_OPCODES) -> Pickle:
+def read_pickle(data: bytes | BinaryIO, where: str, max_opcodes: int = MAX_OPCODES) -> Pickle:
     """Read a pickle symbolically.
 
     Args:
-        data: The pickle, of any protocol.
+        data: The pickle, of any protocol; a stream is left where the pickle ends.
         where: What to call it in an error message.
         max_opcodes: How many it may have.
 
@@ -55,7 +57,7 @@ def read_pickle(data: bytes, where: str, max_opcodes: int = MAX_OPCODES) -> Pick
         reason = str(error) or type(error).__name__
         raise MalformedPickle(f"{where} is not a whole pickle: {reason[:200]}") from error
     refuse_dangerous(machine.imports, where)
-    return Pickle(value, frozenset(machine.imports), machine.opcodes)
+    return Pickle(value, frozenset(machine.imports), machine.opcodes, tuple(machine.references))
 
 
 class _Machine:
@@ -68,8 +70,9 @@ class _Machine:
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.imports: set[Global] = set()
+        self.references: list[PersistentId] = []
 
-    def run(self, data: bytes) -> Any:
+    def run(self, data: bytes | BinaryIO) -> Any:
         for opcode, arg, _ in pickletools.genops(data):
             self.opcodes += 1
             if self.opcodes > self.max_opcodes:
@@ -156,6 +159,11 @@ class _Machine:
     def object(self) -> None:
         target, *args = self.to_mark()
         self.push_record(target, tuple(args))
+
+    def refer(self, value: Any) -> None:
+        reference = PersistentId(value)
+        self.references.append(reference)
+        self.stack.append(reference)
 
     def stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
@@ -275,6 +283,6 @@ _HANDLERS: dict[str, _Handler] = {
     "NEWOBJ": lambda m, _: m.reduce(),
     "NEWOBJ_EX": lambda m, _: m.new_object_ex(),
     "BUILD": lambda m, _: m.build(),
-    "PERSID": lambda m, arg: m.stack.append(PersistentId(arg)),
-    "BINPERSID": _pushing(lambda m: PersistentId(m.stack.pop())),
+    "PERSID": lambda m, arg: m.refer(arg),
+    "BINPERSID": lambda m, _: m.refer(m.stack.pop()),
 }

@@ -24,10 +24,11 @@ from sb3port.checkpoint import (
     frozen,
 )
 from sb3port.errors import NotPortable
-from sb3port.families.actor_critic import check_supported, check_tensors, expected_shapes
-from sb3port.port import OBSERVATION_KEY, STATISTICS_FILE, read_json, read_port_file, read_provenance
+from sb3port.families.specs import check_supported, check_tensors, expected_shapes
+from sb3port.features import batch_keys
+from sb3port.port import STATISTICS_FILE, read_json, read_port_file, read_provenance
 from sb3port.schedules import schedule_from_json
-from sb3port.spaces import space_from_json
+from sb3port.spaces import Dict, Space, parts, space_from_json
 
 
 def read_port(folder: Path) -> Checkpoint:
@@ -47,7 +48,7 @@ def read_port(folder: Path) -> Checkpoint:
         return Checkpoint(
             spec=spec,
             tensors={name: tensors[name] for name in expected_shapes(spec)},
-            normalizer=_normalizer(content["normalizer"], folder, spec),
+            normalizer=_normalizer(content["normalizer"], spec.observation_space, folder),
             training=_training(content["training"]),
             optimizer=_optimizer(folder / "training_state", list(expected_shapes(spec))),
             provenance=provenance,
@@ -62,26 +63,36 @@ def _spec(config: Mapping[str, Any], noted: Mapping[str, Any]) -> PolicySpec:
     names = {field.name for field in fields(PolicySpec)}
     plain = {name: value for name, value in config.items() if name in names}
     spaces = {name: space_from_json(config[name]) for name in ("observation_space", "action_space")}
-    net_arch = NetArch(*(tuple(config["net_arch"][net]) for net in ("pi", "vf")))
+    net_arch = NetArch(**{net: tuple(sizes) for net, sizes in config["net_arch"].items()})
     known = {"algorithm": noted["algorithm"], "assumed": tuple(noted["assumed"])}
     return PolicySpec(**{**plain, **spaces, **known, "net_arch": net_arch})
 
 
-def _normalizer(noted: Mapping[str, Any] | None, folder: Path, spec: PolicySpec) -> Normalizer | None:
+def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
     if noted is None:
         return None
     settings = {name: value for name, value in noted.items() if name != "ret_rms"}
-    obs_rms = _statistics(_tensors(folder / STATISTICS_FILE), spec) if noted["norm_obs"] else None
+    obs_rms = _statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
     return Normalizer(obs_rms=obs_rms, ret_rms=_reward_statistics(noted["ret_rms"]), **settings)
 
 
-def _statistics(tensors: Mapping[str, Array], spec: PolicySpec) -> RunningMeanStd:
-    """Give the statistics their shape back: a port holds them flat."""
-    mean, var, count = (tensors[f"{OBSERVATION_KEY}.{name}"] for name in ("mean", "var", "count"))
+def _statistics(path: Path, space: Space) -> RunningMeanStd | dict[str, RunningMeanStd]:
+    """Read the statistics of every observation that has some, in the shape of the observation."""
+    # A Dict of which no key is normalised has no such file.
+    tensors = {} if isinstance(space, Dict) and not path.is_file() else _tensors(path)
+    found = {}
+    for name, key in batch_keys(space).items():
+        if f"{key}.mean" in tensors or not isinstance(space, Dict):
+            mean, var, count = (tensors[f"{key}.{part}"] for part in ("mean", "var", "count"))
+            _check_statistics(mean, var, count)
+            shape = parts(space)[name].shape
+            found[name] = RunningMeanStd(mean.reshape(shape), var.reshape(shape), float(count))
+    return found if isinstance(space, Dict) else found[""]
+
+
+def _check_statistics(mean: Array, var: Array, count: Array) -> None:
     if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (mean, var, count)) or (var < 0).any():
         raise ValueError("its statistics are not finite float64 numbers, or a variance is negative")
-    shape = getattr(spec.observation_space, "shape", ())
-    return RunningMeanStd(frozen(mean.reshape(shape)), frozen(var.reshape(shape)), float(count))
 
 
 def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:

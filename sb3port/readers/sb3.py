@@ -1,35 +1,52 @@
 """From an SB3 zip, and the VecNormalize pickle beside it, to a `Checkpoint`."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sb3port.checkpoint import Array, Checkpoint, Normalizer, PolicySpec, Provenance, SourceFile
 from sb3port.errors import NotPortable, UsageError
-from sb3port.families.actor_critic import PolicyOptions, build_spec, expected_shapes
-from sb3port.families.algorithms import Algorithm, identify
-from sb3port.families.policies import check_policy_class
+from sb3port.families.algorithms import algorithm_of, identify, refuse_others
+from sb3port.families.names import canonical
+from sb3port.families.policies import PolicyClass, read_policy_class
+from sb3port.families.registry import recognise_family
+from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes
 from sb3port.readers.archive import Archive, read_archive
 from sb3port.readers.arrays import as_flag
-from sb3port.readers.policy_kwargs import read_policy_kwargs
-from sb3port.readers.records import Global
+from sb3port.readers.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.source import Source
 from sb3port.readers.spaces import read_space
+from sb3port.readers.statistics import check_statistics
 from sb3port.readers.tensors import read_torch
 from sb3port.readers.training import read_optimizer, read_training, training_warnings
 from sb3port.readers.vecnormalize import read_vecnormalize
-from sb3port.spaces import Space
+from sb3port.records import Global
+from sb3port.spaces import Box, Space, parts
 
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 
 
-def read_checkpoint(source: Source, use_stats: bool = True) -> Checkpoint:
+@dataclass(frozen=True)
+class _Policy:
+    """What a zip says of its policy."""
+
+    spec: PolicySpec
+    tensors: dict[str, Array]
+    ignored: dict[str, str]
+    kwargs: PolicyKwargs
+    imports: frozenset[Global]
+    warnings: tuple[str, ...]
+
+
+def read_checkpoint(
+    source: Source, use_stats: bool = True, assume_standard_forward: bool = False
+) -> Checkpoint:
     """Read a checkpoint whose files lie on this machine.
 
     Args:
         source: Where its files are.
         use_stats: False to leave VecNormalize statistics out, even where the zip shows that they were used.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
 
     Raises:
         NotPortable: The zip or the statistics are damaged, or of a kind that is not supported.
@@ -38,37 +55,87 @@ def read_checkpoint(source: Source, use_stats: bool = True) -> Checkpoint:
     """
     archive = read_archive(source.checkpoint)
     imports = _imports(archive)
-    check_policy_class(archive.value("policy_class"), archive.name)
-    algorithm = identify(archive.data, archive.name)
-    kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{archive.name}: policy_kwargs")
-    spec, tensors, of_policy = _read_policy(archive, algorithm, kwargs)
-    normalizer, files, of_statistics = _read_normalizer(source, archive, spec, use_stats)
-    training = read_training(archive, algorithm, kwargs)
-    optimizer, of_optimizer = read_optimizer(archive, tensors)
-    provenance = _provenance(source, archive, files, imports | of_policy | of_statistics | of_optimizer)
+    policy = _read_policy(archive, imports, assume_standard_forward)
+    normalizer, files, of_statistics = _read_normalizer(source, archive, policy.spec, use_stats)
+    training = read_training(archive, algorithm_of(policy.spec.algorithm), policy.kwargs.given)
+    optimizer, of_optimizer = read_optimizer(archive, policy.tensors)
+    provenance = _provenance(source, archive, files, policy.imports | of_statistics | of_optimizer)
     return Checkpoint(
-        spec=spec,
-        tensors=tensors,
+        spec=policy.spec,
+        tensors=policy.tensors,
         normalizer=normalizer,
         training=training,
         optimizer=optimizer,
-        provenance=replace(provenance, no_stats=not use_stats),
+        provenance=replace(
+            provenance,
+            ignored=policy.ignored,
+            no_stats=not use_stats,
+            assume_standard_forward=assume_standard_forward,
+        ),
         warnings=(
+            *policy.warnings,
             *_statistics_warnings(archive, normalizer),
             *training_warnings(archive, training, optimizer),
         ),
     )
 
 
-def _read_policy(
-    archive: Archive, algorithm: Algorithm, kwargs: Mapping[str, Any]
-) -> tuple[PolicySpec, dict[str, Array], frozenset[Global]]:
+def _read_policy(archive: Archive, imports: frozenset[Global], assume_standard: bool) -> _Policy:
     where = archive.name
-    raw, imports = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
-    options = PolicyOptions(as_flag(archive.value("use_sde", False), f"{where}: use_sde"), kwargs)
-    tensors = _state_dict(raw, where)
-    spec = build_spec(algorithm.key, _read_spaces(archive), tensors, options, where)
-    return spec, {name: tensors[name] for name in expected_shapes(spec)}, imports
+    policy_class = _read_class(archive, assume_standard)
+    value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
+    kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", assume_standard)
+    raw = _state_dict(value, where)
+    tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
+    known = imports | more
+    options = _options(archive, policy_class, kwargs, PolicyFacts(frozenset(tensors), known, shares))
+    spec = build_spec(_read_spaces(archive), tensors, options, where)
+    ordered = {name: tensors[name] for name in expected_shapes(spec)}
+    warnings = (*filter(None, [policy_class.warning]), *kwargs.warnings)
+    return _Policy(spec, ordered, ignored, kwargs, known, warnings)
+
+
+def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
+    """Read the policy class; an algorithm that is not ported is named before its class is."""
+    value = archive.value("policy_class")
+    refuse_others(archive.data, str(value) if isinstance(value, Global) else "", archive.name)
+    return read_policy_class(value, archive.data.get("policy_class"), assume_standard, archive.name)
+
+
+@dataclass(frozen=True)
+class PolicyFacts:
+    """What shows in tensors and pickles of which policy they are."""
+
+    names: frozenset[str]
+    imports: frozenset[Global]
+    shares: bool
+
+
+def _options(
+    archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: PolicyFacts
+) -> PolicyOptions:
+    family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
+    algorithm = family.algorithm or identify(archive.data, archive.name).key
+    use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
+    _refuse_separate_sde(archive, use_sde and kwargs.separate_sde)
+    return PolicyOptions(family, algorithm, use_sde, facts.shares, _given(archive, kwargs))
+
+
+def _given(archive: Archive, kwargs: PolicyKwargs) -> dict[str, Any]:
+    """Give the keyword arguments; without images `normalized_image` is `normalize_images`."""
+    images = any(isinstance(s, Box) and s.is_image for s in parts(_read_spaces(archive)[0]).values())
+    implied = {"normalize_images": False} if kwargs.unnormalized_images and not images else {}
+    return {**kwargs.given, **implied}
+
+
+def _refuse_separate_sde(archive: Archive, separate: bool) -> None:
+    """Until SB3 1.2 gSDE could have its own features, which an empty `sde_net_arch` does not show."""
+    version = (archive.text("_stable_baselines3_version") or "0").split(".")[:2]
+    early = [int(part) if part.isdecimal() else 0 for part in version] < [1, 3]
+    if separate and early:
+        raise NotPortable(
+            f"{archive.name} has a separate features extractor for gSDE (sde_net_arch): not supported"
+        )
 
 
 def _imports(archive: Archive) -> frozenset[Global]:
@@ -84,10 +151,11 @@ def _imports(archive: Archive) -> frozenset[Global]:
 
 
 def _read_spaces(archive: Archive) -> tuple[Space, Space]:
-    observation = read_space(
-        archive.value("observation_space"), f"{archive.name}: observation_space", ("Box",)
+    observation, action = (
+        read_space(archive.value(name), f"{archive.name}: {name}")
+        for name in ("observation_space", "action_space")
     )
-    return observation, read_space(archive.value("action_space"), f"{archive.name}: action_space")
+    return observation, action
 
 
 def _state_dict(value: Any, where: str) -> dict[str, Array]:
@@ -106,7 +174,7 @@ def _read_normalizer(
         _refuse_missing_statistics(source, archive)
         return None, {}, frozenset()
     normalizer, file, imports = read_vecnormalize(source.statistics)
-    _check_statistics(normalizer, spec, source)
+    normalizer = check_statistics(normalizer, spec, source)
     return normalizer, {"statistics": _renamed(file, source.statistics_name)}, imports
 
 
@@ -124,16 +192,6 @@ def _statistics_warnings(archive: Archive, normalizer: Normalizer | None) -> lis
     if normalizer is None or archive.data.get("_last_original_obs") is not None:
         return []
     return ["the zip does not show that VecNormalize was used in training, but its statistics are applied"]
-
-
-def _check_statistics(normalizer: Normalizer, spec: PolicySpec, source: Source) -> None:
-    shape = getattr(spec.observation_space, "shape", ())
-    if normalizer.obs_rms is not None and normalizer.obs_rms.mean.shape != shape:
-        raise UsageError(
-            f"{source.statistics_name} normalises observations of shape {normalizer.obs_rms.mean.shape}, "
-            f"but {source.label} observes {shape}: it belongs to another model",
-            "name the right file with --vecnormalize PATH, or port the bare network with --no-stats",
-        )
 
 
 def _renamed(file: SourceFile, name: str) -> SourceFile:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import as_number, is_number
-from sb3port.readers.records import Global, Record
+from sb3port.records import Global, Record
 from sb3port.schedules import (
     ConstantSchedule,
     CustomSchedule,

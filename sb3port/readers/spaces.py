@@ -5,32 +5,39 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint import frozen
+from sb3port.checkpoint import Array, frozen
 from sb3port.errors import NotPortable
-from sb3port.readers.arrays import as_array, as_dtype, as_integer
-from sb3port.readers.records import Global, Record
-from sb3port.spaces import Box, Discrete, Space
+from sb3port.readers.arrays import FROMBUFFER, RECONSTRUCT, as_array, as_dtype, as_integer
+from sb3port.records import Global, Record
+from sb3port.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space
 
 _MODULES = ("gym.spaces.", "gymnasium.spaces.")
+_MAX_KEYS = 1000
 
 
-def read_space(value: Any, where: str, supported: tuple[str, ...] = ("Box", "Discrete")) -> Space:
+def read_space(value: Any, where: str) -> Space:
     """Read a pickled space.
 
     Args:
         value: What the symbolic pickle reader gave.
         where: What to call it in an error message.
-        supported: The kinds of spaces that may stand there.
 
     Raises:
         NotPortable: It is not a space, or one that is not supported; the message names it.
     """
+    return _read_dict(value.attributes, where) if space_name(value) == "Dict" else _read_simple(value, where)
+
+
+def _read_simple(value: Any, where: str) -> Simple:
     kind = space_name(value)
     if kind is None:
         raise NotPortable(f"{where} is not a Gym or Gymnasium space")
-    if kind not in supported:
-        named = " and ".join(supported)
-        raise NotPortable(f"{where} is a {kind} space, which is not supported", f"supported: {named}")
+    if kind not in _READERS:
+        supported = ", ".join(_READERS)
+        raise NotPortable(
+            f"{where} is a {kind[:200]} space, which is not supported",
+            f"supported: {supported}, and a Dict of these for observations",
+        )
     return _READERS[kind](value.attributes, where)
 
 
@@ -61,4 +68,52 @@ def _read_discrete(attributes: dict[str, Any], where: str) -> Discrete:
     return Discrete(n, start)
 
 
-_READERS: dict[str, Callable[[dict[str, Any], str], Space]] = {"Box": _read_box, "Discrete": _read_discrete}
+def _read_multi_discrete(attributes: dict[str, Any], where: str) -> MultiDiscrete:
+    """`start` came with Gymnasium 0.29; before, all elements began at 0."""
+    nvec = _integers(attributes.get("nvec"), where)
+    start = _integers(attributes["start"], where) if "start" in attributes else np.zeros_like(nvec)
+    if not nvec.size or nvec.shape != start.shape or (nvec < 1).any():
+        raise NotPortable(f"{where} is damaged: its MultiDiscrete has no proper numbers of values")
+    return MultiDiscrete(frozen(nvec), frozen(start))
+
+
+def _read_multi_binary(attributes: dict[str, Any], where: str) -> MultiBinary:
+    """`n` is a number for a vector, else a tuple or an array."""
+    n = attributes.get("n")
+    if isinstance(n, Record) and n.calls(*RECONSTRUCT, *FROMBUFFER):
+        n = _integers(n, where).tolist()
+    shape = tuple(as_integer(length) for length in (n if isinstance(n, list | tuple) else (n,)))
+    if not shape or len(shape) > 32 or min(shape) < 1:
+        raise NotPortable(f"{where} is damaged: its MultiBinary has no proper shape")
+    return MultiBinary(shape)
+
+
+def _read_dict(attributes: dict[str, Any], where: str) -> Dict:
+    """Its order is the order of concatenation: gym keeps an OrderedDict, Gymnasium since 1.0 a dict."""
+    value = attributes.get("spaces")
+    pairs = list(value.items()) if isinstance(value, dict) else []
+    if isinstance(value, Record) and value.calls("collections.OrderedDict"):
+        pairs = value.pairs
+    if not pairs or len(pairs) > _MAX_KEYS or not all(isinstance(key, str) for key, _ in pairs):
+        raise NotPortable(f"{where} is damaged: its Dict has no spaces by name")
+    # One space may stand under many keys, and reading it anew each time could take long.
+    read: dict[int, Simple] = {}
+    for key, space in pairs:
+        if id(space) not in read:
+            read[id(space)] = _read_simple(space, f"{where}[{key[:200]!r}]")
+    return Dict({key: read[id(space)] for key, space in pairs})
+
+
+def _integers(value: Any, where: str) -> Array:
+    array = as_array(value)
+    if array.dtype.kind not in "iu" or (array.size and array.max() > np.iinfo(np.int32).max):
+        raise NotPortable(f"{where} is damaged: whole numbers were expected, not {array.dtype}")
+    return array.astype(np.int64)
+
+
+_READERS: dict[str, Callable[[dict[str, Any], str], Simple]] = {
+    "Box": _read_box,
+    "Discrete": _read_discrete,
+    "MultiDiscrete": _read_multi_discrete,
+    "MultiBinary": _read_multi_binary,
+}

@@ -1,22 +1,24 @@
-"""torch's zip serialisation read as numpy arrays: `policy.pth` and `policy.optimizer.pth`, without torch.
+"""torch's serialisation read as numpy arrays: `policy.pth` and `policy.optimizer.pth`, without torch.
 
 Layout (`torch/serialization.py`): a zip with one folder that holds `data.pkl`, whose persistent ids name the
-storages in `data/<key>`, raw bytes each. A tensor is a view of a storage: offset, size and stride.
+storages in `data/<key>`, raw bytes each. A tensor is a view of a storage: offset, size and stride. What torch
+wrote before 1.6 is a row of pickles and storages instead, see `legacy_tensors`.
 """
 
 import io
 import math
 import zipfile
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from sb3port.checkpoint import Array, frozen
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import SCALAR, as_number
+from sb3port.readers.legacy_tensors import MAGIC, read_legacy
 from sb3port.readers.pickles import read_pickle
-from sb3port.readers.records import Global, PersistentId, Record, describe
 from sb3port.readers.zips import open_zip, read_member
+from sb3port.records import Global, PersistentId, Record, describe
 
 MAX_NODES = 1_000_000
 # SB3 1.7 wrote three names for each tensor of a shared extractor, which share one storage.
@@ -35,6 +37,8 @@ _DTYPES = {
     "DoubleStorage": "float64",
 }
 
+ITEM_SIZES = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
+
 
 def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
     """Read what `torch.save` wrote.
@@ -49,17 +53,52 @@ def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
     Raises:
         NotPortable: It is not torch's zip format, or holds something else than tensors and plain values.
     """
+    if data.startswith(MAGIC):
+        pickled, storages = read_legacy(data, where, ITEM_SIZES)
+        return _decode(pickled.value, storages, where), pickled.imports
     if not data.startswith(b"PK"):
         raise NotPortable(
-            f"{where} is not in torch's zip format", "it may be truncated, or older than torch 1.6"
+            f"{where} is not a file that torch saved",
+            "it may be truncated, or be a Git LFS pointer or a file of another framework",
         )
     with open_zip(io.BytesIO(data), where) as archive:
         root = _root(archive, where)
         pickled = read_pickle(read_member(archive, f"{root}data.pkl", where), f"{where}: data.pkl")
-        try:
-            return _Storages(archive, root, where).decode(pickled.value), pickled.imports
-        except RecursionError as error:
-            raise NotPortable(f"{where} is nested too deeply") from error
+        return _decode(pickled.value, _Members(archive, root, where), where), pickled.imports
+
+
+def _decode(value: Any, storages: "Storages", where: str) -> Any:
+    try:
+        return _Tensors(storages, where).decode(value)
+    except RecursionError as error:
+        raise NotPortable(f"{where} is nested too deeply") from error
+
+
+class Storages(Protocol):
+    """Where the raw bytes of storages come from."""
+
+    byteorder: Literal["<", ">"]
+
+    def read(self, key: str) -> bytes:
+        """Give the bytes of a storage by its key.
+
+        Raises:
+            NotPortable: It is absent or damaged.
+        """
+
+
+class _Members:
+    """Storages as the members of a torch archive."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str, where: str) -> None:
+        self.archive, self.root, self.where = archive, root, where
+        name = f"{root}byteorder"
+        present = name in archive.namelist()
+        big = present and read_member(archive, name, where) == b"big"
+        self.byteorder: Literal["<", ">"] = ">" if big else "<"
+
+    def read(self, key: str) -> bytes:
+        return read_member(self.archive, f"{self.root}data/{key}", self.where)
 
 
 def _root(archive: zipfile.ZipFile, where: str) -> str:
@@ -69,19 +108,13 @@ def _root(archive: zipfile.ZipFile, where: str) -> str:
     return roots[0]
 
 
-class _Storages:
-    """Turns records of one torch archive into arrays."""
+class _Tensors:
+    """Turns records of one torch file into arrays."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str, where: str) -> None:
-        self.archive, self.root, self.where = archive, root, where
+    def __init__(self, storages: Storages, where: str) -> None:
+        self.storages, self.where = storages, where
         self.cache: dict[str, Array] = {}
         self.nodes = self.read_bytes = self.given_bytes = 0
-        self.byteorder = self._byteorder()
-
-    def _byteorder(self) -> Literal["<", ">"]:
-        name = f"{self.root}byteorder"
-        present = name in self.archive.namelist()
-        return ">" if present and read_member(self.archive, name, self.where) == b"big" else "<"
 
     def decode(self, value: Any) -> Any:
         """Replace every tensor record in plain containers by its array.
@@ -151,8 +184,8 @@ class _Storages:
         name = kind.name if isinstance(kind, Global) else ""
         if name not in _DTYPES:
             raise NotPortable(f"{self.where} holds tensors of {describe(kind)}, which are not read")
-        raw = read_member(self.archive, f"{self.root}data/{key}", self.where)
-        dtype = np.dtype(_DTYPES[name]).newbyteorder(self.byteorder)
+        raw = self.storages.read(key)
+        dtype = np.dtype(_DTYPES[name]).newbyteorder(self.storages.byteorder)
         if not isinstance(count, int) or len(raw) != count * dtype.itemsize:
             raise NotPortable(f"{self.where} is damaged: storage {key[:40]} holds {len(raw)} bytes")
         return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))

@@ -9,9 +9,9 @@ from sb3port.checkpoint import Array, OptimizerState, TrainingSettings
 from sb3port.families.algorithms import Algorithm
 from sb3port.readers.archive import Archive
 from sb3port.readers.arrays import as_plain
-from sb3port.readers.records import Global
 from sb3port.readers.schedules import read_schedule
 from sb3port.readers.tensors import read_torch
+from sb3port.records import Global
 from sb3port.schedules import ConstantSchedule, CustomSchedule, Schedule
 
 _OPTIMIZER = "policy.optimizer.pth"

@@ -1,9 +1,11 @@
 """The pickle that `VecNormalize.save` writes, read as a `Normalizer`.
 
-The environment and the random state in it are of no use and are not looked at.
+The environment and the random state in it are of no use and are not looked at. For Dict observations SB3
+keeps one set of statistics per key: of the keys in `norm_obs_keys` since 1.4, of all (`obs_keys`) before.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from sb3port.checkpoint import Array, Normalizer, RunningMeanStd, SourceFile, fr
 from sb3port.errors import NotPortable
 from sb3port.readers.arrays import as_flag, as_float64, as_number
 from sb3port.readers.pickles import read_pickle
-from sb3port.readers.records import Global, Record
+from sb3port.records import Global, Record
 
 _CLASS = ".common.vec_env.vec_normalize.VecNormalize"
 _CLASSES = tuple(f"{package}{_CLASS}" for package in ("stable_baselines3", "stable_baselines"))
 _RMS = ".common.running_mean_std.RunningMeanStd"
 _RMS_CLASSES = tuple(f"{package}{_RMS}" for package in ("stable_baselines3", "stable_baselines"))
+_MAX_KEYS = 1000
 
 
 def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Global]]:
@@ -47,7 +50,7 @@ def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
         if name in attributes
     }
     return Normalizer(
-        obs_rms=_statistics(attributes.get("obs_rms"), f"{where}: obs_rms") if norm_obs else None,
+        obs_rms=_observations(attributes, where) if norm_obs else None,
         ret_rms=_statistics(attributes.get("ret_rms"), f"{where}: ret_rms"),
         norm_obs=norm_obs,
         norm_reward=as_flag(attributes.get("norm_reward", True), f"{where}: norm_reward"),
@@ -55,9 +58,34 @@ def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
     )
 
 
+def _observations(attributes: dict[str, Any], where: str) -> RunningMeanStd | Mapping[str, RunningMeanStd]:
+    """Read `obs_rms`: one, or one per key of a Dict, of which those count that are normalised."""
+    value = attributes.get("obs_rms")
+    if isinstance(value, Record) and value.calls("collections.OrderedDict"):
+        value = dict(value.pairs)
+    if not isinstance(value, dict):
+        return _statistics(value, f"{where}: obs_rms")
+    keys = _normalized_keys(attributes, list(value), where)
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise NotPortable(f"{where} is damaged: obs_rms lacks {', '.join(missing)[:500]}")
+    return {key: _statistics(value[key], f"{where}: obs_rms[{key[:200]!r}]") for key in keys}
+
+
+def _normalized_keys(attributes: dict[str, Any], default: list[Any], where: str) -> list[str]:
+    """`norm_obs_keys` is a list, `obs_keys` a set or None; None means all."""
+    value = attributes.get("norm_obs_keys", attributes.get("obs_keys"))
+    if isinstance(value, Record) and value.calls("builtins.set", "__builtin__.set") and value.args:
+        value = value.args[0]
+    keys: list[Any] = default
+    if value is not None:
+        keys = list(value) if isinstance(value, list | set | tuple) else [None]
+    if len(keys) > _MAX_KEYS or not all(isinstance(key, str) for key in keys):
+        raise NotPortable(f"{where} is damaged: its observation keys are no names")
+    return sorted(keys, key=default.index) if set(keys) <= set(default) else keys
+
+
 def _statistics(value: Any, where: str) -> RunningMeanStd:
-    if isinstance(value, dict):
-        raise NotPortable(f"{where} holds statistics of a Dict observation, which is not supported")
     if not isinstance(value, Record) or not value.calls(*_RMS_CLASSES):
         raise NotPortable(f"{where} is not a RunningMeanStd")
     mean, var = (_finite(as_float64(value.attributes.get(key)), f"{where}.{key}") for key in ("mean", "var"))

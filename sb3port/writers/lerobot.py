@@ -5,6 +5,7 @@ Beside LeRobot's own files it holds `sb3port.json` (what the port is and where i
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from sb3port.checkpoint import Array, Checkpoint, Normalizer, OptimizerState
-from sb3port.port import OBSERVATION_KEY, PORT_FILE, STATISTICS_FILE, port_json
+from sb3port.features import batch_keys
+from sb3port.port import PORT_FILE, STATISTICS_FILE, port_json
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.writers.lerobot_template import (
     config_json,
@@ -36,8 +38,9 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     _write_json(folder / "policy_preprocessor.json", preprocessor_json(spec, checkpoint.normalizer), indent=2)
     _write_json(folder / "policy_postprocessor.json", postprocessor_json(spec), indent=2)
     _write_tensors(folder / "model.safetensors", dict(checkpoint.tensors))
-    if checkpoint.normalizer is not None and checkpoint.normalizer.obs_rms is not None:
-        _write_tensors(folder / STATISTICS_FILE, _statistics(checkpoint.normalizer))
+    if checkpoint.normalizer is not None and checkpoint.normalizer.statistics:
+        keys = batch_keys(spec.observation_space)
+        _write_tensors(folder / STATISTICS_FILE, _statistics(checkpoint.normalizer, keys))
     _write_training_state(checkpoint, folder / "training_state")
     _write_json(folder / PORT_FILE, port_json(checkpoint), indent=2)
     (folder / "README.md").write_text(model_card(checkpoint), encoding="utf-8")
@@ -53,12 +56,13 @@ def _learning_rate(schedule: Schedule | None) -> float:
     return _SB3_LEARNING_RATE
 
 
-def _statistics(normalizer: Normalizer) -> dict[str, Array]:
-    """Give the state of the VecNormalize step: float64 as saved, flattened like the observation."""
-    rms = normalizer.obs_rms
-    assert rms is not None
-    parts = {"mean": rms.mean.reshape(-1), "var": rms.var.reshape(-1), "count": np.float64(rms.count)}
-    return {f"{OBSERVATION_KEY}.{name}": np.asarray(part, np.float64) for name, part in parts.items()}
+def _statistics(normalizer: Normalizer, keys: Mapping[str, str]) -> dict[str, Array]:
+    """Give the state of the VecNormalize step: float64 as saved, flattened like the observations."""
+    state: dict[str, Array] = {}
+    for name, rms in normalizer.statistics.items():
+        parts = {"mean": rms.mean.reshape(-1), "var": rms.var.reshape(-1), "count": np.float64(rms.count)}
+        state |= {f"{keys[name]}.{part}": np.asarray(value, np.float64) for part, value in parts.items()}
+    return state
 
 
 def _write_json(path: Path, content: dict[str, Any] | list[Any], indent: int) -> None:

@@ -7,8 +7,9 @@ a port with LeRobot, saves it again and compares the bytes.
 from typing import Any
 
 from sb3port.checkpoint import Normalizer, PolicySpec
-from sb3port.port import OBSERVATION_KEY, STATISTICS_FILE
-from sb3port.spaces import Box, Space
+from sb3port.features import input_features, output_features
+from sb3port.port import STATISTICS_FILE
+from sb3port.spaces import Box
 
 _IDENTITY = {"STATE": "IDENTITY", "VISUAL": "IDENTITY", "ACTION": "IDENTITY"}
 
@@ -23,8 +24,8 @@ def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
     return {
         "type": "ppo",
         "n_obs_steps": 1,
-        "input_features": _input_features(spec),
-        "output_features": _output_features(spec),
+        "input_features": input_features(spec),
+        "output_features": output_features(spec),
         "device": "cpu",
         "use_amp": False,
         "use_peft": False,
@@ -39,7 +40,9 @@ def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
         "observation_space": spec.observation_space.to_json(),
         "action_space": spec.action_space.to_json(),
         "features_extractor": spec.features_extractor,
-        "net_arch": {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)},
+        "features_extractor_kwargs": dict(spec.features_extractor_kwargs),
+        "share_features_extractor": spec.share_features_extractor,
+        "net_arch": spec.net_arch.to_json(),
         "activation_fn": spec.activation_fn,
         "ortho_init": spec.ortho_init,
         "normalize_images": spec.normalize_images,
@@ -48,6 +51,11 @@ def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
         "full_std": spec.full_std,
         "use_expln": spec.use_expln,
         "squash_output": spec.squash_output,
+        "maskable": spec.maskable,
+        "lstm_hidden_size": spec.lstm_hidden_size,
+        "n_lstm_layers": spec.n_lstm_layers,
+        "shared_lstm": spec.shared_lstm,
+        "enable_critic_lstm": spec.enable_critic_lstm,
         "optimizer_lr": learning_rate,
         "optimizer_eps": 1e-05,
         "optimizer_grad_clip_norm": 0.5,
@@ -64,8 +72,9 @@ def preprocessor_json(spec: PolicySpec, normalizer: Normalizer | None) -> dict[s
         _step("rename_observations_processor", rename_map={}),
         _step("to_batch_processor"),
         *_vec_normalize(normalizer),
+        *_batching(spec),
         _step("device_processor", device="cpu", float_dtype=None),
-        _step("normalizer_processor", **_normalization(_input_features(spec) | _output_features(spec))),
+        _step("normalizer_processor", **_normalization(input_features(spec) | output_features(spec))),
     ]
     return {"name": "policy_preprocessor", "steps": steps}
 
@@ -73,7 +82,7 @@ def preprocessor_json(spec: PolicySpec, normalizer: Normalizer | None) -> dict[s
 def postprocessor_json(spec: PolicySpec) -> dict[str, Any]:
     """Give `policy_postprocessor.json`: what SB3's `predict` does to an action after the network."""
     steps = [
-        _step("unnormalizer_processor", **_normalization(_output_features(spec))),
+        _step("unnormalizer_processor", **_normalization(output_features(spec))),
         _step("device_processor", device="cpu", float_dtype=None),
         *_action_bounds(spec),
     ]
@@ -85,10 +94,16 @@ def _step(registry_name: str, **config: Any) -> dict[str, Any]:
 
 
 def _vec_normalize(normalizer: Normalizer | None) -> list[dict[str, Any]]:
-    if normalizer is None or normalizer.obs_rms is None:
+    if normalizer is None or not normalizer.statistics:
         return []
     step = _step("sb3port_vec_normalize", clip_obs=normalizer.clip_obs, epsilon=normalizer.epsilon)
     return [step | {"state_file": STATISTICS_FILE}]
+
+
+def _batching(spec: PolicySpec) -> list[dict[str, Any]]:
+    """LeRobot's own batching knows the key of a single vector or image only."""
+    simple = isinstance(spec.observation_space, Box) and not spec.maskable
+    return [] if simple else [_step("sb3port_to_batch")]
 
 
 def _action_bounds(spec: PolicySpec) -> list[dict[str, Any]]:
@@ -101,15 +116,3 @@ def _action_bounds(spec: PolicySpec) -> list[dict[str, Any]]:
 
 def _normalization(features: dict[str, Any]) -> dict[str, Any]:
     return {"eps": 1e-08, "features": features, "norm_map": dict(_IDENTITY)}
-
-
-def _input_features(spec: PolicySpec) -> dict[str, Any]:
-    return {OBSERVATION_KEY: {"type": "STATE", "shape": [_flat_size(spec.observation_space)]}}
-
-
-def _output_features(spec: PolicySpec) -> dict[str, Any]:
-    return {"action": {"type": "ACTION", "shape": [_flat_size(spec.action_space)]}}
-
-
-def _flat_size(space: Space) -> int:
-    return space.size if isinstance(space, Box) else 1

@@ -1,6 +1,9 @@
 """The `README.md` of a port: what it is, where it comes from, how to run it."""
 
 from sb3port.checkpoint import Checkpoint, Provenance
+from sb3port.descriptions import networks_text
+from sb3port.families.algorithms import display_name
+from sb3port.features import input_features
 
 _CARD = """---
 library_name: lerobot
@@ -22,9 +25,9 @@ If `parity.json` lies beside this file, it says how the port was compared with t
 |---|---|
 | source | {source} |
 | checkpoint | `{checkpoint}`, sha256 `{sha256}` |
-| observations | `{observation_space}` as `observation.state` |
+| observations | `{observation_space}` as {keys} |
 | actions | `{action_space}` |
-| networks | policy {pi}, value {vf}, {activation}{sde} |
+| networks | {networks}{sde} |
 | normalisation | {normalisation} |
 | trained for | {steps} steps |
 
@@ -42,7 +45,7 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 policy = PPOPolicy.from_pretrained(".")
 preprocess, postprocess = make_pre_post_processors(policy.config, pretrained_path=".")
-action = postprocess(policy.select_action(preprocess({{"observation.state": observation}})))
+action = postprocess(policy.select_action(preprocess({{{batch}}})))
 ```
 """
 
@@ -51,24 +54,30 @@ def model_card(checkpoint: Checkpoint) -> str:
     """Write the model card of a checkpoint's port."""
     spec, provenance, normalizer = checkpoint.spec, checkpoint.provenance, checkpoint.normalizer
     file = provenance.files["checkpoint"]
+    keys = list(input_features(spec))
     clip = f"VecNormalize in float64, clipped at {normalizer.clip_obs:g}" if normalizer else "none"
     return _CARD.format(
         name=provenance.name,
         base_model=f"base_model: {provenance.location}\n" if provenance.kind == "hub" else "",
-        algorithm=spec.algorithm.upper(),
+        algorithm=display_name(spec.algorithm),
         version=f" {provenance.sb3_version}" if provenance.sb3_version else "",
         source=_source(provenance),
         checkpoint=file.name,
         sha256=file.sha256,
         observation_space=spec.observation_space,
         action_space=spec.action_space,
-        pi=list(spec.net_arch.pi),
-        vf=list(spec.net_arch.vf),
-        activation=spec.activation_fn,
+        keys=", ".join(f"`{key}`" for key in keys),
+        batch=", ".join(f'"{key}": {_variable(key)}' for key in keys),
+        networks=networks_text(spec),
         sde=", gSDE" if spec.use_sde else "",
         normalisation=clip,
         steps=checkpoint.training.hyperparameters.get("num_timesteps", "an unknown number of"),
     )
+
+
+def _variable(key: str) -> str:
+    """Name the variable that holds what a batch has under a key."""
+    return "observation" if key in ("observation.state", "observation.image") else key.rpartition(".")[2]
 
 
 def _source(provenance: Provenance) -> str:

@@ -27,9 +27,9 @@ def test_noise_of_actions_is_that_of_what_the_environment_gets(tmp_path: Path) -
         assert isinstance(space, Box)
         wide = Box(space.shape, space.dtype, space.low * np.float32(scale), space.high * np.float32(scale))
         oracle = Oracle(replace(checkpoint, spec=replace(checkpoint.spec, action_space=wide)))
-        observations = sampled_observations(checkpoint.spec, checkpoint.normalizer).values
+        observations = sampled_observations(checkpoint.spec, checkpoint.normalizer)
         sampled = oracle.sample(observations)
-        noises.append(oracle.noise(oracle.outputs(observations, sampled), sampled)["action"])
+        noises.append(oracle.noise(observations, oracle.outputs(observations, sampled), sampled)["action"])
     assert noises[1] > 100 * noises[0] > 0
 
 

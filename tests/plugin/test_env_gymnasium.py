@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from lerobot_policy_ppo import GymnasiumEnvConfig, VecNormalizeProcessorStep, make_ppo_pre_post_processors
 
+from . import environments  # noqa: F401 (registers them)
 from .oracles import make_pair
 from .test_processors import STATE, make_step, make_vec_normalize
 
@@ -212,9 +213,10 @@ def test_module_ids() -> None:
 @pytest.mark.parametrize(
     ("observation", "action", "message"),
     [
-        (spaces.Discrete(4), spaces.Discrete(2), "observation space Discrete"),
-        (spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Discrete(2), "no images"),
-        (spaces.Box(0, 1, (2,)), spaces.MultiBinary(2), "action space MultiBinary"),
+        (spaces.Text(4), spaces.Discrete(2), "observation space Text"),
+        (spaces.Dict({"a": spaces.Dict({})}), spaces.Discrete(2), "observation space Dict"),
+        (spaces.Box(0, 255, (8, 8, 8), np.uint8), spaces.Discrete(2), "8 channels"),
+        (spaces.Box(0, 1, (2,)), spaces.Tuple([]), "action space Tuple"),
     ],
 )
 def test_unsupported_spaces_raise(observation: spaces.Space, action: spaces.Space, message: str) -> None:

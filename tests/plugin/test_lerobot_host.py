@@ -28,6 +28,12 @@ from lerobot_policy_ppo import (
 from .oracles import ACTIONS, VECTOR, make_config, make_pair, observations
 
 STATE = "observation.state"
+VECTOR_FEATURE = PolicyFeature(FeatureType.STATE, (5,))
+DISCRETE = {"type": "Discrete", "n": 2}
+DICT = {"type": "Dict", "spaces": {"a": DISCRETE}}
+NESTED = {"type": "Dict", "spaces": {"a": DICT}}
+MASKED = {"type": "Dict", "spaces": {"action_mask": DISCRETE}}
+TINY_IMAGE = {"type": "Box", "shape": [3, 35, 40], "dtype": "uint8", "low": 0, "high": 255}
 
 
 def save_port(folder: Path, port: PPOPolicy, with_statistics: bool = True) -> Path:
@@ -62,7 +68,7 @@ from lerobot.policies.factory import get_policy_class
 from lerobot.processor import ProcessorStepRegistry
 assert "lerobot_policy_ppo.modeling_ppo" not in sys.modules, "the policy is imported when it is needed"
 assert "ppo" in PreTrainedConfig.get_known_choices() and "gymnasium" in EnvConfig.get_known_choices()
-names = ("sb3port_vec_normalize", "sb3port_clip_action", "sb3port_unscale_action")
+names = ("sb3port_vec_normalize", "sb3port_to_batch", "sb3port_clip_action", "sb3port_unscale_action")
 assert set(names) <= set(ProcessorStepRegistry.list())
 assert get_policy_class("ppo").__name__ == "PPOPolicy"
 loaded = {name.partition(".")[0] for name in sys.modules}
@@ -115,11 +121,13 @@ def test_config_has_fields_in_the_agreed_order(tmp_path: Path) -> None:
     make_config(VECTOR, ACTIONS).save_pretrained(tmp_path)
     written = json.loads((tmp_path / "config.json").read_text())
     assert list(written)[:3] == ["type", "n_obs_steps", "input_features"]
-    assert list(written)[-16:] == [
+    assert list(written)[-23:] == [
         "normalization_mapping",
         "observation_space",
         "action_space",
         "features_extractor",
+        "features_extractor_kwargs",
+        "share_features_extractor",
         "net_arch",
         "activation_fn",
         "ortho_init",
@@ -129,6 +137,11 @@ def test_config_has_fields_in_the_agreed_order(tmp_path: Path) -> None:
         "full_std",
         "use_expln",
         "squash_output",
+        "maskable",
+        "lstm_hidden_size",
+        "n_lstm_layers",
+        "shared_lstm",
+        "enable_critic_lstm",
         "optimizer_lr",
         "optimizer_eps",
         "optimizer_grad_clip_norm",
@@ -212,28 +225,37 @@ def test_loading_without_weights_fails(tmp_path: Path) -> None:
     [
         ({"activation_fn": "Linear"}, "activation_fn is 'Linear'"),
         ({"activation_fn": "MultiheadAttention"}, "without arguments"),
-        ({"features_extractor": "NatureCNN"}, "features_extractor is 'NatureCNN'"),
+        ({"features_extractor": "NatureCNN"}, "features_extractor is 'NatureCNN', which needs images"),
+        ({"features_extractor": "CombinedExtractor"}, "which needs a Dict"),
+        ({"features_extractor": "Custom"}, "features_extractor is 'Custom'"),
+        ({"features_extractor_kwargs": {"features_dim": 3}}, "which FlattenExtractor does not take"),
         ({"squash_output": True}, "squash_output is set without use_sde"),
-        ({"net_arch": {"pi": [4], "shared": [4]}}, "shared"),
-        ({"action_space": {"type": "MultiBinary", "n": 3}}, "action_space has type 'MultiBinary'"),
+        ({"net_arch": {"pi": [4], "qf": [4]}}, "qf"),
+        ({"action_space": {"type": "Tuple", "spaces": []}}, "action_space has type 'Tuple'"),
+        ({"action_space": {"type": "Dict", "spaces": {"a": {"type": "Discrete", "n": 2}}}}, "is Dict"),
+        ({"action_space": {"type": "MultiBinary", "n": [2, 3]}}, "rank 1 only"),
+        ({"action_space": {"type": "MultiDiscrete", "nvec": [[2, 3]]}}, "rank 1 only"),
         ({"action_space": {"type": "Box", "shape": [2]}}, "action_space is not a valid Box"),
         ({"action_space": {"type": "Discrete", "n": 2}, "use_sde": True}, "use_sde"),
         ({"action_space": None}, "needs action_space"),
-        ({"observation_space": {"type": "Discrete", "n": 2}}, "observation_space is Discrete"),
+        ({"observation_space": {"type": "MultiDiscrete", "nvec": [[2, 3]]}}, "rank 1 only"),
+        ({"observation_space": NESTED}, "no policies for"),
+        ({"observation_space": {"type": "Dict", "spaces": {}}}, "nothing in it"),
         (
-            {
-                "observation_space": {
-                    "type": "Box",
-                    "shape": [4, 4, 3],
-                    "dtype": "uint8",
-                    "low": 0,
-                    "high": 255,
-                }
-            },
-            "no images",
+            {"observation_space": {"type": "Dict", "spaces": {"a": {"type": "Box"}}}},
+            "space 'a' is not a valid",
         ),
+        ({"observation_space": {"type": "Dict", "spaces": {"a": {"type": "Text"}}}}, "has type 'Text'"),
+        ({"observation_space": DICT}, "a Dict needs CombinedExtractor"),
+        ({"maskable": True}, "no choices to mask"),
+        (
+            {"maskable": True, "action_space": {"type": "Discrete", "n": 2}, "observation_space": MASKED},
+            "where",
+        ),
+        ({"observation_space": TINY_IMAGE, "features_extractor": "NatureCNN"}, "at least 36 x 36"),
         ({"input_features": {STATE: PolicyFeature(FeatureType.STATE, (4,))}}, "has shape"),
         ({"input_features": {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 9, 9))}}, "exactly"),
+        ({"input_features": {STATE: VECTOR_FEATURE, "observation.extra": VECTOR_FEATURE}}, "exactly"),
     ],
 )
 def test_unsupported_configurations_raise(change: dict[str, Any], message: str) -> None:
@@ -269,6 +291,10 @@ def test_shapes_and_dtypes_for_lerobot() -> None:
         (ACTIONS, {"use_sde": True, "squash_output": True}, torch.tensor([[0.5, 3.0, 0.5]]).repeat(32, 1)),
         (spaces.Discrete(3), {}, torch.full((32, 1), 2.0)),
         (spaces.Discrete(3), {}, torch.full((32,), 2)),
+        (spaces.Discrete(3), {"maskable": True}, torch.full((32, 1), 2)),
+        (spaces.MultiDiscrete([3, 4]), {}, torch.tensor([[2.0, 1.0]]).repeat(32, 1)),
+        (spaces.MultiBinary(3), {}, torch.tensor([[1.0, 0.0, 1.0]]).repeat(32, 1)),
+        (spaces.MultiBinary(3), {"maskable": True}, torch.tensor([[1, 0, 1]]).repeat(32, 1)),
     ],
 )
 def test_behaviour_cloning_learns(

@@ -1,16 +1,18 @@
 """Spaces pickled by today's Gymnasium are read as what they are; the others are refused by name."""
 
 import pickle
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium import spaces
+from lerobot_policy_ppo.spaces import space_to_json
 
 from sb3port.errors import NotPortable
 from sb3port.readers.pickles import read_pickle
 from sb3port.readers.spaces import read_space
-from sb3port.spaces import Box, Discrete, Space, space_from_json
+from sb3port.spaces import Box, Dict, Discrete, Space, space_from_json
 
 BOXES = [
     spaces.Box(-1.0, 1.0, (3,)),
@@ -49,20 +51,108 @@ def test_discrete(space: spaces.Discrete) -> None:
     assert _read(space) == Discrete(int(space.n), int(space.start))
 
 
+@pytest.mark.parametrize("protocol", range(2, 6))
 @pytest.mark.parametrize(
     "space",
     [
         spaces.MultiDiscrete([2, 3]),
+        spaces.MultiDiscrete([2, 3], start=[1, -2]),
+        spaces.MultiDiscrete([[2, 3], [4, 5]]),
         spaces.MultiBinary(4),
-        spaces.Dict({"a": spaces.Discrete(2)}),
+        spaces.MultiBinary([2, 3]),
+        spaces.MultiBinary(np.array([2, 3])),
+    ],
+    ids=str,
+)
+def test_several_choices(space: Any, protocol: int) -> None:
+    space.sample()
+    ours = _read(space, protocol)
+    assert ours.shape == space.shape
+    assert ours.to_json() == space_to_json(space)
+    assert space_from_json(ours.to_json()).to_json() == ours.to_json()
+
+
+def test_several_choices_of_old_gym_have_no_start() -> None:
+    value = read_pickle(pickle.dumps(spaces.MultiDiscrete([2, 3])), "test").value
+    del value.states[-1]["start"]
+    ours = read_space(value, "test")
+    assert ours.to_json() == {"type": "MultiDiscrete", "nvec": [2, 3], "start": [0, 0]}
+
+
+UNSORTED = {"z": spaces.Discrete(3), "a": spaces.Box(-1.0, 1.0, (2,)), "m": spaces.MultiBinary(2)}
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("ordered", [True, False])
+def test_dict_keeps_its_order(ordered: bool, protocol: int) -> None:
+    space = spaces.Dict(UNSORTED)
+    kept = OrderedDict(UNSORTED) if ordered else dict(UNSORTED)
+    space.spaces = kept  # as gym had it, and as Gymnasium before 1.0 and since has it
+    ours = _read(space, protocol)
+    assert isinstance(ours, Dict)
+    assert list(ours.spaces) == ["z", "a", "m"]
+    assert ours.to_json() == {"type": "Dict", "spaces": {k: space_to_json(s) for k, s in UNSORTED.items()}}
+    assert list(space_from_json(ours.to_json()).spaces) == ["z", "a", "m"]
+
+
+def test_one_space_under_many_keys_is_read_once() -> None:
+    box = spaces.Box(-1.0, 1.0, (2,))
+    ours = _read(spaces.Dict({f"k{i}": box for i in range(100)}))
+    assert isinstance(ours, Dict)
+    assert len({id(space) for space in ours.spaces.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
         spaces.Tuple([spaces.Discrete(2)]),
+        spaces.Text(3),
+        spaces.Sequence(spaces.Discrete(2)),
+        spaces.Graph(spaces.Discrete(2), None),
     ],
     ids=lambda space: type(space).__name__,
 )
 def test_other_spaces_are_named(space: spaces.Space[Any]) -> None:
-    with pytest.raises(NotPortable, match=f"{type(space).__name__} space") as caught:
-        _read(space)
-    assert "Box and Discrete" in str(caught.value.hint)
+    for given in (space, spaces.Dict({"a": space})):
+        with pytest.raises(NotPortable, match=f"{type(space).__name__} space") as caught:
+            _read(given)
+        assert "Box, Discrete, MultiDiscrete, MultiBinary" in str(caught.value.hint)
+
+
+def test_nested_dict_is_named() -> None:
+    with pytest.raises(NotPortable, match=r"\['a'\] is a Dict space"):
+        _read(spaces.Dict({"a": spaces.Dict({"b": spaces.Discrete(2)})}))
+
+
+def _changed(space: spaces.Space[Any], **attributes: Any) -> Any:
+    value = read_pickle(pickle.dumps(space), "test").value
+    value.states.append(attributes)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        _changed(spaces.MultiDiscrete([2]), nvec=None),
+        _changed(spaces.MultiDiscrete([2]), start=3),
+        _changed(spaces.MultiDiscrete([2, 3]), nvec=read_pickle(pickle.dumps(np.array([2, 0])), "").value),
+        _changed(spaces.MultiDiscrete([2, 3]), nvec=read_pickle(pickle.dumps(np.array([2.0, 3])), "").value),
+        _changed(
+            spaces.MultiDiscrete([2, 3]), nvec=read_pickle(pickle.dumps(np.array([2, 2**40])), "").value
+        ),
+        _changed(spaces.MultiBinary(2), n=None),
+        _changed(spaces.MultiBinary(2), n=0),
+        _changed(spaces.MultiBinary(2), n=(2, -1)),
+        _changed(spaces.MultiBinary(2), n=()),
+        _changed(spaces.Dict({"a": spaces.Discrete(2)}), spaces=None),
+        _changed(spaces.Dict({"a": spaces.Discrete(2)}), spaces={}),
+        _changed(spaces.Dict({"a": spaces.Discrete(2)}), spaces={1: None}),
+        _changed(spaces.Dict({"a": spaces.Discrete(2)}), spaces={"a": 5}),
+    ],
+)
+def test_damaged_spaces(value: Any) -> None:
+    with pytest.raises(NotPortable):
+        read_space(value, "test")
 
 
 def _damaged(**attributes: Any) -> Any:

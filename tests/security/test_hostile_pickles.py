@@ -11,7 +11,7 @@ import cloudpickle
 import pytest
 
 from sb3port.readers.audit import is_dangerous
-from sb3port.readers.records import Global
+from sb3port.records import Global
 
 from .hostile import Victim, assert_refused, text
 

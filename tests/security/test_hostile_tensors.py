@@ -123,7 +123,7 @@ def _arrays(victim: Victim, change: Any) -> None:
             lambda state: state.update(
                 {"mlp_extractor.policy_net." + "9" * 5000 + ".weight": state["log_std"]}
             ),
-            "no MlpPolicy has",
+            "has no place",
         ),
         (lambda state: state.clear(), "not a dictionary of named tensors"),
     ],
@@ -154,7 +154,8 @@ def _statistics(victim: Victim, change: Any) -> None:
         lambda vec: setattr(vec, "clip_obs", 10**500),
         lambda vec: setattr(vec, "clip_obs", None),
         lambda vec: setattr(vec, "obs_rms", None),
-        lambda vec: setattr(vec, "obs_rms", {"a": vec.obs_rms}),
+        lambda vec: setattr(vec, "obs_rms", {1: vec.obs_rms}),
+        lambda vec: setattr(vec, "obs_rms", {"a": None}),
         lambda vec: setattr(vec, "gamma", 1j),
         lambda vec: setattr(vec, "gamma", np.complex128(1j)),
     ],
@@ -198,3 +199,8 @@ def test_optimizers_that_do_not_fit_are_left_out(changes: dict[str, Any], victim
         checkpoint = victim.read()
     assert checkpoint.optimizer is None
     assert any("optimiser" in warning for warning in checkpoint.warnings)
+
+
+def test_statistics_of_a_dict_belong_to_another_model(victim: Victim) -> None:
+    _statistics(victim, lambda vec: setattr(vec, "obs_rms", {"a": vec.obs_rms}))
+    assert "another model" in assert_refused(victim, 2).message

@@ -1,6 +1,5 @@
 """Configuration of the `ppo` policy: all that rebuilds Stable-Baselines3's ActorCriticPolicy."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,24 +7,36 @@ from gymnasium import spaces
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.optim.optimizers import AdamConfig
-from lerobot.utils.constants import ACTION, OBS_STATE
+from lerobot.utils.constants import ACTION
 
-from lerobot_policy_ppo.spaces import SpaceJSON, is_image, space_from_json, unbounded_box
+from lerobot_policy_ppo.observations import (
+    ACTION_MASK,
+    mask_feature,
+    observation_features,
+    space_from_features,
+)
+from lerobot_policy_ppo.spaces import flat_size, space_from_json, space_to_json, unbounded_box
+from lerobot_policy_ppo.validation import check_architecture, check_features
 
 
 @PreTrainedConfig.register_subclass("ppo")
 @dataclass
 class PPOConfig(PreTrainedConfig):
-    """A policy that PPO, A2C or TRPO trained, in the words of Stable-Baselines3's `ActorCriticPolicy`.
+    """A policy that PPO, A2C, TRPO, MaskablePPO or RecurrentPPO trained, in the words of Stable-Baselines3.
 
     Args:
         normalization_mapping: Modes of LeRobot's own normalisers. They stay identities, because statistics of
             a dataset would replace those of training; `VecNormalizeProcessorStep` keeps the latter.
         observation_space: JSON form of the Gymnasium observation space (see `lerobot_policy_ppo.spaces`), or
-            None to take `observation.state` of `input_features` as an unbounded Box.
-        action_space: The same for actions and `action` of `output_features`.
-        features_extractor: SB3's name of the features extractor.
-        net_arch: Hidden layer sizes of the policy ("pi") and the value network ("vf"); none means linear.
+            None to take `input_features`: vectors as unbounded Boxes, images, several of them as a Dict.
+        action_space: The same for actions and `action` of `output_features`, as an unbounded Box.
+        features_extractor: SB3's name of the features extractor: FlattenExtractor, NatureCNN or
+            CombinedExtractor.
+        features_extractor_kwargs: Its arguments: `features_dim` of NatureCNN, `cnn_output_dim` of
+            CombinedExtractor.
+        share_features_extractor: One features extractor for the policy and the value, instead of two.
+        net_arch: Hidden layer sizes of the policy ("pi") and the value network ("vf"), after those of what
+            they share ("shared", SB3 before 1.8); none means linear.
         activation_fn: Name of an activation in `torch.nn`.
         ortho_init: Initialise orthogonally, as SB3 does.
         normalize_images: Divide image observations by 255.
@@ -35,6 +46,11 @@ class PPOConfig(PreTrainedConfig):
             feature.
         use_expln: gSDE: `expln` instead of `exp` to keep standard deviations positive.
         squash_output: gSDE: squash actions by tanh; they are unscaled to the bounds of the action space.
+        maskable: MaskablePPO: `observation.action_mask` says which choices are allowed.
+        lstm_hidden_size: RecurrentPPO: units of an LSTM layer; None means no LSTM.
+        n_lstm_layers: RecurrentPPO: layers of an LSTM.
+        shared_lstm: RecurrentPPO: the critic sees what the actor's LSTM gives.
+        enable_critic_lstm: RecurrentPPO: the critic has an LSTM of its own.
         optimizer_lr: Learning rate of Adam, used by lerobot-train.
         optimizer_eps: Epsilon of Adam.
         optimizer_grad_clip_norm: Gradient norm at which gradients are clipped.
@@ -52,6 +68,8 @@ class PPOConfig(PreTrainedConfig):
 
     # Architecture.
     features_extractor: str = "FlattenExtractor"
+    features_extractor_kwargs: dict[str, int] = field(default_factory=dict)
+    share_features_extractor: bool = True
     net_arch: dict[str, list[int]] = field(default_factory=lambda: {"pi": [64, 64], "vf": [64, 64]})
     activation_fn: str = "Tanh"
     ortho_init: bool = True
@@ -63,6 +81,13 @@ class PPOConfig(PreTrainedConfig):
     full_std: bool = True
     use_expln: bool = False
     squash_output: bool = False
+    maskable: bool = False
+
+    # Memory.
+    lstm_hidden_size: int | None = None
+    n_lstm_layers: int = 1
+    shared_lstm: bool = False
+    enable_critic_lstm: bool = True
 
     # Training preset.
     optimizer_lr: float = 3e-4
@@ -102,24 +127,34 @@ class PPOConfig(PreTrainedConfig):
     def get_scheduler_preset(self) -> None:
         """None: the learning rate is constant."""
 
-    def gym_observation_space(self) -> spaces.Box:
+    def gym_observation_space(self) -> spaces.Space[Any]:
         """The observation space as a Gymnasium space.
-
-        Raises:
-            ValueError: It is neither given nor derivable, or not a Box of vectors.
-        """
-        space = self._space("observation_space", self.input_features, OBS_STATE)
-        if not isinstance(space, spaces.Box) or is_image(space):
-            raise ValueError(f"observation_space is {space}, but only Boxes (no images) are supported.")
-        return space
-
-    def gym_action_space(self) -> spaces.Space[Any]:
-        """The action space as a Gymnasium space, a Box or a Discrete.
 
         Raises:
             ValueError: It is neither given nor derivable, or of an unsupported type.
         """
-        return self._space("action_space", self.output_features, ACTION)
+        form = self.observation_space
+        if form is None:
+            if not self.input_features:
+                raise ValueError("PPOConfig needs observation_space, or input_features to derive it from.")
+            masks = {ACTION_MASK} if self.maskable else set()
+            form = space_from_features({k: f for k, f in self.input_features.items() if k not in masks})
+        return space_from_json(form, "observation_space")
+
+    def gym_action_space(self) -> spaces.Space[Any]:
+        """The action space as a Gymnasium space.
+
+        Raises:
+            ValueError: It is neither given nor derivable, or of an unsupported type.
+        """
+        form = self.action_space
+        if form is None:
+            if ACTION not in (self.output_features or {}):
+                raise ValueError(
+                    f"PPOConfig needs action_space, or the feature {ACTION!r} to derive it from."
+                )
+            form = unbounded_box(tuple(self.output_features[ACTION].shape))
+        return space_from_json(form, "action_space")
 
     def validate_features(self) -> None:
         """Complete spaces and features from one another, and check that they agree.
@@ -128,53 +163,15 @@ class PPOConfig(PreTrainedConfig):
             ValueError: Something is missing, contradictory or not supported.
         """
         observation, action = self.gym_observation_space(), self.gym_action_space()
-        n_obs, n_actions = math.prod(observation.shape), _action_size(action)
-        self.observation_space = self.observation_space or unbounded_box(observation.shape)
-        self.action_space = self.action_space or unbounded_box(action.shape or (1,))
+        self.observation_space = self.observation_space or space_to_json(observation)
+        self.action_space = self.action_space or space_to_json(action)
+        check_architecture(self, observation, action)
+        inputs = observation_features(observation)
+        mask = {ACTION_MASK: mask_feature(action)} if self.maskable else {}
+        outputs = {ACTION: PolicyFeature(FeatureType.ACTION, (flat_size(action),))}
         if not self.input_features:  # type: ignore[has-type]
-            self.input_features = {OBS_STATE: PolicyFeature(FeatureType.STATE, (n_obs,))}
+            self.input_features = inputs | mask
         if not self.output_features:  # type: ignore[has-type]
-            self.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, (n_actions,))}
-        _check_feature(self.input_features, "input_features", OBS_STATE, n_obs, observation)
-        _check_feature(self.output_features, "output_features", ACTION, n_actions, action)
-        self._check_architecture()
-
-    def _space(self, name: str, features: dict[str, PolicyFeature] | None, key: str) -> spaces.Space[Any]:
-        form: SpaceJSON | None = getattr(self, name)
-        if form is None:
-            if not features or key not in features:
-                raise ValueError(f"PPOConfig needs {name}, or the feature {key!r} to derive it from.")
-            form = unbounded_box(tuple(features[key].shape))
-        return space_from_json(form, name)
-
-    def _check_architecture(self) -> None:
-        if self.features_extractor != "FlattenExtractor":
-            raise ValueError(
-                f"features_extractor is {self.features_extractor!r}, but only FlattenExtractor is supported."
-            )
-        if unknown := set(self.net_arch) - {"pi", "vf"}:
-            raise ValueError(
-                f"net_arch has the keys {sorted(unknown)}, but only 'pi' and 'vf' are supported."
-            )
-        if self.squash_output and not self.use_sde:
-            raise ValueError("squash_output is set without use_sde, but it is supported with gSDE only.")
-        if self.use_sde and not isinstance(self.gym_action_space(), spaces.Box):
-            raise ValueError(
-                f"use_sde is set for {self.gym_action_space()}, but it is supported for Box only."
-            )
-
-
-def _action_size(space: spaces.Space[Any]) -> int:
-    """Numbers per action in a batch: `(B, A)` for a Box, `(B, 1)` for a Discrete."""
-    return math.prod(space.shape or ())
-
-
-def _check_feature(
-    features: dict[str, PolicyFeature], name: str, key: str, size: int, space: spaces.Space[Any]
-) -> None:
-    """Features must be exactly the one that the policy handles: ignoring a camera silently would mislead."""
-    if set(features) != {key}:
-        raise ValueError(f"{name} are {sorted(features)}, but the ppo policy supports exactly {key!r}.")
-    shape = tuple(features[key].shape)
-    if math.prod(shape) != size:
-        raise ValueError(f"{name}[{key!r}] has shape {shape}, but {space} needs {size} numbers.")
+            self.output_features = outputs
+        check_features("input_features", self.input_features, inputs, optional=mask)
+        check_features("output_features", self.output_features, outputs)

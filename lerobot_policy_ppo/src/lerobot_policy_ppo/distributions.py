@@ -1,31 +1,16 @@
-"""Action distributions that give the numbers of Stable-Baselines3's, bit for bit.
+"""What action distributions and the heads that make them have in common.
 
 A head turns the outputs of `action_net` into actions. Heads hold no parameters (`log_std` belongs to the
-policy, as in SB3); gSDE keeps its exploration matrices as buffers that are not saved. A new action space is
-one row in `_HEADS`.
-
-Source: `stable_baselines3.common.distributions`, https://arxiv.org/abs/2005.05719 for gSDE.
+policy, as in SB3); gSDE keeps its exploration matrices as buffers that are not saved.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, override
 
-import torch
-from gymnasium import spaces
 from torch import Tensor, nn
-from torch.distributions import Categorical, Normal
-
-if TYPE_CHECKING:
-    from lerobot_policy_ppo.configuration_ppo import PPOConfig
-
-# Keeps square roots and logarithms finite; SB3's value.
-_EPSILON = 1e-6
 
 
 class ActionDistribution(ABC):
-    """Distribution over a batch of B actions; actions are `(B, A)` for a Box and `(B,)` for a Discrete."""
+    """Distribution over a batch of B actions; actions are `(B,)` for a Discrete, else `(B, A)`."""
 
     @abstractmethod
     def sample(self) -> Tensor:
@@ -38,86 +23,6 @@ class ActionDistribution(ABC):
     @abstractmethod
     def entropy(self) -> Tensor | None:
         """Entropy in nats, `(B,)`, or None when it has no analytical form."""
-
-
-class DiagGaussian(ActionDistribution):
-    """Independent Gaussians: `mean` `(B, A)`, `log_std` `(A,)`."""
-
-    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
-        self._normal = Normal(mean, torch.ones_like(mean) * log_std.exp())
-
-    @override
-    def sample(self) -> Tensor:
-        return self._normal.rsample()
-
-    @override
-    def log_prob(self, actions: Tensor) -> Tensor:
-        return self._normal.log_prob(actions).sum(dim=1)
-
-    @override
-    def entropy(self) -> Tensor:
-        return self._normal.entropy().sum(dim=1)
-
-
-class StateDependentGaussian(ActionDistribution):
-    """gSDE: `mean` and `noise` `(B, A)`, variance `latent**2 @ weight_std**2`, squashed by tanh when asked.
-
-    Args:
-        mean: Outputs of `action_net`.
-        weight_std: Standard deviations of the noise weights, `(H, A)`, or `(H, 1)` broadcast to it.
-        latent: Policy latent `(B, H)`; no gradient flows through it.
-        noise: Gives the exploration noise of this batch; called by `sample` only.
-        squash: Whether actions are tanh of the Gaussian.
-    """
-
-    def __init__(
-        self,
-        mean: Tensor,
-        weight_std: Tensor,
-        latent: Tensor,
-        noise: Callable[[Tensor], Tensor],
-        squash: bool,
-    ) -> None:
-        self._latent, self._noise, self._squash = latent.detach(), noise, squash
-        variance = torch.mm(self._latent**2, weight_std**2)
-        self._normal = Normal(mean, torch.sqrt(variance + _EPSILON))
-
-    @override
-    def sample(self) -> Tensor:
-        actions = self._normal.mean + self._noise(self._latent)
-        return torch.tanh(actions) if self._squash else actions
-
-    @override
-    def log_prob(self, actions: Tensor) -> Tensor:
-        if not self._squash:
-            return self._normal.log_prob(actions).sum(dim=1)
-        gaussian = _atanh(actions)
-        log_prob = self._normal.log_prob(gaussian).sum(dim=1)
-        # Change of variables: the density of tanh(x) is that of x divided by 1 - tanh(x)^2.
-        return log_prob - torch.log(1.0 - torch.tanh(gaussian) ** 2 + _EPSILON).sum(dim=1)
-
-    @override
-    def entropy(self) -> Tensor | None:
-        return None if self._squash else self._normal.entropy().sum(dim=1)
-
-
-class DiscreteChoice(ActionDistribution):
-    """One choice out of n: `logits` `(B, n)`."""
-
-    def __init__(self, logits: Tensor) -> None:
-        self._categorical = Categorical(logits=logits)
-
-    @override
-    def sample(self) -> Tensor:
-        return self._categorical.sample()
-
-    @override
-    def log_prob(self, actions: Tensor) -> Tensor:
-        return self._categorical.log_prob(actions)
-
-    @override
-    def entropy(self) -> Tensor:
-        return self._categorical.entropy()
 
 
 class ActionHead(nn.Module, ABC):
@@ -134,12 +39,19 @@ class ActionHead(nn.Module, ABC):
         return None
 
     @abstractmethod
-    def mode(self, outputs: Tensor) -> Tensor:
-        """Most likely actions for `outputs` `(B, n_outputs)`, without building a distribution."""
+    def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Most likely actions for `outputs` `(B, n_outputs)`, without building a distribution.
+
+        Args:
+            outputs: What `action_net` gives.
+            mask: bool of the same shape, which choices are allowed; None allows all.
+        """
 
     @abstractmethod
-    def distribution(self, outputs: Tensor, log_std: Tensor | None, latent: Tensor) -> ActionDistribution:
-        """Distribution for `outputs` `(B, n_outputs)` and the policy latent `(B, H)`."""
+    def distribution(
+        self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
+    ) -> ActionDistribution:
+        """Distribution for `outputs` `(B, n_outputs)`, the policy latent `(B, H)` and a mask as in `mode`."""
 
     @abstractmethod
     def as_actions(self, actions: Tensor) -> Tensor:
@@ -148,155 +60,3 @@ class ActionHead(nn.Module, ABC):
     def from_environment(self, actions: Tensor) -> Tensor:
         """Turn actions that an environment took into actions of the distribution."""
         return self.as_actions(actions)
-
-
-class GaussianHead(ActionHead):
-    """Head for a Box without gSDE."""
-
-    def __init__(self, space: spaces.Box, config: "PPOConfig") -> None:
-        super().__init__()
-        self.n_outputs = math.prod(space.shape)
-        self.log_std_init = config.log_std_init
-
-    @override
-    def initial_log_std(self, latent_dim: int) -> Tensor:
-        """`(A,)`."""
-        return torch.ones(self.n_outputs) * self.log_std_init
-
-    @override
-    def mode(self, outputs: Tensor) -> Tensor:
-        return outputs
-
-    @override
-    def distribution(self, outputs: Tensor, log_std: Tensor | None, latent: Tensor) -> ActionDistribution:
-        assert log_std is not None
-        return DiagGaussian(outputs, log_std)
-
-    @override
-    def as_actions(self, actions: Tensor) -> Tensor:
-        return actions.reshape(-1, self.n_outputs)
-
-
-class StateDependentHead(GaussianHead):
-    """Head for a Box with gSDE.
-
-    Attributes:
-        exploration_mat: Noise weights shared by all rows, `(H, A)`.
-        exploration_matrices: Noise weights of each of n environments, `(n, H, A)`.
-    """
-
-    exploration_mat: Tensor
-    exploration_matrices: Tensor
-    low: Tensor
-    high: Tensor
-
-    def __init__(self, space: spaces.Box, config: "PPOConfig") -> None:
-        super().__init__(space, config)
-        self.full_std, self.use_expln, self.squash = config.full_std, config.use_expln, config.squash_output
-        for name in ("low", "high"):
-            bound = torch.tensor(getattr(space, name), dtype=torch.float32).flatten()
-            self.register_buffer(name, bound, persistent=False)
-        for name in ("exploration_mat", "exploration_matrices"):
-            self.register_buffer(name, torch.empty(0), persistent=False)
-
-    @override
-    def initial_log_std(self, latent_dim: int) -> Tensor:
-        """`(H, A)` with `full_std`, else `(H, 1)`."""
-        return torch.ones(latent_dim, self.n_outputs if self.full_std else 1) * self.log_std_init
-
-    @override
-    def mode(self, outputs: Tensor) -> Tensor:
-        return torch.tanh(outputs) if self.squash else outputs
-
-    @override
-    def distribution(self, outputs: Tensor, log_std: Tensor | None, latent: Tensor) -> ActionDistribution:
-        assert log_std is not None
-        return StateDependentGaussian(outputs, self._weight_std(log_std), latent, self._noise, self.squash)
-
-    @override
-    def from_environment(self, actions: Tensor) -> Tensor:
-        actions = self.as_actions(actions)
-        if not self.squash:
-            return actions
-        return 2.0 * ((actions - self.low) / (self.high - self.low)) - 1.0
-
-    @torch.no_grad()
-    def sample_weights(self, log_std: Tensor, n_envs: int) -> None:
-        """Draw new exploration matrices, consuming random numbers exactly as SB3 does."""
-        std = self._weight_std(log_std)
-        weights = Normal(torch.zeros_like(std), std)
-        self.exploration_mat = weights.rsample()
-        self.exploration_matrices = weights.rsample(torch.Size((n_envs,)))
-
-    def _weight_std(self, log_std: Tensor) -> Tensor:
-        """Standard deviations of the noise weights, `(H, A)`."""
-        std = _expln(log_std) if self.use_expln else torch.exp(log_std)
-        if self.full_std:
-            return std
-        return torch.ones(len(log_std), self.n_outputs, device=log_std.device) * std
-
-    def _noise(self, latent: Tensor) -> Tensor:
-        """Exploration noise `(B, A)`: one matrix per row when there are B of them, else the shared one."""
-        if len(latent) == 1 or len(latent) != len(self.exploration_matrices):
-            return torch.mm(latent, self.exploration_mat)
-        return torch.bmm(latent.unsqueeze(1), self.exploration_matrices).squeeze(1)
-
-
-class CategoricalHead(ActionHead):
-    """Head for a Discrete space; actions count from 0 whatever the start of the space is, as in SB3."""
-
-    def __init__(self, space: spaces.Discrete, config: "PPOConfig") -> None:  # noqa: ARG002 (same for all heads)
-        super().__init__()
-        self.n_outputs = int(space.n)
-
-    @override
-    def mode(self, outputs: Tensor) -> Tensor:
-        # The probabilities decide, not the logits: rounding can make two of them equal, and then the first
-        # wins.
-        logits = outputs - outputs.logsumexp(dim=-1, keepdim=True)
-        return torch.argmax(torch.softmax(logits, dim=-1), dim=1)
-
-    @override
-    def distribution(self, outputs: Tensor, log_std: Tensor | None, latent: Tensor) -> ActionDistribution:
-        return DiscreteChoice(outputs)
-
-    @override
-    def as_actions(self, actions: Tensor) -> Tensor:
-        return actions.reshape(-1).long()
-
-
-def make_head(space: spaces.Space[Any], config: "PPOConfig") -> ActionHead:
-    """The head for an action space.
-
-    Raises:
-        ValueError: No head supports the type of the space.
-    """
-    for space_type, head in _HEADS.items():
-        if isinstance(space, space_type):
-            return head(space, config)
-    supported = ", ".join(space_type.__name__ for space_type in _HEADS)
-    raise ValueError(f"action_space is {space}, but the supported types are {supported}.")
-
-
-def _make_box_head(space: spaces.Box, config: "PPOConfig") -> ActionHead:
-    return StateDependentHead(space, config) if config.use_sde else GaussianHead(space, config)
-
-
-_HEADS: dict[type[spaces.Space[Any]], Callable[[Any, "PPOConfig"], ActionHead]] = {
-    spaces.Box: _make_box_head,
-    spaces.Discrete: CategoricalHead,
-}
-
-
-def _expln(log_std: Tensor) -> Tensor:
-    """`exp` below zero, `log1p + 1` above: positive, continuous, and slow to grow."""
-    below = torch.exp(log_std) * (log_std <= 0)
-    safe = log_std * (log_std > 0) + _EPSILON
-    return below + (torch.log1p(safe) + 1.0) * (log_std > 0)
-
-
-def _atanh(actions: Tensor) -> Tensor:
-    """Inverse of tanh, clamped to stay finite; `torch.atanh` differs from SB3's formula in the last bits."""
-    eps = torch.finfo(actions.dtype).eps
-    clamped = actions.clamp(min=-1.0 + eps, max=1.0 - eps)
-    return 0.5 * (clamped.log1p() - (-clamped).log1p())

@@ -1,4 +1,4 @@
-"""`--env.type=gymnasium`: Gymnasium environments with vector observations, for LeRobot's commands.
+"""`--env.type=gymnasium`: Gymnasium environments for LeRobot's commands.
 
     lerobot-eval --policy.path=PORT --env.type=gymnasium --env.task=Pendulum-v1
 
@@ -13,18 +13,27 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 from lerobot.envs.utils import NEW_ROLLOUT_OPTION
-from lerobot.utils.constants import ACTION, OBS_STATE
+from lerobot.processor import PolicyProcessorPipeline, RenameObservationsProcessorStep
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.spaces import is_image
+from lerobot_policy_ppo.env_masks import ActionMasks
+from lerobot_policy_ppo.env_spaces import (
+    check_spaces,
+    features_of,
+    renamed_keys,
+    seen_action_space,
+    seen_observation,
+    seen_observation_space,
+)
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
 # lerobot-eval stops after a fixed number of steps; this is for environments that never say how many.
 _DEFAULT_EPISODE_LENGTH = 1000
 _BLANK_FRAME_SHAPE = (64, 64, 3)
+
+type _Pipeline = PolicyProcessorPipeline[dict[str, Any], dict[str, Any]]
 
 _logger = logging.getLogger(__name__)
 
@@ -32,10 +41,12 @@ _logger = logging.getLogger(__name__)
 class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
     """A Gymnasium environment in the form that LeRobot's rollout expects.
 
-    Observations are `{"agent_pos": flattened vector}`. Actions are vectors: a Box gets its shape back, a
-    Discrete comes as one integer. After the end of an episode the environment stays in its last state, with
-    reward 0, until a reset with a seed or with LeRobot's option for a new rollout: LeRobot steps environments
-    on until all of a batch are done. `info` holds `is_success` and nothing else, always.
+    Observations are `{"agent_pos": flattened vector}` or `{"pixels": image}`; those of a Dict have its keys
+    (see `lerobot_policy_ppo.env_spaces`). `action_mask` says which choices are allowed, if the environment
+    does. Actions are vectors: a Box gets its shape back, a Discrete comes as one integer. After the end of
+    an episode the environment stays in its last state, with reward 0, until a reset with a seed or with
+    LeRobot's option for a new rollout: LeRobot steps environments on until all of a batch are done. `info`
+    holds `is_success` and nothing else, always.
 
     Args:
         task: Gymnasium id, `module:Id-v0` to import a module first.
@@ -65,7 +76,8 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
             {"render_mode": render_mode} if render_mode else {}
         )
         self.env = gym.make(task, max_episode_steps=episode_length, **kwargs)
-        _check_spaces(task, self.env)
+        check_spaces(task, self.env)
+        self._masks = ActionMasks(self.env)
         self.task = self.task_description = task
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": _render_fps(self.env)}
@@ -73,8 +85,8 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         self._success_threshold = success_threshold
         self._return = 0.0
         self._last: tuple[dict[str, Any], dict[str, Any], bool, bool] | None = None
-        self.observation_space = _observation_space(self.env.observation_space)
-        self.action_space = _action_space(self.env.action_space)
+        self.observation_space = seen_observation_space(self.env, self._masks.available)
+        self.action_space = seen_action_space(self.env.action_space)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -85,8 +97,8 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         if self._last is not None and not new_rollout and seed is None:
             return self._last[0], self._last[1]
         self._last, self._return = None, 0.0
-        observation, _ = self.env.reset(seed=seed, options=options or None)
-        return self._observation(observation), {"is_success": False}
+        observation, info = self.env.reset(seed=seed, options=options or None)
+        return self._observation(observation, info, False), {"is_success": False}
 
     def step(self, action: NDArray[Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Step the environment, or repeat the end of an episode that is over."""
@@ -95,9 +107,10 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
             return observation, 0.0, terminated, truncated, info
         raw, reward, terminated, truncated, raw_info = self.env.step(self._action(action))
         self._return += float(reward)
-        observation = self._observation(raw)
-        info = {"is_success": self._is_success(raw_info, terminated or truncated)}
-        if terminated or truncated:
+        done = bool(terminated or truncated)
+        observation = self._observation(raw, raw_info, done)
+        info = {"is_success": self._is_success(raw_info, done)}
+        if done:
             self._last = (observation, info, bool(terminated), bool(truncated))
         return observation, float(reward), bool(terminated), bool(truncated), info
 
@@ -114,14 +127,17 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         """Close the environment."""
         self.env.close()
 
-    def _observation(self, raw: Any) -> dict[str, Any]:
-        # The dtype of the space, not that of the array: SB3's vector environments store observations in it.
-        return {"agent_pos": np.array(raw, dtype=self.env.observation_space.dtype).reshape(-1)}
+    def _observation(self, raw: Any, info: dict[str, Any], done: bool) -> dict[str, Any]:
+        return seen_observation(self.env.observation_space, raw, self._masks.read(info, done))
 
     def _action(self, action: NDArray[Any]) -> Any:
-        if isinstance(self.env.action_space, spaces.Discrete):
+        space = self.env.action_space
+        if isinstance(space, spaces.Discrete):
             return int(np.asarray(action).item())
-        return np.reshape(action, self.env.action_space.shape or ())
+        if isinstance(space, spaces.MultiBinary) and not self._masks.available:
+            # What SB3's `predict` gives; sb3-contrib's gives integers.
+            action = np.asarray(action, np.float32)
+        return np.reshape(action, space.shape or ())
 
     def _is_success(self, info: dict[str, Any], done: bool) -> bool:
         if self._success_threshold is None:
@@ -139,7 +155,8 @@ gym.register(
 class GymnasiumEnvConfig(EnvConfig):
     """Configuration of `--env.type=gymnasium`.
 
-    The environment is built once when this is, to learn its spaces and its frame rate.
+    The environment is built once when this is, to learn its spaces, its frame rate and whether it has masks
+    of actions; `features` and `features_map` follow from that.
 
     Args:
         task: Gymnasium id, `module:Id-v0` to import a module first.
@@ -155,7 +172,6 @@ class GymnasiumEnvConfig(EnvConfig):
     """
 
     task: str | None = "Pendulum-v1"
-    features_map: dict[str, str] = field(default_factory=lambda: {ACTION: ACTION, "agent_pos": OBS_STATE})
     render_mode: str | None = "rgb_array"
     episode_length: int | None = None
     success_threshold: float | None = None
@@ -186,15 +202,15 @@ class GymnasiumEnvConfig(EnvConfig):
             "env_kwargs": self.env_kwargs,
         }
 
+    def get_env_processors(self) -> tuple[_Pipeline, _Pipeline]:
+        """Give keys of a Dict that LeRobot keeps for itself their names back; actions stay as they are."""
+        rename = [RenameObservationsProcessorStep(rename_map=self._renamed)] if self._renamed else []
+        return PolicyProcessorPipeline(steps=rename), PolicyProcessorPipeline(steps=[])
+
     def _describe(self, env: gym.Env[Any, Any]) -> None:
-        _check_spaces(str(self.task), env)
-        n_obs, n_actions = (
-            int(np.prod(space.shape or ())) for space in (env.observation_space, env.action_space)
-        )
-        self.features = {
-            ACTION: PolicyFeature(FeatureType.ACTION, (n_actions,)),
-            "agent_pos": PolicyFeature(FeatureType.STATE, (n_obs,)),
-        }
+        check_spaces(str(self.task), env)
+        self.features, self.features_map = features_of(env, ActionMasks(env).available)
+        self._renamed = renamed_keys(env.observation_space)
         self.fps = _render_fps(env)
         self._can_render = self.render_mode in (env.metadata.get("render_modes") or [])
         if _time_limit(env) is None:
@@ -203,26 +219,6 @@ class GymnasiumEnvConfig(EnvConfig):
                 self.task,
                 _DEFAULT_EPISODE_LENGTH,
             )
-
-
-def _check_spaces(task: str, env: gym.Env[Any, Any]) -> None:
-    observation, action = env.observation_space, env.action_space
-    if not isinstance(observation, spaces.Box) or is_image(observation):
-        raise ValueError(
-            f"{task} has the observation space {observation}, but only Boxes (no images) are supported."
-        )
-    if not isinstance(action, spaces.Box | spaces.Discrete):
-        raise ValueError(f"{task} has the action space {action}, but only Box and Discrete are supported.")
-
-
-def _observation_space(space: spaces.Space[Any]) -> spaces.Dict:
-    return spaces.Dict({"agent_pos": spaces.flatten_space(space)})
-
-
-def _action_space(space: spaces.Space[Any]) -> spaces.Box:
-    if isinstance(space, spaces.Discrete):
-        return spaces.Box(0, int(space.n) - 1, (1,), np.int64)
-    return spaces.flatten_space(space)  # type: ignore[return-value]
 
 
 def _time_limit(env: gym.Env[Any, Any]) -> int | None:

@@ -1,31 +1,46 @@
 """The `ppo` policy: Stable-Baselines3's ActorCriticPolicy as a LeRobot policy, number for number."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, override
 
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
-from lerobot.utils.constants import ACTION, OBS_STATE
-from safetensors import safe_open
+from lerobot.utils.constants import ACTION
 from torch import Tensor, nn
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
-from lerobot_policy_ppo.distributions import ActionDistribution, StateDependentHead, make_head
+from lerobot_policy_ppo.distributions import ActionDistribution
+from lerobot_policy_ppo.extractors import make_extractor
+from lerobot_policy_ppo.gaussian import StateDependentHead
+from lerobot_policy_ppo.heads import make_head
 from lerobot_policy_ppo.networks import MlpExtractor, orthogonal_init
+from lerobot_policy_ppo.observations import ACTION_MASK
+from lerobot_policy_ppo.preprocessing import Preprocessor, flat_rows
+from lerobot_policy_ppo.recurrent import LSTMState, RNNStates, make_core, make_lstms
+from lerobot_policy_ppo.weights import check_weights
+
+Batch = dict[str, Tensor]
 
 
 class PPOPolicy(PreTrainedPolicy):
-    """An actor-critic policy that computes what Stable-Baselines3's `ActorCriticPolicy` computes.
+    """An actor-critic policy that computes what SB3's and sb3-contrib's policies for PPO compute.
 
-    Batches are dictionaries that have been through the preprocessor: `observation.state` is `(B, n)` or
-    `(B, *shape of the observation space)`. B is the batch size, A the number of elements of a Box action.
+    Batches are dictionaries that have been through the preprocessor. Their keys are those of
+    `lerobot_policy_ppo.observations`: a vector is `observation.state`, `(B, n)` or `(B, *shape)`; an image is
+    `observation.image`, `(B, C, H, W)`, uint8 or LeRobot's floats; a Dict has one key for each of its keys.
+    Maskable policies also read `observation.action_mask`, `(B, number of choices)`, where it is there. B is
+    the number of rows, A the number of elements of a Box action.
+
+    A recurrent policy takes `lstm_states`, a pair of tensors `(L, n_seq, H)`, and `episode_starts`, `(B,)`:
+    the B rows are n_seq sequences of equal length, one after the other, and the state is zeroed where an
+    episode starts. Without `lstm_states` every row is a sequence that starts from zero.
 
     Attributes:
         log_std: Log standard deviations of a Box policy, `(A,)`, with gSDE `(H, A)` or `(H, 1)`; None for
-            Discrete.
-        mlp_extractor, action_net, value_net: The networks, named as in SB3.
+            other action spaces.
+        features_extractor, vf_features_extractor, mlp_extractor, action_net, value_net, lstm_actor,
+            lstm_critic, critic: The networks, named as in SB3; None where the policy has no such.
     """
 
     config_class = PPOConfig
@@ -44,18 +59,20 @@ class PPOPolicy(PreTrainedPolicy):
         """
         super().__init__(config)
         config.validate_features()
-        self._n_obs = math.prod(config.gym_observation_space().shape)
-        self.mlp_extractor = MlpExtractor(self._n_obs, config.net_arch, config.activation_fn)
+        space, shared = config.gym_observation_space(), config.share_features_extractor
+        self._preprocess = Preprocessor(space, config.normalize_images)
+        self.features_extractor = make_extractor(space, config)
+        self.vf_features_extractor = None if shared else make_extractor(space, config)
+        n_features = self.features_extractor.features_dim
+        n_inputs = config.lstm_hidden_size or n_features
+        self.mlp_extractor = MlpExtractor(n_inputs, config.net_arch, config.activation_fn)
         self._build_head()
         self.value_net = nn.Linear(self.mlp_extractor.latent_dim_vf, 1)
         if config.ortho_init:
-            for module, gain in (
-                (self.mlp_extractor, 2**0.5),
-                (self.action_net, 0.01),
-                (self.value_net, 1.0),
-            ):
-                orthogonal_init(module, gain)
-        self.reset()
+            self._initialise()
+        self.lstm_actor, self.lstm_critic, self.critic = make_lstms(config, n_features)
+        self._core = make_core(self.lstm_actor, self.lstm_critic, self.critic)
+        self._state: LSTMState | None = None
 
     def _build_head(self) -> None:
         latent_dim = self.mlp_extractor.latent_dim_pi
@@ -65,6 +82,19 @@ class PPOPolicy(PreTrainedPolicy):
         self.log_std = None if log_std is None else nn.Parameter(log_std)
         if isinstance(self.head, StateDependentHead):
             self.reset_noise()
+
+    def _initialise(self) -> None:
+        first: tuple[nn.Module, ...] = (self.features_extractor, self.mlp_extractor)
+        last: tuple[nn.Module, ...] = ()
+        if self.vf_features_extractor is not None:
+            # SB3 initialises two extractors after the networks, but a shared one before them.
+            first, last = (self.mlp_extractor,), (self.features_extractor, self.vf_features_extractor)
+        for module in first:
+            orthogonal_init(module, 2**0.5)
+        orthogonal_init(self.action_net, 0.01)
+        orthogonal_init(self.value_net, 1.0)
+        for module in last:
+            orthogonal_init(module, 2**0.5)
 
     @classmethod
     def from_pretrained(
@@ -86,11 +116,17 @@ class PPOPolicy(PreTrainedPolicy):
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
         if strict:
-            _check_shapes({key: tuple(t.shape) for key, t in model.state_dict().items()}, model_file)
+            check_weights(model.state_dict(), model_file)
         return super()._load_as_safetensor(model, model_file, map_location, strict)
 
     @torch.no_grad()
-    def predict(self, batch: dict[str, Tensor], deterministic: bool = True) -> tuple[Tensor, None]:
+    def predict(
+        self,
+        batch: Batch,
+        deterministic: bool = True,
+        lstm_states: LSTMState | None = None,
+        episode_starts: Tensor | None = None,
+    ) -> tuple[Tensor, LSTMState | None]:
         """Choose actions, as SB3's `policy.forward` does.
 
         Args:
@@ -98,84 +134,128 @@ class PPOPolicy(PreTrainedPolicy):
             deterministic: Take the most likely action instead of a random one. With gSDE the random one
                 depends on the exploration matrices that the last `reset_noise` drew (construction draws the
                 first, from `log_std_init`, as in SB3).
+            lstm_states: Recurrent policies: the actor's state before these rows.
+            episode_starts: Recurrent policies: the rows at which an episode starts.
 
         Returns:
-            Actions and the state, which is None. Actions are `(B, A)` for a Box, not clipped to its bounds
-            (within [-1, 1] when `squash_output`), and int64 `(B,)` for a Discrete.
-        """
-        latent = self.mlp_extractor.policy_net(self._features(batch))
-        outputs = self.action_net(latent)
-        if deterministic:
-            return self.head.mode(outputs), None
-        return self.head.distribution(outputs, self.log_std, latent).sample(), None
+            Actions, and the actor's state after these rows, None when there is no memory. Actions are
+            `(B, A)` for a Box, not clipped to its bounds (within [-1, 1] when `squash_output`), and int64
+            `(B,)` for a Discrete, `(B, k)` for a MultiDiscrete and `(B, n)`, 0 or 1, for a MultiBinary.
 
-    def predict_values(self, batch: dict[str, Tensor]) -> Tensor:
-        """Estimated returns of the observations, `(B,)`, in the units of the (normalised) training reward."""
-        return self.value_net(self.mlp_extractor.value_net(self._features(batch))).flatten()
+        Raises:
+            ValueError: An observation, a mask or a state is missing or has the wrong shape.
+        """
+        features = self.features_extractor(self._preprocess(batch))
+        return self._act(batch, features, deterministic, lstm_states, episode_starts)
+
+    def predict_values(
+        self, batch: Batch, lstm_states: LSTMState | None = None, episode_starts: Tensor | None = None
+    ) -> Tensor:
+        """Estimated returns of the observations.
+
+        Args:
+            batch: A preprocessed batch.
+            lstm_states: Recurrent policies: the critic's state before these rows, the actor's if they share
+                an LSTM.
+            episode_starts: Recurrent policies: the rows at which an episode starts.
+
+        Returns:
+            `(B,)`, in the units of the (normalised) training reward.
+        """
+        extractor = self.vf_features_extractor or self.features_extractor
+        latent = self._core.critic(extractor(self._preprocess(batch)), lstm_states, episode_starts)
+        return self.value_net(self.mlp_extractor.forward_critic(latent)).flatten()
 
     def evaluate_actions(
-        self, batch: dict[str, Tensor], actions: Tensor
+        self,
+        batch: Batch,
+        actions: Tensor,
+        lstm_states: RNNStates | None = None,
+        episode_starts: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Evaluate actions under the current policy, with gradients.
 
         Args:
             batch: A preprocessed batch.
-            actions: Actions as `predict` gives them; a Discrete may also be `(B, 1)` and of any number type.
+            actions: Actions as `predict` gives them, of any number type; a Discrete may also be `(B, 1)`.
+            lstm_states: Recurrent policies: the states of actor and critic before these rows.
+            episode_starts: Recurrent policies: the rows at which an episode starts.
 
         Returns:
             Values, log-likelihoods in nats and entropies in nats, each `(B,)`. The entropy is None for
             squashed gSDE, which has no analytical form.
         """
-        features = self._features(batch)
-        latent_pi, latent_vf = self.mlp_extractor(features)
-        distribution = self._distribution(latent_pi)
+        observations = self._preprocess(batch)
+        pi = vf = self.features_extractor(observations)
+        if self.vf_features_extractor is not None:
+            vf = self.vf_features_extractor(observations)
+        latents = self._core.both(pi, vf, lstm_states, episode_starts)
+        latent_pi, latent_vf = self.mlp_extractor(*latents)
+        distribution = self._distribution(batch, latent_pi)
         log_prob = distribution.log_prob(self.head.as_actions(actions))
         return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy()
 
     @override
     @torch.no_grad()
-    def select_action(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
+    def select_action(self, batch: Batch, **kwargs: Any) -> Tensor:
         """Deterministic actions for LeRobot's postprocessor, which clips or unscales them.
+
+        A recurrent policy remembers its rows from call to call, until `reset`.
 
         Args:
             batch: A preprocessed batch.
             **kwargs: What LeRobot may pass to any policy; not needed.
 
         Returns:
-            `(B, A)` float32 for a Box, `(B, 1)` int64 for a Discrete.
+            `(B, A)` float32 for a Box, `(B, 1)` int64 for a Discrete, `(B, k)` int64 for the other two.
+
+        Raises:
+            ValueError: A recurrent policy got another number of rows than since the last `reset`.
         """
-        actions, _ = self.predict(batch)
+        features = self.features_extractor(self._preprocess(batch))
+        if self._state is not None and self._state[0].shape[1] != len(features):
+            raise ValueError(
+                f"The batch has {len(features)} rows, but the policy remembers {self._state[0].shape[1]}: "
+                "call reset() before another rollout."
+            )
+        actions, self._state = self._act(batch, features, True, self._state, None)
         return actions.unsqueeze(1) if actions.ndim == 1 else actions
 
     @override
     @torch.no_grad()
-    def predict_action_chunk(self, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
-        """`select_action` as a chunk of one action, `(B, 1, A)` or `(B, 1, 1)`."""
+    def predict_action_chunk(self, batch: Batch, **kwargs: Any) -> Tensor:
+        """`select_action` as a chunk of one action, `(B, 1, A)`."""
         return self.select_action(batch).unsqueeze(1)
 
-    def forward(self, batch: dict[str, Tensor], reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
+    def forward(self, batch: Batch, reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
         """Behaviour-cloning loss, for lerobot-train: negative log-likelihood of the recorded actions.
 
         Args:
-            batch: A preprocessed batch with `action`: what the environment took, `(B, A)`, or `(B, 1)` of any
-                number type for a Discrete.
+            batch: A preprocessed batch with `action`: what the environment took, `(B, A)`, for the discrete
+                spaces of any number type.
             reduction: "mean", or "none" for one loss per row.
 
         Returns:
             The loss in nats, a scalar or `(B,)`, and numbers to log.
 
         Raises:
-            ValueError: `reduction` is neither.
+            ValueError: `reduction` is neither, or the policy is recurrent: batches hold no sequences.
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction is {reduction!r}, but only 'mean' and 'none' are supported.")
-        distribution = self._distribution(self.mlp_extractor.policy_net(self._features(batch)))
+        if self.lstm_actor is not None:
+            raise ValueError(
+                "A recurrent policy cannot be cloned: lerobot-train's batches hold no sequences."
+            )
+        features = self.features_extractor(self._preprocess(batch))
+        distribution = self._distribution(batch, self.mlp_extractor.forward_actor(features))
         losses = -distribution.log_prob(self.head.from_environment(batch[ACTION]))
         mean = losses.mean()
         return (mean if reduction == "mean" else losses), {"nll": mean.item()}
 
     def reset(self) -> None:
-        """Nothing to do: the policy has no memory."""
+        """Forget the episodes so far; only recurrent policies remember any."""
+        self._state = None
 
     def reset_noise(self, n_envs: int = 1) -> None:
         """Draw new exploration matrices from the current `log_std`.
@@ -194,31 +274,26 @@ class PPOPolicy(PreTrainedPolicy):
         """All parameters, in SB3's order."""
         return self.parameters()
 
-    def _distribution(self, latent_pi: Tensor) -> ActionDistribution:
-        return self.head.distribution(self.action_net(latent_pi), self.log_std, latent_pi)
+    def _act(
+        self,
+        batch: Batch,
+        features: Tensor,
+        deterministic: bool,
+        state: LSTMState | None,
+        starts: Tensor | None,
+    ) -> tuple[Tensor, LSTMState | None]:
+        latent, state = self._core.actor(features, state, starts)
+        latent = self.mlp_extractor.forward_actor(latent)
+        if deterministic:
+            return self.head.mode(self.action_net(latent), self._mask(batch)), state
+        return self._distribution(batch, latent).sample(), state
 
-    def _features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Flat float observations, `(B, n)`: what SB3's FlattenExtractor gives."""
-        obs = batch[OBS_STATE]
-        # LeRobot stores a one-element feature without its dimension, so a batch of those may come as (1, B).
-        is_row_of_numbers = self._n_obs == 1 and obs.ndim == 2 and obs.shape[0] == 1
-        if obs.ndim < 2 or (math.prod(obs.shape[1:]) != self._n_obs and not is_row_of_numbers):
-            raise ValueError(
-                f"{OBS_STATE} has shape {tuple(obs.shape)}, but the policy needs (batch, {self._n_obs})."
-            )
-        return obs.float().reshape(-1, self._n_obs)
+    def _distribution(self, batch: Batch, latent_pi: Tensor) -> ActionDistribution:
+        outputs = self.action_net(latent_pi)
+        return self.head.distribution(outputs, self.log_std, latent_pi, self._mask(batch))
 
-
-def _check_shapes(expected: dict[str, tuple[int, ...]], model_file: str) -> None:
-    """Raise one ValueError that lists every tensor that is missing, unknown or of the wrong shape."""
-    with safe_open(model_file, framework="pt") as tensors:
-        found = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
-    problems = [f"{key} is missing" for key in expected if key not in found]
-    problems += [f"{key} is unknown" for key in found if key not in expected]
-    problems += [
-        f"{key} has shape {found[key]} instead of {shape}"
-        for key, shape in expected.items()
-        if key in found and found[key] != shape
-    ]
-    if problems:
-        raise ValueError(f"The weights in {model_file} do not fit its configuration: {'; '.join(problems)}.")
+    def _mask(self, batch: Batch) -> Tensor | None:
+        """The allowed choices, bool `(B, n_outputs)`, or None when all are allowed."""
+        if not self.config.maskable or ACTION_MASK not in batch:
+            return None
+        return flat_rows(batch[ACTION_MASK], self.head.n_outputs, ACTION_MASK) != 0

@@ -7,34 +7,50 @@ from torch import Tensor, nn
 
 
 class MlpExtractor(nn.Module):
-    """Two separate multi-layer perceptrons, one for the policy and one for the value.
+    """The multi-layer perceptrons of the policy and of the value, on top of what they may share.
 
     Attributes:
-        policy_net: `(B, n_features) -> (B, latent_dim_pi)`; the identity when it has no layers.
-        value_net: `(B, n_features) -> (B, latent_dim_vf)`; the identity when it has no layers.
+        shared_net: `(B, n_features) -> (B, n)`, the layers that both share, or None; SB3 has none since 1.8.
+        policy_net: `(B, n) -> (B, latent_dim_pi)`; the identity when it has no layers.
+        value_net: `(B, n) -> (B, latent_dim_vf)`; the identity when it has no layers.
     """
 
     def __init__(self, n_features: int, net_arch: dict[str, list[int]], activation_fn: str) -> None:
-        """Build both networks.
+        """Build the networks.
 
         Args:
             n_features: Width of the input.
-            net_arch: Hidden layer sizes under "pi" and "vf"; an absent key means no layers.
+            net_arch: Hidden layer sizes under "shared", "pi" and "vf"; an absent key means no layers.
             activation_fn: Name of an activation in `torch.nn`, applied after every layer.
 
         Raises:
             ValueError: `activation_fn` is not such a name.
         """
         super().__init__()
-        pi, vf = net_arch.get("pi", []), net_arch.get("vf", [])
-        self.latent_dim_pi = pi[-1] if pi else n_features
-        self.latent_dim_vf = vf[-1] if vf else n_features
-        self.policy_net = _mlp(n_features, pi, activation_fn)
-        self.value_net = _mlp(n_features, vf, activation_fn)
+        shared, pi, vf = (net_arch.get(key, []) for key in ("shared", "pi", "vf"))
+        n_shared = shared[-1] if shared else n_features
+        self.latent_dim_pi = pi[-1] if pi else n_shared
+        self.latent_dim_vf = vf[-1] if vf else n_shared
+        self.shared_net = _mlp(n_features, shared, activation_fn) if shared else None
+        self.policy_net = _mlp(n_shared, pi, activation_fn)
+        self.value_net = _mlp(n_shared, vf, activation_fn)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pi_features: Tensor, vf_features: Tensor) -> tuple[Tensor, Tensor]:
         """Latents of the policy and of the value, each `(B, latent_dim)`."""
-        return self.policy_net(features), self.value_net(features)
+        pi = self._shared(pi_features)
+        vf = pi if vf_features is pi_features else self._shared(vf_features)
+        return self.policy_net(pi), self.value_net(vf)
+
+    def forward_actor(self, features: Tensor) -> Tensor:
+        """Latent of the policy only."""
+        return self.policy_net(self._shared(features))
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        """Latent of the value only."""
+        return self.value_net(self._shared(features))
+
+    def _shared(self, features: Tensor) -> Tensor:
+        return features if self.shared_net is None else self.shared_net(features)
 
 
 def make_activation(name: str) -> nn.Module:
@@ -54,14 +70,15 @@ def make_activation(name: str) -> nn.Module:
 
 
 def orthogonal_init(module: nn.Module, gain: float) -> None:
-    """Orthogonal weights and zero biases for every Linear layer in `module`, in SB3's order.
+    """Orthogonal weights and zero biases for every Linear and Conv2d in `module`, in SB3's order.
 
     Source: `stable_baselines3.common.policies.BasePolicy.init_weights`.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.orthogonal_(layer.weight, gain=gain)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def _mlp(n_inputs: int, sizes: Sequence[int], activation_fn: str) -> nn.Sequential:

@@ -1,5 +1,7 @@
 """What happens around the policy: VecNormalize before it, clipping or unscaling of actions after it.
 
+`sb3port_to_batch` does what LeRobot's `to_batch_processor` does, for the keys that that one does not know.
+
 The steps are registered with LeRobot when this module is imported; their names are part of the saved format.
 """
 
@@ -121,6 +123,23 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
         return self._cache[key, device]
 
 
+@ProcessorStepRegistry.register(name="sb3port_to_batch")
+@dataclass
+class ToBatchProcessorStep(ObservationProcessorStep):
+    """Give single observations a batch dimension: `(n,)` becomes `(1, n)`, a number becomes `(1, 1)`.
+
+    LeRobot's own step, which comes before, does so for `observation.state` and for images only.
+    """
+
+    def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
+        """Batch every tensor of at most one dimension."""
+        return {key: _batched(x) if isinstance(x, Tensor) else x for key, x in observation.items()}
+
+    def transform_features(self, features: _Features) -> _Features:
+        """Features have no batch dimension."""
+        return features
+
+
 @dataclass
 class _BoundsStep(PolicyActionProcessorStep):
     """A step that knows the bounds of a Box action space.
@@ -196,7 +215,9 @@ def make_ppo_pre_post_processors(
     before: list[ProcessorStep] = [
         RenameObservationsProcessorStep(rename_map={}),
         AddBatchDimensionProcessorStep(),
+        # In this order, so that the file of the statistics always has the same name.
         *([vec_normalize] if vec_normalize else []),
+        *([ToBatchProcessorStep()] if _has_other_keys(config) else []),
         DeviceProcessorStep(device=config.device or "cpu"),
         NormalizerProcessorStep(features={**(config.input_features or {}), **outputs}, **normalize),
     ]
@@ -219,6 +240,15 @@ def _action_steps(config: PPOConfig) -> list[ProcessorStep]:
     step = UnscaleActionProcessorStep if config.squash_output else ClipActionProcessorStep
     low, high = (np.ravel(form[key]).tolist() if np.ndim(form[key]) else form[key] for key in ("low", "high"))
     return [step(low=low, high=high, dtype=form["dtype"])]
+
+
+def _has_other_keys(config: PPOConfig) -> bool:
+    """Whether LeRobot's own step does not know how to batch all observations."""
+    return config.maskable or not isinstance(config.gym_observation_space(), spaces.Box)
+
+
+def _batched(tensor: Tensor) -> Tensor:
+    return tensor.reshape(1, -1) if tensor.ndim < 2 else tensor
 
 
 def _to_numpy(action: Tensor) -> NDArray[Any]:

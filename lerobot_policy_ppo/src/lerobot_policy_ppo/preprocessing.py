@@ -1,0 +1,131 @@
+"""From a batch to the float tensors that features extractors take, with Stable-Baselines3's numbers.
+
+Images are divided by 255, choices become one-hot vectors. A new type of space is one row in `_ENCODERS`.
+
+Source: `stable_baselines3.common.preprocessing.preprocess_obs`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.nn import functional
+
+from lerobot_policy_ppo.observations import observation_parts
+from lerobot_policy_ppo.spaces import flat_size, image_shape, is_image
+
+
+class Preprocessor:
+    """Reads observations of one space out of batches.
+
+    Args:
+        space: The observation space.
+        normalize_images: Whether the policy sees images between 0 and 1, instead of 0 to 255.
+
+    Raises:
+        ValueError: SB3 has no policies for such observations.
+    """
+
+    def __init__(self, space: spaces.Space[Any], normalize_images: bool) -> None:
+        self._names = list(space.spaces) if isinstance(space, spaces.Dict) else None
+        parts = observation_parts(space).items()
+        self._parts = [(key, _reader(part, key, normalize_images)) for key, part in parts]
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Read a batch of B observations.
+
+        Returns:
+            float32 `(B, n)`, for an image `(B, C, H, W)`; for a Dict one of them for every key of the space.
+
+        Raises:
+            ValueError: An observation is missing or has the wrong shape.
+        """
+        for key, _ in self._parts:
+            if key not in batch:
+                raise ValueError(f"{key} is missing: the policy needs it, and the batch has {sorted(batch)}.")
+        observations = [read(batch[key]) for key, read in self._parts]
+        if self._names is None:
+            return observations[0]
+        return dict(zip(self._names, observations, strict=True))
+
+
+def flat_rows(tensor: Tensor, size: int, key: str) -> Tensor:
+    """Flatten the rows of a batch to `(B, size)`.
+
+    Raises:
+        ValueError: The rows have another size.
+    """
+    # LeRobot stores a one-element feature without its dimension, so a batch of those may come as (1, B).
+    is_row_of_numbers = size == 1 and tensor.ndim == 2 and tensor.shape[0] == 1
+    if tensor.ndim < 2 or (math.prod(tensor.shape[1:]) != size and not is_row_of_numbers):
+        raise ValueError(f"{key} has shape {tuple(tensor.shape)}, but the policy needs (batch, {size}).")
+    return tensor.reshape(-1, size)
+
+
+def _channels_first(images: Tensor, shape: tuple[int, int, int], key: str) -> Tensor:
+    """Images as `(B, C, H, W)`; channels that come last are moved, as by SB3's VecTransposeImage."""
+    channels, height, width = shape
+    if images.ndim == 4 and images.shape[1:] == shape:
+        return images
+    if images.ndim == 4 and images.shape[1:] == (height, width, channels):
+        return images.permute(0, 3, 1, 2)
+    raise ValueError(f"{key} has shape {tuple(images.shape)}, but the policy needs (batch, *{shape}).")
+
+
+def _scaled(images: Tensor, normalize: bool) -> Tensor:
+    """Images as SB3's networks see them: integers are 0 to 255, LeRobot's floats are divided by 255."""
+    if not images.is_floating_point():
+        return images.float() / 255.0 if normalize else images.float()
+    # Rounding gives back the integers that were divided.
+    return images.float() if normalize else (images.float() * 255.0).round()
+
+
+def _reader(space: spaces.Space[Any], key: str, normalize_images: bool) -> Callable[[Tensor], Tensor]:
+    """The function that reads observations of a space, not a Dict, out of what the batch has under `key`."""
+    if is_image(space):
+        assert isinstance(space, spaces.Box)
+        return partial(_read_image, shape=image_shape(space), key=key, normalize=normalize_images)
+    for space_type, encoder in _ENCODERS.items():
+        if isinstance(space, space_type):
+            return partial(_read_vector, size=flat_size(space), key=key, encode=encoder(space))
+    raise ValueError(f"observation_space holds {space}, which SB3 has no policies for.")
+
+
+def _read_image(images: Tensor, shape: tuple[int, int, int], key: str, normalize: bool) -> Tensor:
+    return _scaled(_channels_first(images, shape, key), normalize)
+
+
+def _read_vector(rows: Tensor, size: int, key: str, encode: Callable[[Tensor], Tensor]) -> Tensor:
+    return encode(flat_rows(rows, size, key))
+
+
+def _numbers(space: spaces.Space[Any]) -> Callable[[Tensor], Tensor]:  # noqa: ARG001 (the others need it)
+    return Tensor.float
+
+
+def _choice(space: spaces.Discrete) -> Callable[[Tensor], Tensor]:
+    return partial(_one_hot, sizes=[int(space.n)])
+
+
+def _choices(space: spaces.MultiDiscrete) -> Callable[[Tensor], Tensor]:
+    if space.nvec.ndim > 1:
+        raise ValueError(f"observation_space holds {space}, but SB3 has policies for rank 1 only.")
+    return partial(_one_hot, sizes=space.nvec.tolist())
+
+
+def _one_hot(rows: Tensor, sizes: list[int]) -> Tensor:
+    """One-hot vectors of the columns, side by side; starts of spaces are not subtracted, as in SB3."""
+    columns = zip(rows.long().unbind(dim=1), sizes, strict=True)
+    return torch.cat([functional.one_hot(column, n).float() for column, n in columns], dim=1)
+
+
+_ENCODERS: dict[type[spaces.Space[Any]], Callable[[Any], Callable[[Tensor], Tensor]]] = {
+    spaces.Box: _numbers,
+    spaces.Discrete: _choice,
+    spaces.MultiDiscrete: _choices,
+    spaces.MultiBinary: _numbers,
+}

@@ -1,0 +1,26 @@
+"""A policy in words, for the command line and for model cards."""
+
+from sb3port.checkpoint import PolicySpec
+
+
+def networks_text(spec: PolicySpec) -> str:
+    """Describe extractor, memory and layers in one line."""
+    arch = spec.net_arch
+    shared = f"shared {list(arch.shared)}, " if arch.shared else ""
+    layers = f"{shared}policy {list(arch.pi)}, value {list(arch.vf)}, {spec.activation_fn}"
+    return ", ".join(filter(None, (_extractor_text(spec), _memory_text(spec), layers)))
+
+
+def _extractor_text(spec: PolicySpec) -> str:
+    if spec.features_extractor == "FlattenExtractor":
+        return ""
+    widths = "".join(f" {width}" for width in spec.features_extractor_kwargs.values())
+    return f"{spec.features_extractor}{widths}{'' if spec.share_features_extractor else ' each'}"
+
+
+def _memory_text(spec: PolicySpec) -> str:
+    if spec.lstm_hidden_size is None:
+        return ""
+    layers = f" x {spec.n_lstm_layers}" if spec.n_lstm_layers > 1 else ""
+    critic = "shared" if spec.shared_lstm else "one each" if spec.enable_critic_lstm else "actor only"
+    return f"LSTM {spec.lstm_hidden_size}{layers} ({critic})"

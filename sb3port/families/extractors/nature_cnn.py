@@ -1,0 +1,50 @@
+"""`NatureCNN`: three convolutions and a Linear layer, https://doi.org/10.1038/nature14236."""
+
+from collections.abc import Mapping
+
+from sb3port.checkpoint import Array
+from sb3port.errors import NotPortable
+from sb3port.families.extractors.base import Extractor, Widths, is_convolved
+from sb3port.families.layers import Shapes, conv, linear
+from sb3port.spaces import Box, Space
+
+# Position in `cnn`, filters, kernel, stride.
+_LAYERS = ((0, 32, 8, 4), (2, 64, 4, 2), (4, 64, 3, 1))
+
+
+def cnn_shapes(space: Space, features: int, normalize_images: bool) -> Shapes:
+    """Give the shape of every tensor of a NatureCNN for images `(C, H, W)`.
+
+    Raises:
+        NotPortable: The observations are no images, or too small.
+    """
+    if not isinstance(space, Box) or not is_convolved(space, normalize_images):
+        raise NotPortable(f"a NatureCNN takes images, but the observations are {str(space)[:500]}")
+    shape = space.channels_first if space.is_image else space.shape
+    channels, height, width = shape
+    shapes: Shapes = {}
+    for index, filters, kernel, stride in _LAYERS:
+        shapes |= conv(f"cnn.{index}", channels, filters, kernel)
+        channels, height, width = filters, (height - kernel) // stride + 1, (width - kernel) // stride + 1
+    if min(height, width) < 1:
+        raise NotPortable(f"images of {shape} are too small for a NatureCNN")
+    return shapes | linear("linear.0", channels * height * width, features)
+
+
+def output_width(tensors: Mapping[str, Array]) -> int:
+    """Tell `features_dim` from the last layer, 0 where it is absent or of no use."""
+    weight = tensors.get("linear.0.weight")
+    return weight.shape[0] if weight is not None and weight.ndim == 2 else 0
+
+
+def _shapes(space: Space, widths: Widths, normalize_images: bool) -> Shapes:
+    return cnn_shapes(space, widths["features_dim"], normalize_images)
+
+
+NATURE_CNN = Extractor(
+    "NatureCNN",
+    recognises=lambda _, tensors: any(name.startswith("cnn.") for name in tensors),
+    read_widths=lambda tensors: {"features_dim": output_width(tensors)},
+    shapes=_shapes,
+    features=lambda _space, widths, _: widths["features_dim"],
+)

@@ -1,0 +1,39 @@
+"""The shapes of torch's layers, by the names of their tensors."""
+
+from collections.abc import Sequence
+
+type Shapes = dict[str, tuple[int, ...]]
+
+
+def linear(name: str, inputs: int, outputs: int) -> Shapes:
+    """`torch.nn.Linear`."""
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+
+
+def conv(name: str, inputs: int, outputs: int, kernel: int) -> Shapes:
+    """`torch.nn.Conv2d` with a square kernel."""
+    return {f"{name}.weight": (outputs, inputs, kernel, kernel), f"{name}.bias": (outputs,)}
+
+
+def mlp(name: str, inputs: int, sizes: Sequence[int]) -> Shapes:
+    """SB3's `create_mlp` without an output layer: every second module is an activation."""
+    shapes: Shapes = {}
+    for index, (before, after) in enumerate(zip((inputs, *sizes), sizes, strict=False)):
+        shapes |= linear(f"{name}.{2 * index}", before, after)
+    return shapes
+
+
+def lstm(name: str, inputs: int, hidden: int, layers: int) -> Shapes:
+    """`torch.nn.LSTM`, whose four gates are stacked."""
+    shapes: Shapes = {}
+    for layer in range(layers):
+        width = hidden if layer else inputs
+        shapes |= {f"{name}.weight_ih_l{layer}": (4 * hidden, width)}
+        shapes |= {f"{name}.weight_hh_l{layer}": (4 * hidden, hidden)}
+        shapes |= {f"{name}.{bias}_l{layer}": (4 * hidden,) for bias in ("bias_ih", "bias_hh")}
+    return shapes
+
+
+def under(prefix: str, shapes: Shapes) -> Shapes:
+    """Put a module's tensors under its name."""
+    return {f"{prefix}.{name}": shape for name, shape in shapes.items()}

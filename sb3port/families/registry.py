@@ -1,0 +1,33 @@
+"""The families of policies; a new one is a file with a `Family` and a line here."""
+
+from collections.abc import Collection
+
+from sb3port.checkpoint import PolicySpec
+from sb3port.families.actor_critic import ACTOR_CRITIC
+from sb3port.families.base import Family
+from sb3port.families.maskable import MASKABLE
+from sb3port.families.recurrent import RECURRENT
+
+# Most telling first: any policy would be recognised as an actor-critic.
+FAMILIES = (RECURRENT, MASKABLE, ACTOR_CRITIC)
+
+
+def family_of(spec: PolicySpec) -> Family:
+    """Give the family of a policy."""
+    return next(family for family in FAMILIES if family.owns(spec))
+
+
+def family_of_class(name: str) -> Family | None:
+    """Give the family of one of SB3's or sb3-contrib's policy classes by its dotted name, else None."""
+    return next((family for family in FAMILIES if name in family.classes), None)
+
+
+def recognise_family(tensors: Collection[str], imports: Collection[str]) -> Family:
+    """Tell the family of a class that is not SB3's.
+
+    Args:
+        tensors: Names of its tensors.
+        imports: Dotted names of everything that the checkpoint would import.
+    """
+    names = frozenset(tensors), frozenset(imports)
+    return next(family for family in FAMILIES if family.recognises(*names))

@@ -1,0 +1,218 @@
+"""From tensors to the policy that they make, and from a policy to the tensors that it must have.
+
+The architecture is inferred from the tensors; keyword arguments only say what tensors cannot.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sb3port.checkpoint import Array, NetArch, PolicySpec
+from sb3port.errors import NotPortable
+from sb3port.families.base import Family
+from sb3port.families.extractors import extractor_of, infer_extractor
+from sb3port.families.layers import Shapes, linear, mlp, under
+from sb3port.families.names import CRITICS, EXTRACTOR
+from sb3port.families.registry import family_of
+from sb3port.spaces import Box, Discrete, Space, parts
+
+_LAYER = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.([0-9]{1,4})\.weight")
+# The activations of torch.nn that can be made without arguments and keep the number of features.
+_SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")
+_LINEAR_UNITS = ("CELU", "ELU", "GELU", "LeakyReLU", "ReLU", "ReLU6", "SELU", "SiLU")
+_OTHERS = ("Hardswish", "Mish", "Softplus", "Hardshrink", "Softshrink", "Tanhshrink")
+ACTIVATIONS = frozenset((*_SATURATING, *_LINEAR_UNITS, *_OTHERS))
+_SEPARATE_SDE = "sde_features_extractor."
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """What a zip says of its policy beside the tensors.
+
+    Args:
+        family: Its family.
+        algorithm: Key of the algorithm that trained it.
+        use_sde: Whether it explores by gSDE.
+        shares: Whether actor and critic share a features extractor.
+        given: `policy_kwargs`.
+    """
+
+    family: Family
+    algorithm: str
+    use_sde: bool
+    shares: bool
+    given: Mapping[str, Any]
+
+
+def build_spec(
+    spaces: tuple[Space, Space], tensors: Mapping[str, Array], options: PolicyOptions, where: str
+) -> PolicySpec:
+    """Infer the policy from its tensors, and check that every tensor has its place and its shape.
+
+    Args:
+        spaces: Observation space and action space.
+        tensors: The weights under canonical names.
+        options: What the tensors cannot tell.
+        where: What to call the checkpoint in an error message.
+
+    Raises:
+        NotPortable: Tensors are left over, missing, of a wrong shape, or hold NaN.
+    """
+    observation_space, action_space = spaces
+    _check_actions(action_space, options, where)
+    asked = options.family.options
+    known = {name: options.given[name] for name in asked if name in options.given}
+    known |= _full_std(tensors, options.use_sde)
+    below = {name.removeprefix(EXTRACTOR): a for name, a in tensors.items() if name.startswith(EXTRACTOR)}
+    extractor = infer_extractor(observation_space, below)
+    spec = PolicySpec(
+        options.algorithm,
+        observation_space,
+        action_space,
+        _net_arch(tensors),
+        features_extractor=extractor.name,
+        features_extractor_kwargs=extractor.read_widths(below),
+        share_features_extractor=options.shares,
+        use_sde=options.use_sde,
+        assumed=tuple(name for name in asked if name not in known),
+        **known,
+        **options.family.infer(tensors),
+    )
+    check_supported(spec, where)
+    check_tensors(tensors, spec, where)
+    return spec
+
+
+def check_supported(spec: PolicySpec, where: str) -> None:
+    """Refuse what the `ppo` policy of LeRobot would refuse, before a port of it is written.
+
+    Raises:
+        NotPortable: With what it is.
+    """
+    _check_mask_key(spec, where)
+    if spec.activation_fn not in ACTIVATIONS:
+        supported = ", ".join(sorted(ACTIVATIONS))
+        reason = f"{where} has the activation {spec.activation_fn[:100]}, which is not supported"
+        raise NotPortable(reason, f"supported: {supported}")
+    if spec.use_sde and not isinstance(spec.action_space, Box):
+        raise NotPortable(f"{where} has use_sde, but its actions of {spec.action_space} are no Box")
+    # SB3 before 2.2.1 took it without gSDE, and then unscaled actions that it had not squashed.
+    if spec.squash_output and not spec.use_sde:
+        raise NotPortable(f"{where} has squash_output without use_sde, which today's SB3 refuses, too")
+
+
+def expected_shapes(spec: PolicySpec) -> Shapes:
+    """Give the shape of every tensor of a policy, in SB3's `named_parameters()` order.
+
+    Raises:
+        NotPortable: There is no such policy.
+    """
+    family, arch = family_of(spec), spec.net_arch
+    extractor = extractor_of(spec.features_extractor)
+    seen = (spec.observation_space, spec.features_extractor_kwargs, spec.normalize_images)
+    features, tensors = extractor.features(*seen), extractor.shapes(*seen)
+    inputs = family.latent_inputs(spec, features)
+    trunk = (arch.shared or (inputs,))[-1]
+    latent_pi, latent_vf = ((sizes or (trunk,))[-1] for sizes in (arch.pi, arch.vf))
+    shapes = _log_std(spec, latent_pi) | under(EXTRACTOR.rstrip("."), tensors)
+    shapes |= {} if spec.share_features_extractor else under(CRITICS.rstrip("."), tensors)
+    shapes |= mlp("mlp_extractor.shared_net", inputs, arch.shared)
+    shapes |= mlp("mlp_extractor.policy_net", trunk, arch.pi)
+    shapes |= mlp("mlp_extractor.value_net", trunk, arch.vf)
+    shapes |= linear("action_net", latent_pi, family.outputs(spec.action_space))
+    return shapes | linear("value_net", latent_vf, 1) | family.shapes(spec, features)
+
+
+def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) -> None:
+    """Make sure that a policy has its tensors, each of its shape and finite.
+
+    Raises:
+        NotPortable: With everything that does not fit, at once.
+    """
+    _refuse_unfinite(tensors, where)
+    expected = expected_shapes(spec)
+    problems = [f"{name[:200]} has no place" for name in tensors if name not in expected]
+    problems += [f"{name[:200]} is missing" for name in expected if name not in tensors]
+    problems += [
+        f"{name[:200]} is {tensors[name].shape} instead of {shape}"
+        for name, shape in expected.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    problems += [
+        f"{name[:200]} is {a.dtype} instead of float32" for name, a in tensors.items() if a.dtype != "float32"
+    ]
+    if problems:
+        raise NotPortable(
+            f"the tensors of {where} do not fit its spaces and layers: {'; '.join(problems)[:4000]}",
+            _hint(tensors),
+        )
+
+
+def _hint(tensors: Mapping[str, Array]) -> str:
+    if any(name.startswith(_SEPARATE_SDE) for name in tensors):
+        return "a separate features extractor for gSDE (SB3 before 1.7) is not supported"
+    return "networks of the author's own are not supported: train the policy with SB3's own classes"
+
+
+def _check_actions(space: Space, options: PolicyOptions, where: str) -> None:
+    """SB3 itself takes no actions of several dimensions but Boxes, and gSDE is for those."""
+    family = options.family
+    several = not isinstance(space, Box | Discrete) and len(getattr(space, "shape", ())) != 1
+    if not isinstance(space, family.actions) or several:
+        kinds = ", ".join(kind.__name__ for kind in family.actions)
+        raise NotPortable(
+            f"{where} has actions of {str(space)[:500]}, which {family.name} does not take",
+            f"supported: {kinds}",
+        )
+
+
+def _check_mask_key(spec: PolicySpec, where: str) -> None:
+    """A batch has one place for masks, `observation.action_mask`."""
+    if spec.maskable and "action_mask" in parts(spec.observation_space):
+        raise NotPortable(
+            f"{where} observes a key action_mask, where a LeRobot batch has the mask of a MaskablePPO",
+            "give the key another name in the environment, and train anew",
+        )
+
+
+def _net_arch(tensors: Mapping[str, Array]) -> NetArch:
+    pi, vf, shared = (_hidden(tensors, net) for net in ("policy_net", "value_net", "shared_net"))
+    return NetArch(pi, vf, shared)
+
+
+def _hidden(tensors: Mapping[str, Array], net: str) -> tuple[int, ...]:
+    """Output sizes of one net's Linear layers, in order: every second module is an activation."""
+    weights = {}
+    for name, array in tensors.items():
+        match = _LAYER.fullmatch(name)
+        if match and match[1] == net and array.ndim == 2:
+            weights[int(match[2])] = array.shape[0]
+    return tuple(size for _, size in sorted(weights.items()))
+
+
+def _log_std(spec: PolicySpec, latent: int) -> Shapes:
+    if not isinstance(spec.action_space, Box):
+        return {}
+    actions = spec.action_space.size
+    wide = (latent, actions if spec.full_std else 1)
+    return {"log_std": wide if spec.use_sde else (actions,)}
+
+
+def _full_std(tensors: Mapping[str, Array], use_sde: bool) -> dict[str, bool]:
+    """Tell `full_std` from log_std's shape where it shows: with one action both give (H, 1)."""
+    log_std, bias = tensors.get("log_std"), tensors.get("action_net.bias")
+    if not use_sde or log_std is None or bias is None or log_std.ndim != 2 or bias.size == 1:
+        return {}
+    return {"full_std": log_std.shape[1] == bias.size}
+
+
+def _refuse_unfinite(tensors: Mapping[str, Array], where: str) -> None:
+    broken = [name for name, array in tensors.items() if not np.isfinite(array).all()]
+    if broken:
+        raise NotPortable(
+            f"{where} holds NaN or infinite weights in {', '.join(broken)[:2000]}",
+            "the training that saved it had diverged; take an earlier checkpoint",
+        )

@@ -1,0 +1,46 @@
+"""Checkpoints of every SB3 since 0.9, made by that SB3: the port against outputs recorded by it, and against
+today's classes.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from sb3port.errors import NotPortable
+from sb3port.families.algorithms import display_name
+from tests.ports import port_of
+
+ERAS = Path(__file__).parents[2] / "fixtures" / "eras"
+FOLDERS = sorted(path.parent for path in ERAS.glob("*/*/reference.npz"))
+# What SB3 itself has dropped since, and why.
+REFUSED = {
+    "1.0/ppo-gsde-features": "a separate features extractor for gSDE",
+    "1.8.0/ppo-squash-without-sde": "squash_output without use_sde",
+}
+NAMES = [str(folder.relative_to(ERAS)) for folder in FOLDERS]
+ALGORITHMS = {
+    "ppo": "PPO",
+    "a2c": "A2C",
+    "trpo": "TRPO",
+    "ppo_mask": "MaskablePPO",
+    "ppo_lstm": "RecurrentPPO",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in REFUSED])
+def test_port_computes_what_was_recorded(name: str, tmp_path: Path) -> None:
+    done = port_of(ERAS / name, tmp_path / "port")
+    assert done.report is not None
+    assert done.report.verdict == "bit-exact"
+    recorded = [check for check in done.report.checks if check.against == "recorded"]
+    assert len(recorded) >= 5
+    assert {str(check.comparison.verdict) for check in recorded} <= {"bit-exact", "within noise"}
+    algorithm = Path(name).name.partition("-")[0]
+    assert display_name(done.checkpoint.spec.algorithm) == ALGORITHMS[algorithm]
+    assert (done.checkpoint.provenance.sb3_version or "").startswith(Path(name).parts[0])
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED.keys() & set(NAMES)))
+def test_what_is_refused_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NotPortable, match=REFUSED[name]):
+        port_of(ERAS / name, tmp_path / "port")

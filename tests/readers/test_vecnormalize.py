@@ -1,0 +1,140 @@
+"""VecNormalize pickles of every era: what SB3 2, and SB3 1.0 to today, keep in them."""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from sb3port.errors import NotPortable, UsageError
+from sb3port.readers.vecnormalize import read_vecnormalize
+
+from .making import BOX, Still, read, save
+
+DICT = spaces.Dict({"z": BOX, "a": spaces.Box(-1.0, 1.0, (2, 2)), "n": spaces.Discrete(3)})
+
+
+def statistics(
+    path: Path, space: spaces.Space[Any], remove: tuple[str, ...] = (), add: Any = None, **kwargs: Any
+) -> VecNormalize:
+    """Save a VecNormalize as SB3 does, with other attributes in its pickle."""
+    env = VecNormalize(DummyVecEnv([lambda: Still(space, BOX)]), clip_obs=3.0, **kwargs)
+    rng = np.random.default_rng(0)
+    if env.norm_obs:
+        for rms in env.obs_rms.values() if isinstance(env.obs_rms, dict) else [env.obs_rms]:
+            rms.mean, rms.var = rng.normal(size=rms.mean.shape), rng.uniform(0.1, 2, rms.mean.shape)
+    kept = {name: value for name, value in env.__dict__.items() if name not in remove}
+    env.__dict__.clear()
+    env.__dict__.update({**kept, **(add or {}), "venv": None, "class_attributes": {}, "returns": None})
+    path.write_bytes(pickle.dumps(env))
+    return env
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    assert ours.mean.tobytes() == theirs.mean.tobytes()
+    assert ours.var.tobytes() == theirs.var.tobytes()
+    assert ours.mean.shape == theirs.mean.shape
+
+
+ALL, SOME = {"z", "a"}, {"z"}
+ERAS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "today": ({"norm_obs_keys": ["a", "z"]}, ALL),
+    "today, one key": ({"norm_obs_keys": ["z"]}, SOME),
+    "1.0 to 1.3, a set": (
+        {"norm_obs_keys": ["z", "a"], "remove": ("norm_obs_keys",), "add": {"obs_keys": {"a", "z"}}},
+        ALL,
+    ),
+    "1.0 to 1.3, all": (
+        {"norm_obs_keys": ["z", "a"], "remove": ("norm_obs_keys",), "add": {"obs_keys": None}},
+        ALL,
+    ),
+    "neither": ({"norm_obs_keys": ["z", "a"], "remove": ("norm_obs_keys",)}, ALL),
+    "no key": ({"norm_obs_keys": []}, set()),
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_dict(era: str, tmp_path: Path) -> None:
+    kwargs, keys = ERAS[era]
+    theirs = statistics(tmp_path / "vec_normalize.pkl", DICT, **kwargs)
+    save(PPO, tmp_path / "model.zip", "MultiInputPolicy", DICT)
+    normalizer = read(tmp_path / "model.zip").normalizer
+    assert normalizer is not None
+    assert set(normalizer.statistics) == keys
+    assert normalizer.clip_obs == 3.0
+    for key, rms in normalizer.statistics.items():
+        assert_same(rms, theirs.obs_rms[key])
+
+
+def test_sb2(tmp_path: Path) -> None:
+    """SB2's pickle has `ret` instead of `returns`, and its own module names."""
+    path = tmp_path / "vec_normalize.pkl"
+    theirs = statistics(path, BOX, ("norm_obs_keys", "obs_spaces"), {"ret": np.zeros(1)})
+    raw = pickle.dumps(theirs, 2)
+    path.write_bytes(raw.replace(b"cstable_baselines3.", b"cstable_baselines."))
+    assert b"stable_baselines3" not in path.read_bytes()
+    ours, _, imports = read_vecnormalize(path)
+    assert_same(ours.statistics[""], theirs.obs_rms)
+    assert "stable_baselines.common.running_mean_std.RunningMeanStd" in map(str, imports)
+
+
+@pytest.mark.parametrize("space", [BOX, DICT], ids=["Box", "Dict"])
+@pytest.mark.parametrize("missing", [True, False])
+def test_rewards_only(space: Any, missing: bool, tmp_path: Path) -> None:
+    kwargs = {} if space is BOX else {"norm_obs_keys": ["z"]}
+    removed = ("obs_rms",) if missing else ()
+    statistics(tmp_path / "vec_normalize.pkl", space, removed, norm_obs=False, **kwargs)
+    ours, _, _ = read_vecnormalize(tmp_path / "vec_normalize.pkl")
+    assert ours.statistics == {}
+    assert ours.obs_rms is None
+    assert ours.ret_rms is not None
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"norm_obs_keys": ["z", "missing"]},
+        {"norm_obs_keys": [1]},
+        {"norm_obs_keys": "z"},
+        {"norm_obs_keys": {"z": 1}},
+        {"obs_rms": {"z": None}},
+        {"obs_rms": OrderedDict(z=3)},
+        {"obs_rms": {}},
+        {"obs_rms": None},
+    ],
+    ids=str,
+)
+def test_damaged(attributes: dict[str, Any], tmp_path: Path) -> None:
+    statistics(tmp_path / "vec.pkl", DICT, add=attributes, norm_obs_keys=["z"])
+    with pytest.raises(NotPortable):
+        read_vecnormalize(tmp_path / "vec.pkl")
+
+
+OTHERS = {
+    "of other keys": spaces.Dict({"z": BOX, "b": BOX}),
+    "of another shape": spaces.Dict({"z": BOX, "a": BOX}),
+    "of no Dict": BOX,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_statistics_of_another_model(name: str, tmp_path: Path) -> None:
+    statistics(tmp_path / "vec_normalize.pkl", OTHERS[name])
+    save(PPO, tmp_path / "model.zip", "MultiInputPolicy", DICT)
+    with pytest.raises(UsageError, match="another model"):
+        read(tmp_path / "model.zip")
+
+
+def test_images_and_choices_are_not_normalised(tmp_path: Path) -> None:
+    def image() -> spaces.Dict:  # VecNormalize changes the space that it is given
+        return spaces.Dict({"i": spaces.Box(0, 255, (1, 36, 36), np.uint8), "z": BOX})
+
+    statistics(tmp_path / "vec_normalize.pkl", image(), norm_obs_keys=["i"])
+    save(PPO, tmp_path / "model.zip", "MultiInputPolicy", image())
+    with pytest.raises(NotPortable, match="not supported"):
+        read(tmp_path / "model.zip")
