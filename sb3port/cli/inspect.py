@@ -1,10 +1,13 @@
 """`sb3port inspect`: everything a checkpoint says of itself, without running anything in it."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from sb3port.checkpoint import Checkpoint
 from sb3port.cli import options
 from sb3port.cli.output import Output
+
+if TYPE_CHECKING:
+    from sb3port.checkpoint import Checkpoint
 
 EXAMPLES = ("sb3port inspect sb3/ppo-Pendulum-v1", "sb3port inspect model.zip --json")
 
@@ -40,7 +43,7 @@ def inspect(
         output.warn(warning)
 
 
-def _print(output: Output, checkpoint: Checkpoint) -> None:
+def _print(output: Output, checkpoint: "Checkpoint") -> None:
     from sb3port.cli.summary import policy_rows
 
     training = checkpoint.training
@@ -68,14 +71,14 @@ def _section(output: Output, title: str, rows: Mapping[str, str]) -> None:
     output.line()
 
 
-def _assumed(checkpoint: Checkpoint) -> dict[str, str]:
+def _assumed(checkpoint: "Checkpoint") -> dict[str, str]:
     """Name the settings for which the file says nothing, so that SB3's default holds."""
     names = checkpoint.spec.assumed
     defaults = ", ".join(f"{name}={getattr(checkpoint.spec, name)}" for name in names)
     return {"assumed": f"SB3's defaults: {defaults}"} if names else {}
 
 
-def _provenance_rows(checkpoint: Checkpoint) -> dict[str, str]:
+def _provenance_rows(checkpoint: "Checkpoint") -> dict[str, str]:
     provenance = checkpoint.provenance
     files = {role: f"{f.name}, {f.size:,} bytes\nsha256 {f.sha256}" for role, f in provenance.files.items()}
     revision = {"revision": provenance.revision} if provenance.revision else {}
