@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from .loopback import LoopbackHub
+
+DEAD_ENDPOINT = "http://127.0.0.1:9"  # discard: nobody listens there
+OFFLINE_WAYS = ["offline mode", "dead endpoint", "not a hub", "429", "500", "503"]
+
 
 class Client:
     """What the environment variables of `huggingface_hub` set, changed in the running library.
@@ -35,3 +40,16 @@ class Client:
     def log_in(self, token: str) -> None:
         """Set `HF_TOKEN`."""
         self.patch.setenv("HF_TOKEN", token)
+
+
+def go_offline(way: str, client: Client, hub: LoopbackHub) -> None:
+    """Take the Hub away, in one of the ways that the world has for it."""
+    match way:
+        case "offline mode":
+            client.offline()
+        case "dead endpoint":
+            client.point_to(DEAD_ENDPOINT)
+        case "not a hub":
+            hub.failing = 200
+        case status:
+            hub.failing = int(status)

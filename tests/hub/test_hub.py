@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, constants, snapshot_download
 from sb3port.errors import SourceUnreachable, UsageError
 from sb3port.readers.hub import RepoFiles, download, list_repo
 
-from .hub_client import Client
+from .hub_client import DEAD_ENDPOINT, OFFLINE_WAYS, Client, go_offline
 from .loopback import LoopbackHub
 
 REPO = "sb3/ppo-CartPole-v1"
@@ -28,7 +28,6 @@ FILES = {
     "reference.npz": b"not part of the repository",
 }
 ZIP = "ppo-CartPole-v1.zip"
-DEAD_ENDPOINT = "http://127.0.0.1:9"  # discard: nobody listens there
 
 
 @pytest.fixture
@@ -51,22 +50,6 @@ def change(root: Path, content: bytes) -> None:
 
 def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def go_offline(way: str, client: Client, hub: LoopbackHub) -> None:
-    """Take the Hub away, in one of the ways that the world has for it."""
-    match way:
-        case "offline mode":
-            client.offline()
-        case "dead endpoint":
-            client.point_to(DEAD_ENDPOINT)
-        case "not a hub":
-            hub.failing = 200
-        case status:
-            hub.failing = int(status)
-
-
-OFFLINE_WAYS = ["offline mode", "dead endpoint", "not a hub", "429", "500", "503"]
 
 
 @pytest.fixture
