@@ -191,7 +191,7 @@ class Provenance:
     @property
     def name(self) -> str:
         """A short name for it: the last part of the repository id or path, without `.zip`."""
-        return self.location.rstrip("/").rpartition("/")[2].removesuffix(".zip")
+        return short_name(self.location)
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,11 @@ class Checkpoint:
     optimizer: OptimizerState | None
     provenance: Provenance
     warnings: tuple[str, ...] = ()
+
+
+def short_name(location: str) -> str:
+    """Give the last part of a repository id or path, without `.zip`."""
+    return location.rstrip("/").rpartition("/")[2].removesuffix(".zip")
 
 
 def frozen(array: Array) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sb3port.checkpoint import Checkpoint, Provenance
+from sb3port.checkpoint import Checkpoint, Provenance, short_name
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, VerificationFailed
 from sb3port.families.algorithms import display_name
 from sb3port.parity.compare import Comparison, Verdict
@@ -97,7 +97,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     if _is_port(label):
         raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
     source = resolve(label, _absolute(options.source))
-    dest = dest or Path("ports") / default_name(source)
+    dest = dest or Path("ports") / short_name(source.location)
     refuse_existing(dest, options.force)
     announce("read", describe_source(source))
     checkpoint = read_checkpoint(source, options.use_stats, options.assume_standard_forward)
@@ -116,11 +116,6 @@ def _absolute(options: SourceOptions) -> SourceOptions:
     """Make the path of given statistics absolute: `verify` may be run elsewhere."""
     given = options.vecnormalize
     return replace(options, vecnormalize=given.absolute()) if given else options
-
-
-def default_name(source: Source) -> str:
-    """Name a port after its source: the repository, the folder, or the zip."""
-    return source.location.rstrip("/").rpartition("/")[2].removesuffix(".zip")
 
 
 def describe_source(source: Source) -> str:

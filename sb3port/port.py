@@ -92,7 +92,15 @@ def read_provenance(folder: Path) -> Provenance:
         UsageError: The folder is absent.
         NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
     """
-    content = read_port_file(folder)
+    return provenance_of(read_port_file(folder), folder)
+
+
+def provenance_of(content: Mapping[str, Any], folder: Path) -> Provenance:
+    """Take the provenance out of what `read_port_file` gave.
+
+    Raises:
+        NotPortable: It is damaged.
+    """
     try:
         return _provenance(content["source"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -26,7 +26,7 @@ from sb3port.checkpoint import (
 from sb3port.errors import NotPortable
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.features import batch_keys
-from sb3port.port import STATISTICS_FILE, read_json, read_port_file, read_provenance
+from sb3port.port import STATISTICS_FILE, provenance_of, read_json, read_port_file
 from sb3port.schedules import schedule_from_json
 from sb3port.spaces import Dict, Space, parts, space_from_json
 
@@ -38,8 +38,8 @@ def read_port(folder: Path) -> Checkpoint:
         UsageError: The folder is absent.
         NotPortable: It is not a port, or a damaged one.
     """
-    provenance = read_provenance(folder)
     content = read_port_file(folder)
+    provenance = provenance_of(content, folder)
     try:
         spec = _spec(read_json(folder / "config.json"), content["spec"])
         tensors = _tensors(folder / "model.safetensors")

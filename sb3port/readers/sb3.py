@@ -88,8 +88,9 @@ def _read_policy(archive: Archive, imports: frozenset[Global], assume_standard: 
     raw = _state_dict(value, where)
     tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
     known = imports | more
-    options = _options(archive, policy_class, kwargs, PolicyFacts(frozenset(tensors), known, shares))
-    spec = build_spec(_read_spaces(archive), tensors, options, where)
+    spaces = _read_spaces(archive)
+    facts = _PolicyFacts(frozenset(tensors), known, shares, spaces[0])
+    spec = build_spec(spaces, tensors, _options(archive, policy_class, kwargs, facts), where)
     ordered = {name: tensors[name] for name in expected_shapes(spec)}
     warnings = (*filter(None, [policy_class.warning]), *kwargs.warnings)
     return _Policy(spec, ordered, ignored, kwargs, known, warnings)
@@ -103,27 +104,28 @@ def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
 
 
 @dataclass(frozen=True)
-class PolicyFacts:
-    """What shows in tensors and pickles of which policy they are."""
+class _PolicyFacts:
+    """What shows in tensors, pickles and spaces of which policy they are."""
 
     names: frozenset[str]
     imports: frozenset[Global]
     shares: bool
+    observation_space: Space
 
 
 def _options(
-    archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: PolicyFacts
+    archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: _PolicyFacts
 ) -> PolicyOptions:
     family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
     algorithm = family.algorithm or identify(archive.data, archive.name).key
     use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
     _refuse_separate_sde(archive, use_sde and kwargs.separate_sde)
-    return PolicyOptions(family, algorithm, use_sde, facts.shares, _given(archive, kwargs))
+    return PolicyOptions(family, algorithm, use_sde, facts.shares, _given(facts.observation_space, kwargs))
 
 
-def _given(archive: Archive, kwargs: PolicyKwargs) -> dict[str, Any]:
+def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
     """Give the keyword arguments; without images `normalized_image` is `normalize_images`."""
-    images = any(isinstance(s, Box) and s.is_image for s in parts(_read_spaces(archive)[0]).values())
+    images = any(isinstance(part, Box) and part.is_image for part in parts(space).values())
     implied = {"normalize_images": False} if kwargs.unnormalized_images and not images else {}
     return {**kwargs.given, **implied}
 
@@ -174,8 +176,8 @@ def _read_normalizer(
         _refuse_missing_statistics(source, archive)
         return None, {}, frozenset()
     normalizer, file, imports = read_vecnormalize(source.statistics)
-    normalizer = check_statistics(normalizer, spec, source)
-    return normalizer, {"statistics": _renamed(file, source.statistics_name)}, imports
+    check_statistics(normalizer, spec, source)
+    return normalizer, {"statistics": replace(file, name=source.statistics_name)}, imports
 
 
 def _refuse_missing_statistics(source: Source, archive: Archive) -> None:
@@ -192,10 +194,6 @@ def _statistics_warnings(archive: Archive, normalizer: Normalizer | None) -> lis
     if normalizer is None or archive.data.get("_last_original_obs") is not None:
         return []
     return ["the zip does not show that VecNormalize was used in training, but its statistics are applied"]
-
-
-def _renamed(file: SourceFile, name: str) -> SourceFile:
-    return SourceFile(name, file.size, file.sha256)
 
 
 def _provenance(

@@ -8,7 +8,7 @@ from sb3port.readers.source import Source
 from sb3port.spaces import Box, Dict, Simple, parts
 
 
-def check_statistics(normalizer: Normalizer, spec: PolicySpec, source: Source) -> Normalizer:
+def check_statistics(normalizer: Normalizer, spec: PolicySpec, source: Source) -> None:
     """Make sure that statistics are those of the policy's observations.
 
     Raises:
@@ -24,7 +24,6 @@ def check_statistics(normalizer: Normalizer, spec: PolicySpec, source: Source) -
         _refuse(source, f"are of the keys {', '.join(unknown)[:500]}, which the model does not observe")
     for key, rms in statistics.items():
         _check_shape(key, rms, spaces[key], source)
-    return normalizer
 
 
 def _check_shape(key: str, rms: RunningMeanStd, space: Simple, source: Source) -> None:
