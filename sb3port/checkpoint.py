@@ -48,6 +48,7 @@ class PolicySpec:
         activation_fn: Name of a `torch.nn` activation, such as "Tanh".
         features_extractor: Name of one of SB3's features extractors.
         features_extractor_kwargs: Its widths (`features_dim` or `cnn_output_dim`), as the tensors have them.
+        sde_net_arch: Layer sizes of gSDE's own features extractor, which SB3 had until 1.2; None without one.
         maskable: Whether it is sb3-contrib's `MaskableActorCriticPolicy`.
         lstm_hidden_size: Width of the LSTM of a recurrent policy, None for the others.
         assumed: Fields that neither the tensors nor the file's keyword arguments tell, so that they hold
@@ -68,6 +69,7 @@ class PolicySpec:
     log_std_init: float = 0.0
     full_std: bool = True
     use_expln: bool = False
+    sde_net_arch: tuple[int, ...] | None = None
     squash_output: bool = False
     maskable: bool = False
     lstm_hidden_size: int | None = None

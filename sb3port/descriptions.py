@@ -24,3 +24,13 @@ def _memory_text(spec: PolicySpec) -> str:
     layers = f" x {spec.n_lstm_layers}" if spec.n_lstm_layers > 1 else ""
     critic = "shared" if spec.shared_lstm else "one each" if spec.enable_critic_lstm else "actor only"
     return f"LSTM {spec.lstm_hidden_size}{layers} ({critic})"
+
+
+def exploration_text(spec: PolicySpec) -> str:
+    """Describe gSDE with its flags, empty for what is usual."""
+    if not spec.use_sde:
+        return "squash_output" if spec.squash_output else ""
+    flags = [name for name in ("full_std", "use_expln", "squash_output") if getattr(spec, name)]
+    layers = [] if spec.sde_net_arch is None else [f"sde_net_arch {list(spec.sde_net_arch)}"]
+    named = ", ".join((*flags, *layers))
+    return f"gSDE ({named})" if named else "gSDE"

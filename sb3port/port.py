@@ -43,7 +43,11 @@ def spec_json(spec: PolicySpec) -> dict[str, Any]:
     fields = dict(vars(spec))
     spaces = {name: fields[name].to_json() for name in ("observation_space", "action_space")}
     widths = {"features_extractor_kwargs": dict(spec.features_extractor_kwargs)}
-    return {**fields, **spaces, **widths, "net_arch": spec.net_arch.to_json(), "assumed": list(spec.assumed)}
+    layers = {
+        "net_arch": spec.net_arch.to_json(),
+        "sde_net_arch": None if spec.sde_net_arch is None else list(spec.sde_net_arch),
+    }
+    return {**fields, **spaces, **widths, **layers, "assumed": list(spec.assumed)}
 
 
 def normalizer_json(normalizer: Normalizer | None) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sb3port.checkpoint import Checkpoint, Normalizer
-from sb3port.descriptions import networks_text
+from sb3port.descriptions import exploration_text, networks_text
 from sb3port.families.algorithms import display_name
 from sb3port.port import port_json
 
@@ -11,22 +11,14 @@ from sb3port.port import port_json
 def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
     """Describe the policy in a few named lines."""
     spec = checkpoint.spec
-    exploration = _exploration(checkpoint)
     return {
         "algorithm": display_name(spec.algorithm)
         + (f", SB3 {v}" if (v := checkpoint.provenance.sb3_version) else ""),
         "observations": str(spec.observation_space),
-        "actions": str(spec.action_space) + exploration,
+        "actions": ", ".join(filter(None, (str(spec.action_space), exploration_text(spec)))),
         "networks": networks_text(spec),
         "normaliser": normalizer_text(checkpoint.normalizer),
     }
-
-
-def _exploration(checkpoint: Checkpoint) -> str:
-    spec = checkpoint.spec
-    flags = [name for name in ("full_std", "use_expln", "squash_output") if getattr(spec, name)]
-    named = f" ({', '.join(flags)})" if flags else ""
-    return f", gSDE{named}" if spec.use_sde else ""
 
 
 def normalizer_text(normalizer: Normalizer | None) -> str:

@@ -1,8 +1,13 @@
 """The shapes of torch's layers, by the names of their tensors."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+
+from sb3port.checkpoint import Array
 
 type Shapes = dict[str, tuple[int, ...]]
+
+_WEIGHT = re.compile(r"(0|[1-9][0-9]{0,3})\.weight")
 
 
 def linear(name: str, inputs: int, outputs: int) -> Shapes:
@@ -21,6 +26,18 @@ def mlp(name: str, inputs: int, sizes: Sequence[int]) -> Shapes:
     for index, (before, after) in enumerate(zip((inputs, *sizes), sizes, strict=False)):
         shapes |= linear(f"{name}.{2 * index}", before, after)
     return shapes
+
+
+def mlp_sizes(name: str, tensors: Mapping[str, Array]) -> tuple[int, ...]:
+    """Tell the sizes that `mlp` was given from the tensors that it made."""
+    layers = sorted(_numbers_below(name, tensors))
+    weights = [tensors[f"{name}.{number}.weight"] for number in layers]
+    return tuple(weight.shape[0] for weight in weights if weight.ndim == 2)
+
+
+def _numbers_below(name: str, tensors: Mapping[str, Array]) -> list[int]:
+    below = (tensor.removeprefix(f"{name}.") for tensor in tensors if tensor.startswith(f"{name}."))
+    return [int(match[1]) for tensor in below if (match := _WEIGHT.fullmatch(tensor))]
 
 
 def lstm(name: str, inputs: int, hidden: int, layers: int) -> Shapes:

@@ -3,7 +3,6 @@
 The architecture is inferred from the tensors; keyword arguments only say what tensors cannot.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +13,16 @@ from sb3port.checkpoint import Array, NetArch, PolicySpec
 from sb3port.errors import NotPortable
 from sb3port.families.base import Family
 from sb3port.families.extractors import extractor_of, infer_extractor
-from sb3port.families.layers import Shapes, linear, mlp, under
+from sb3port.families.layers import Shapes, linear, mlp, mlp_sizes, under
 from sb3port.families.names import CRITICS, EXTRACTOR
 from sb3port.families.registry import family_of
 from sb3port.spaces import Box, Discrete, Space, parts
 
-_LAYER = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.([0-9]{1,4})\.weight")
 # The activations of torch.nn that can be made without arguments and keep the number of features.
 _SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")
 _LINEAR_UNITS = ("CELU", "ELU", "GELU", "LeakyReLU", "ReLU", "ReLU6", "SELU", "SiLU")
 _OTHERS = ("Hardswish", "Mish", "Softplus", "Hardshrink", "Softshrink", "Tanhshrink")
 ACTIVATIONS = frozenset((*_SATURATING, *_LINEAR_UNITS, *_OTHERS))
-_SEPARATE_SDE = "sde_features_extractor."
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class PolicyOptions:
         family: Its family.
         algorithm: Key of the algorithm that trained it.
         use_sde: Whether it explores by gSDE.
+        features_for_sde: Whether gSDE has the features themselves for its noise, which no tensor shows.
         shares: Whether actor and critic share a features extractor.
         given: `policy_kwargs`.
     """
@@ -43,6 +41,7 @@ class PolicyOptions:
     family: Family
     algorithm: str
     use_sde: bool
+    features_for_sde: bool
     shares: bool
     given: Mapping[str, Any]
 
@@ -66,6 +65,7 @@ def build_spec(
     asked = options.family.options
     known = {name: options.given[name] for name in asked if name in options.given}
     known |= _full_std(tensors, options.use_sde)
+    known |= {"sde_net_arch": ()} if options.features_for_sde else {}
     below = {name.removeprefix(EXTRACTOR): a for name, a in tensors.items() if name.startswith(EXTRACTOR)}
     extractor = infer_extractor(observation_space, below)
     spec = PolicySpec(
@@ -78,8 +78,7 @@ def build_spec(
         share_features_extractor=options.shares,
         use_sde=options.use_sde,
         assumed=tuple(name for name in asked if name not in known),
-        **known,
-        **options.family.infer(tensors),
+        **(known | options.family.infer(tensors)),
     )
     check_supported(spec, where)
     check_tensors(tensors, spec, where)
@@ -99,9 +98,6 @@ def check_supported(spec: PolicySpec, where: str) -> None:
         raise NotPortable(reason, f"supported: {supported}")
     if spec.use_sde and not isinstance(spec.action_space, Box):
         raise NotPortable(f"{where} has use_sde, but its actions of {spec.action_space} are no Box")
-    # SB3 before 2.2.1 took it without gSDE, and then unscaled actions that it had not squashed.
-    if spec.squash_output and not spec.use_sde:
-        raise NotPortable(f"{where} has squash_output without use_sde, which today's SB3 refuses, too")
 
 
 def expected_shapes(spec: PolicySpec) -> Shapes:
@@ -117,11 +113,13 @@ def expected_shapes(spec: PolicySpec) -> Shapes:
     inputs = family.latent_inputs(spec, features)
     trunk = (arch.shared or (inputs,))[-1]
     latent_pi, latent_vf = ((sizes or (trunk,))[-1] for sizes in (arch.pi, arch.vf))
-    shapes = _log_std(spec, latent_pi) | under(EXTRACTOR.rstrip("."), tensors)
+    latent_sde = latent_pi if spec.sde_net_arch is None else (features, *spec.sde_net_arch)[-1]
+    shapes = _log_std(spec, latent_sde) | under(EXTRACTOR.rstrip("."), tensors)
     shapes |= {} if spec.share_features_extractor else under(CRITICS.rstrip("."), tensors)
     shapes |= mlp("mlp_extractor.shared_net", inputs, arch.shared)
     shapes |= mlp("mlp_extractor.policy_net", trunk, arch.pi)
     shapes |= mlp("mlp_extractor.value_net", trunk, arch.vf)
+    shapes |= mlp("sde_features_extractor", features, spec.sde_net_arch or ())
     shapes |= linear("action_net", latent_pi, family.outputs(spec.action_space))
     return shapes | linear("value_net", latent_vf, 1) | family.shapes(spec, features)
 
@@ -147,14 +145,8 @@ def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) ->
     if problems:
         raise NotPortable(
             f"the tensors of {where} do not fit its spaces and layers: {'; '.join(problems)[:4000]}",
-            _hint(tensors),
+            "networks of the author's own are not supported: train the policy with SB3's own classes",
         )
-
-
-def _hint(tensors: Mapping[str, Array]) -> str:
-    if any(name.startswith(_SEPARATE_SDE) for name in tensors):
-        return "a separate features extractor for gSDE (SB3 before 1.7) is not supported"
-    return "networks of the author's own are not supported: train the policy with SB3's own classes"
 
 
 def _check_actions(space: Space, options: PolicyOptions, where: str) -> None:
@@ -179,18 +171,8 @@ def _check_mask_key(spec: PolicySpec, where: str) -> None:
 
 
 def _net_arch(tensors: Mapping[str, Array]) -> NetArch:
-    pi, vf, shared = (_hidden(tensors, net) for net in ("policy_net", "value_net", "shared_net"))
-    return NetArch(pi, vf, shared)
-
-
-def _hidden(tensors: Mapping[str, Array], net: str) -> tuple[int, ...]:
-    """Output sizes of one net's Linear layers, in order: every second module is an activation."""
-    weights = {}
-    for name, array in tensors.items():
-        match = _LAYER.fullmatch(name)
-        if match and match[1] == net and array.ndim == 2:
-            weights[int(match[2])] = array.shape[0]
-    return tuple(size for _, size in sorted(weights.items()))
+    nets = ("policy_net", "value_net", "shared_net")
+    return NetArch(*(mlp_sizes(f"mlp_extractor.{net}", tensors) for net in nets))
 
 
 def _log_std(spec: PolicySpec, latent: int) -> Shapes:

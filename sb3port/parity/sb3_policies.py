@@ -10,11 +10,11 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common import torch_layers
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
-from stable_baselines3.common.torch_layers import MlpExtractor
-from torch import Tensor, nn
+from torch import nn
 
 from sb3port.checkpoint import Array, PolicySpec
 from sb3port.families.registry import family_of
+from sb3port.parity.past_policies import as_it_was
 from sb3port.spaces import Box, Dict, Discrete, MultiBinary, Space
 
 _CLASSES: dict[str, type[BasePolicy]] = {
@@ -22,16 +22,17 @@ _CLASSES: dict[str, type[BasePolicy]] = {
 }
 
 
-def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> BasePolicy:
+def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> Any:
     """Build SB3's policy and load the weights strictly."""
-    family = family_of(spec)
-    cls = _CLASSES[family.name]
-    policy: BasePolicy = (_with_shared_layers(cls, spec) if spec.net_arch.shared else cls)(
+    cls = _CLASSES[family_of(spec).name]
+    policy: Any = as_it_was(cls, spec)(
         policy_space(spec.observation_space),
         gymnasium_space(spec.action_space),
         lambda _: 0.0,
         **_arguments(spec),
     )
+    # Told afterwards, because the constructor refuses it without gSDE, as it was possible before 2.2.1.
+    policy._squash_output = spec.squash_output
     state = {name: torch.from_numpy(tensors[_source_of(name, spec)].copy()) for name in policy.state_dict()}
     policy.load_state_dict(state, strict=True)
     unused = set(tensors) - {_source_of(name, spec) for name in state}
@@ -42,7 +43,7 @@ def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> BasePolicy:
 
 
 def _arguments(spec: PolicySpec) -> dict[str, Any]:
-    arguments = {
+    arguments: dict[str, Any] = {
         "net_arch": {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)},
         "activation_fn": getattr(nn, spec.activation_fn),
         "ortho_init": False,
@@ -52,8 +53,8 @@ def _arguments(spec: PolicySpec) -> dict[str, Any]:
         "normalize_images": spec.normalize_images,
     }
     if not spec.maskable:
-        names = ("use_sde", "full_std", "use_expln", "squash_output")
-        arguments |= {name: getattr(spec, name) for name in names}
+        arguments |= {name: getattr(spec, name) for name in ("use_sde", "full_std", "use_expln")}
+        arguments["squash_output"] = spec.squash_output and spec.use_sde
     if spec.lstm_hidden_size is not None:
         names = ("lstm_hidden_size", "n_lstm_layers", "shared_lstm", "enable_critic_lstm")
         arguments |= {name: getattr(spec, name) for name in names}
@@ -65,50 +66,6 @@ def _source_of(name: str, spec: PolicySpec) -> str:
     name = name.replace("pi_features_extractor.", "features_extractor.")
     shared = spec.share_features_extractor
     return name.replace("vf_features_extractor.", "features_extractor.") if shared else name
-
-
-def _with_shared_layers(cls: type[BasePolicy], spec: PolicySpec) -> type[BasePolicy]:
-    """Give a policy class the layers before both nets that SB3 had until 1.7."""
-
-    def build(self: Any) -> None:
-        inputs = getattr(self, "lstm_output_dim", self.features_dim)
-        self.mlp_extractor = SharedMlpExtractor(inputs, spec, self.activation_fn)
-
-    return type(f"{cls.__name__}WithSharedLayers", (cls,), {"_build_mlp_extractor": build})
-
-
-class SharedMlpExtractor(nn.Module):
-    """`MlpExtractor` as it was until SB3 1.7, put together from two of today's.
-
-    Args:
-        inputs: Width of the features.
-        spec: Whose `net_arch` has shared layers.
-        activation_fn: Class of the activation.
-    """
-
-    def __init__(self, inputs: int, spec: PolicySpec, activation_fn: type[nn.Module]) -> None:
-        super().__init__()
-        arch = spec.net_arch
-        trunk = MlpExtractor(inputs, {"pi": list(arch.shared)}, activation_fn, "cpu")
-        nets = {"pi": list(arch.pi), "vf": list(arch.vf)}
-        heads = MlpExtractor(arch.shared[-1], nets, activation_fn, "cpu")
-        self.shared_net, self.policy_net, self.value_net = trunk.policy_net, heads.policy_net, heads.value_net
-        self.latent_dim_pi, self.latent_dim_vf = heads.latent_dim_pi, heads.latent_dim_vf
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents of the policy and of the value."""
-        shared = self.shared_net(features)
-        return self.policy_net(shared), self.value_net(shared)
-
-    def forward_actor(self, features: Tensor) -> Tensor:
-        """Latent of the policy."""
-        latent: Tensor = self.policy_net(self.shared_net(features))
-        return latent
-
-    def forward_critic(self, features: Tensor) -> Tensor:
-        """Latent of the value."""
-        latent: Tensor = self.value_net(self.shared_net(features))
-        return latent
 
 
 def policy_space(space: Space) -> spaces.Space[Any]:

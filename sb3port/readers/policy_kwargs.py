@@ -46,13 +46,13 @@ class PolicyKwargs:
     Args:
         given: Plain values under SB3's names; classes by their short name (`activation_fn`: "ReLU").
         unnormalized_images: Whether images are said to be normalised already (`normalized_image`).
-        separate_sde: Whether gSDE is said to have features of its own (`sde_net_arch`, until SB3 1.2).
+        empty_sde_net_arch: Whether gSDE is said to have an extractor of its own without layers.
         warnings: Sentences on what is left out or was assumed.
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
     unnormalized_images: bool = False
-    separate_sde: bool = False
+    empty_sde_net_arch: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -80,7 +80,7 @@ def read_policy_kwargs(value: Any, where: str, assume_standard: bool = False) ->
     return PolicyKwargs(
         _given(value, where),
         _widths(value.get("features_extractor_kwargs"), where, assume_standard),
-        value.get("sde_net_arch") is not None,
+        isinstance(value.get("sde_net_arch"), list | tuple) and not value["sde_net_arch"],
         (*unusual, *_lstm_warnings(value.get("lstm_kwargs"), where)),
     )
 

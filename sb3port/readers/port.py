@@ -64,8 +64,10 @@ def _spec(config: Mapping[str, Any], noted: Mapping[str, Any]) -> PolicySpec:
     plain = {name: value for name, value in config.items() if name in names}
     spaces = {name: space_from_json(config[name]) for name in ("observation_space", "action_space")}
     net_arch = NetArch(**{net: tuple(sizes) for net, sizes in config["net_arch"].items()})
+    sizes = config.get("sde_net_arch")
     known = {"algorithm": noted["algorithm"], "assumed": tuple(noted["assumed"])}
-    return PolicySpec(**{**plain, **spaces, **known, "net_arch": net_arch})
+    layers = {"net_arch": net_arch, "sde_net_arch": None if sizes is None else tuple(sizes)}
+    return PolicySpec(**{**plain, **spaces, **known, **layers})
 
 
 def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:

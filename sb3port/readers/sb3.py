@@ -119,8 +119,9 @@ def _options(
     family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
     algorithm = family.algorithm or identify(archive.data, archive.name).key
     use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
-    _refuse_separate_sde(archive, use_sde and kwargs.separate_sde)
-    return PolicyOptions(family, algorithm, use_sde, facts.shares, _given(facts.observation_space, kwargs))
+    features_for_sde = kwargs.empty_sde_net_arch and _has_sde_net_arch(archive)
+    given = _given(facts.observation_space, kwargs)
+    return PolicyOptions(family, algorithm, use_sde, features_for_sde, facts.shares, given)
 
 
 def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
@@ -130,14 +131,10 @@ def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
     return {**kwargs.given, **implied}
 
 
-def _refuse_separate_sde(archive: Archive, separate: bool) -> None:
-    """Until SB3 1.2 gSDE could have its own features, which an empty `sde_net_arch` does not show."""
+def _has_sde_net_arch(archive: Archive) -> bool:
+    """Whether its SB3 still did what `sde_net_arch` says; 1.3 to 1.6 took it and left it aside."""
     version = (archive.text("_stable_baselines3_version") or "0").split(".")[:2]
-    early = [int(part) if part.isdecimal() else 0 for part in version] < [1, 3]
-    if separate and early:
-        raise NotPortable(
-            f"{archive.name} has a separate features extractor for gSDE (sde_net_arch): not supported"
-        )
+    return [int(part) if part.isdecimal() else 0 for part in version] < [1, 3]
 
 
 def _imports(archive: Archive) -> frozenset[Global]:

@@ -50,6 +50,7 @@ def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
         "log_std_init": spec.log_std_init,
         "full_std": spec.full_std,
         "use_expln": spec.use_expln,
+        "sde_net_arch": None if spec.sde_net_arch is None else list(spec.sde_net_arch),
         "squash_output": spec.squash_output,
         "maskable": spec.maskable,
         "lstm_hidden_size": spec.lstm_hidden_size,

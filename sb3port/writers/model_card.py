@@ -1,7 +1,7 @@
 """The `README.md` of a port: what it is, where it comes from, how to run it."""
 
 from sb3port.checkpoint import Checkpoint, Provenance
-from sb3port.descriptions import networks_text
+from sb3port.descriptions import exploration_text, networks_text
 from sb3port.families.algorithms import display_name
 from sb3port.features import input_features
 
@@ -27,7 +27,7 @@ If `parity.json` lies beside this file, it says how the port was compared with t
 | checkpoint | `{checkpoint}`, sha256 `{sha256}` |
 | observations | `{observation_space}` as {keys} |
 | actions | `{action_space}` |
-| networks | {networks}{sde} |
+| networks | {networks}{exploration} |
 | normalisation | {normalisation} |
 | trained for | {steps} steps |
 
@@ -69,7 +69,7 @@ def model_card(checkpoint: Checkpoint) -> str:
         keys=", ".join(f"`{key}`" for key in keys),
         batch=", ".join(f'"{key}": {_variable(key)}' for key in keys),
         networks=networks_text(spec),
-        sde=", gSDE" if spec.use_sde else "",
+        exploration=f", {text}" if (text := exploration_text(spec)) else "",
         normalisation=clip,
         steps=checkpoint.training.hyperparameters.get("num_timesteps", "an unknown number of"),
     )

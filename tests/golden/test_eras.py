@@ -6,17 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.errors import NotPortable
 from sb3port.families.algorithms import display_name
 from tests.ports import port_of
 
 ERAS = Path(__file__).parents[2] / "fixtures" / "eras"
 FOLDERS = sorted(path.parent for path in ERAS.glob("*/*/reference.npz"))
-# What SB3 itself has dropped since, and why.
-REFUSED = {
-    "1.0/ppo-gsde-features": "a separate features extractor for gSDE",
-    "1.8.0/ppo-squash-without-sde": "squash_output without use_sde",
-}
 NAMES = [str(folder.relative_to(ERAS)) for folder in FOLDERS]
 ALGORITHMS = {
     "ppo": "PPO",
@@ -27,7 +21,7 @@ ALGORITHMS = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in REFUSED])
+@pytest.mark.parametrize("name", NAMES)
 def test_port_computes_what_was_recorded(name: str, tmp_path: Path) -> None:
     done = port_of(ERAS / name, tmp_path / "port")
     assert done.report is not None
@@ -38,9 +32,3 @@ def test_port_computes_what_was_recorded(name: str, tmp_path: Path) -> None:
     algorithm = Path(name).name.partition("-")[0]
     assert display_name(done.checkpoint.spec.algorithm) == ALGORITHMS[algorithm]
     assert (done.checkpoint.provenance.sb3_version or "").startswith(Path(name).parts[0])
-
-
-@pytest.mark.parametrize("name", sorted(REFUSED.keys() & set(NAMES)))
-def test_what_is_refused_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(NotPortable, match=REFUSED[name]):
-        port_of(ERAS / name, tmp_path / "port")

@@ -121,7 +121,7 @@ def test_config_has_fields_in_the_agreed_order(tmp_path: Path) -> None:
     make_config(VECTOR, ACTIONS).save_pretrained(tmp_path)
     written = json.loads((tmp_path / "config.json").read_text())
     assert list(written)[:3] == ["type", "n_obs_steps", "input_features"]
-    assert list(written)[-23:] == [
+    assert list(written)[-24:] == [
         "normalization_mapping",
         "observation_space",
         "action_space",
@@ -136,6 +136,7 @@ def test_config_has_fields_in_the_agreed_order(tmp_path: Path) -> None:
         "log_std_init",
         "full_std",
         "use_expln",
+        "sde_net_arch",
         "squash_output",
         "maskable",
         "lstm_hidden_size",
@@ -229,7 +230,7 @@ def test_loading_without_weights_fails(tmp_path: Path) -> None:
         ({"features_extractor": "CombinedExtractor"}, "which needs a Dict"),
         ({"features_extractor": "Custom"}, "features_extractor is 'Custom'"),
         ({"features_extractor_kwargs": {"features_dim": 3}}, "which FlattenExtractor does not take"),
-        ({"squash_output": True}, "squash_output is set without use_sde"),
+        ({"sde_net_arch": [4], "lstm_hidden_size": 4}, "sde_net_arch and lstm_hidden_size are both set"),
         ({"net_arch": {"pi": [4], "qf": [4]}}, "qf"),
         ({"action_space": {"type": "Tuple", "spaces": []}}, "action_space has type 'Tuple'"),
         ({"action_space": {"type": "Dict", "spaces": {"a": {"type": "Discrete", "n": 2}}}}, "is Dict"),
@@ -320,9 +321,10 @@ def test_behaviour_cloning_learns(
     assert torch.isfinite(each).all()
 
 
-def test_squashed_cloning_inverts_unscaling() -> None:
-    """The likelihood of a recorded action is that of the squashed action which the postprocessor unscaled."""
-    port = make_pair(use_sde=True, squash_output=True)[1]
+@pytest.mark.parametrize("use_sde", [True, False])
+def test_squashed_cloning_inverts_unscaling(use_sde: bool) -> None:
+    """The likelihood of a recorded action is that of the action which the postprocessor unscaled."""
+    port = PPOPolicy(make_config(VECTOR, ACTIONS, use_sde=use_sde, squash_output=True))
     batch = {STATE: torch.from_numpy(observations(VECTOR, 8))}
     actions = port.predict(batch, deterministic=False)[0].clamp(-0.99, 0.99)
     _, post = make_ppo_pre_post_processors(port.config)

@@ -45,7 +45,10 @@ class PPOConfig(PreTrainedConfig):
         full_std: gSDE: one standard deviation per latent feature and action, instead of one per latent
             feature.
         use_expln: gSDE: `expln` instead of `exp` to keep standard deviations positive.
-        squash_output: gSDE: squash actions by tanh; they are unscaled to the bounds of the action space.
+        sde_net_arch: gSDE: layer sizes of an extractor of its own for the noise (SB3 before 1.3), from the
+            features; none means the features themselves, None the policy's latent.
+        squash_output: Actions are unscaled from [-1, 1] to the bounds of the action space; gSDE squashes
+            them by tanh before, a diagonal Gaussian (SB3 before 2.2.1) does not.
         maskable: MaskablePPO: `observation.action_mask` says which choices are allowed.
         lstm_hidden_size: RecurrentPPO: units of an LSTM layer; None means no LSTM.
         n_lstm_layers: RecurrentPPO: layers of an LSTM.
@@ -80,6 +83,7 @@ class PPOConfig(PreTrainedConfig):
     log_std_init: float = 0.0
     full_std: bool = True
     use_expln: bool = False
+    sde_net_arch: list[int] | None = None
     squash_output: bool = False
     maskable: bool = False
 

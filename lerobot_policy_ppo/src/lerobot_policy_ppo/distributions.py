@@ -51,7 +51,14 @@ class ActionHead(nn.Module, ABC):
     def distribution(
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
-        """Distribution for `outputs` `(B, n_outputs)`, the policy latent `(B, H)` and a mask as in `mode`."""
+        """Distribution for `outputs` `(B, n_outputs)` and a mask as in `mode`.
+
+        Args:
+            outputs: What `action_net` gives.
+            log_std: The policy's.
+            latent: What gSDE's noise depends on, `(B, H)`.
+            mask: As in `mode`.
+        """
 
     @abstractmethod
     def as_actions(self, actions: Tensor) -> Tensor:

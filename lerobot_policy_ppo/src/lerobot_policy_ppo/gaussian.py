@@ -46,7 +46,7 @@ class StateDependentGaussian(ActionDistribution):
     Args:
         mean: Outputs of `action_net`.
         weight_std: Standard deviations of the noise weights, `(H, A)`, or `(H, 1)` broadcast to it.
-        latent: Policy latent `(B, H)`; no gradient flows through it.
+        latent: What the noise depends on, `(B, H)`.
         noise: Gives the exploration noise of this batch; called by `sample` only.
         squash: Whether actions are tanh of the Gaussian.
     """
@@ -59,7 +59,7 @@ class StateDependentGaussian(ActionDistribution):
         noise: Callable[[Tensor], Tensor],
         squash: bool,
     ) -> None:
-        self._latent, self._noise, self._squash = latent.detach(), noise, squash
+        self._latent, self._noise, self._squash = latent, noise, squash
         variance = torch.mm(self._latent**2, weight_std**2)
         self._normal = Normal(mean, torch.sqrt(variance + _EPSILON))
 
@@ -83,12 +83,22 @@ class StateDependentGaussian(ActionDistribution):
 
 
 class GaussianHead(ActionHead):
-    """Head for a Box without gSDE."""
+    """Head for a Box without gSDE, which does not squash: its actions may leave [-1, 1] all the same.
+
+    Attributes:
+        low, high: Bounds of the action space, `(A,)`.
+    """
+
+    low: Tensor
+    high: Tensor
 
     def __init__(self, space: spaces.Box, config: "PPOConfig") -> None:
         super().__init__()
         self.n_outputs = math.prod(space.shape)
-        self.log_std_init = config.log_std_init
+        self.log_std_init, self.unscales = config.log_std_init, config.squash_output
+        for name in ("low", "high"):
+            bound = torch.tensor(getattr(space, name), dtype=torch.float32).flatten()
+            self.register_buffer(name, bound, persistent=False)
 
     @override
     def initial_log_std(self, latent_dim: int) -> Tensor:
@@ -110,6 +120,13 @@ class GaussianHead(ActionHead):
     def as_actions(self, actions: Tensor) -> Tensor:
         return actions.reshape(-1, self.n_outputs)
 
+    @override
+    def from_environment(self, actions: Tensor) -> Tensor:
+        actions = self.as_actions(actions)
+        if not self.unscales:
+            return actions
+        return 2.0 * ((actions - self.low) / (self.high - self.low)) - 1.0
+
 
 class StateDependentHead(GaussianHead):
     """Head for a Box with gSDE.
@@ -121,15 +138,11 @@ class StateDependentHead(GaussianHead):
 
     exploration_mat: Tensor
     exploration_matrices: Tensor
-    low: Tensor
-    high: Tensor
 
     def __init__(self, space: spaces.Box, config: "PPOConfig") -> None:
         super().__init__(space, config)
         self.full_std, self.use_expln, self.squash = config.full_std, config.use_expln, config.squash_output
-        for name in ("low", "high"):
-            bound = torch.tensor(getattr(space, name), dtype=torch.float32).flatten()
-            self.register_buffer(name, bound, persistent=False)
+        self.learn_features = config.sde_net_arch is not None
         for name in ("exploration_mat", "exploration_matrices"):
             self.register_buffer(name, torch.empty(0), persistent=False)
 
@@ -147,14 +160,9 @@ class StateDependentHead(GaussianHead):
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
         assert log_std is not None
+        # The policy's own latent learns from actions only, features made for the noise from the noise.
+        latent = latent if self.learn_features else latent.detach()
         return StateDependentGaussian(outputs, self._weight_std(log_std), latent, self._noise, self.squash)
-
-    @override
-    def from_environment(self, actions: Tensor) -> Tensor:
-        actions = self.as_actions(actions)
-        if not self.squash:
-            return actions
-        return 2.0 * ((actions - self.low) / (self.high - self.low)) - 1.0
 
     @torch.no_grad()
     def sample_weights(self, log_std: Tensor, n_envs: int) -> None:

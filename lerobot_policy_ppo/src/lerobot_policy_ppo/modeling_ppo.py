@@ -14,7 +14,7 @@ from lerobot_policy_ppo.distributions import ActionDistribution
 from lerobot_policy_ppo.extractors import make_extractor
 from lerobot_policy_ppo.gaussian import StateDependentHead
 from lerobot_policy_ppo.heads import make_head
-from lerobot_policy_ppo.networks import MlpExtractor, orthogonal_init
+from lerobot_policy_ppo.networks import MlpExtractor, make_mlp, orthogonal_init
 from lerobot_policy_ppo.observations import ACTION_MASK
 from lerobot_policy_ppo.preprocessing import Preprocessor, flat_rows
 from lerobot_policy_ppo.recurrent import LSTMState, RNNStates, make_core, make_lstms
@@ -39,8 +39,9 @@ class PPOPolicy(PreTrainedPolicy):
     Attributes:
         log_std: Log standard deviations of a Box policy, `(A,)`, with gSDE `(H, A)` or `(H, 1)`; None for
             other action spaces.
-        features_extractor, vf_features_extractor, mlp_extractor, action_net, value_net, lstm_actor,
-            lstm_critic, critic: The networks, named as in SB3; None where the policy has no such.
+        features_extractor, vf_features_extractor, mlp_extractor, sde_features_extractor, action_net,
+            value_net, lstm_actor, lstm_critic, critic: The networks, named as in SB3; None where the policy
+            has no such.
     """
 
     config_class = PPOConfig
@@ -66,7 +67,7 @@ class PPOPolicy(PreTrainedPolicy):
         n_features = self.features_extractor.features_dim
         n_inputs = config.lstm_hidden_size or n_features
         self.mlp_extractor = MlpExtractor(n_inputs, config.net_arch, config.activation_fn)
-        self._build_head()
+        self._build_head(n_features)
         self.value_net = nn.Linear(self.mlp_extractor.latent_dim_vf, 1)
         if config.ortho_init:
             self._initialise()
@@ -74,11 +75,14 @@ class PPOPolicy(PreTrainedPolicy):
         self._core = make_core(self.lstm_actor, self.lstm_critic, self.critic)
         self._state: LSTMState | None = None
 
-    def _build_head(self) -> None:
-        latent_dim = self.mlp_extractor.latent_dim_pi
+    def _build_head(self, n_features: int) -> None:
+        latent_dim, sizes = self.mlp_extractor.latent_dim_pi, self.config.sde_net_arch
+        self.sde_features_extractor = (
+            None if sizes is None else make_mlp(n_features, sizes, self.config.activation_fn)
+        )
         self.head = make_head(self.config.gym_action_space(), self.config)
         self.action_net = nn.Linear(latent_dim, self.head.n_outputs)
-        log_std = self.head.initial_log_std(latent_dim)
+        log_std = self.head.initial_log_std(latent_dim if sizes is None else [n_features, *sizes][-1])
         self.log_std = None if log_std is None else nn.Parameter(log_std)
         if isinstance(self.head, StateDependentHead):
             self.reset_noise()
@@ -191,7 +195,7 @@ class PPOPolicy(PreTrainedPolicy):
             vf = self.vf_features_extractor(observations)
         latents = self._core.both(pi, vf, lstm_states, episode_starts)
         latent_pi, latent_vf = self.mlp_extractor(*latents)
-        distribution = self._distribution(batch, latent_pi)
+        distribution = self._distribution(batch, pi, latent_pi)
         log_prob = distribution.log_prob(self.head.as_actions(actions))
         return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy()
 
@@ -248,7 +252,7 @@ class PPOPolicy(PreTrainedPolicy):
                 "A recurrent policy cannot be cloned: lerobot-train's batches hold no sequences."
             )
         features = self.features_extractor(self._preprocess(batch))
-        distribution = self._distribution(batch, self.mlp_extractor.forward_actor(features))
+        distribution = self._distribution(batch, features, self.mlp_extractor.forward_actor(features))
         losses = -distribution.log_prob(self.head.from_environment(batch[ACTION]))
         mean = losses.mean()
         return (mean if reduction == "mean" else losses), {"nll": mean.item()}
@@ -286,11 +290,12 @@ class PPOPolicy(PreTrainedPolicy):
         latent = self.mlp_extractor.forward_actor(latent)
         if deterministic:
             return self.head.mode(self.action_net(latent), self._mask(batch)), state
-        return self._distribution(batch, latent).sample(), state
+        return self._distribution(batch, features, latent).sample(), state
 
-    def _distribution(self, batch: Batch, latent_pi: Tensor) -> ActionDistribution:
-        outputs = self.action_net(latent_pi)
-        return self.head.distribution(outputs, self.log_std, latent_pi, self._mask(batch))
+    def _distribution(self, batch: Batch, features: Tensor, latent_pi: Tensor) -> ActionDistribution:
+        extract = self.sde_features_extractor
+        latent_sde = latent_pi if extract is None else extract(features)
+        return self.head.distribution(self.action_net(latent_pi), self.log_std, latent_sde, self._mask(batch))
 
     def _mask(self, batch: Batch) -> Tensor | None:
         """The allowed choices, bool `(B, n_outputs)`, or None when all are allowed."""

@@ -31,9 +31,9 @@ class MlpExtractor(nn.Module):
         n_shared = shared[-1] if shared else n_features
         self.latent_dim_pi = pi[-1] if pi else n_shared
         self.latent_dim_vf = vf[-1] if vf else n_shared
-        self.shared_net = _mlp(n_features, shared, activation_fn) if shared else None
-        self.policy_net = _mlp(n_shared, pi, activation_fn)
-        self.value_net = _mlp(n_shared, vf, activation_fn)
+        self.shared_net = make_mlp(n_features, shared, activation_fn) if shared else None
+        self.policy_net = make_mlp(n_shared, pi, activation_fn)
+        self.value_net = make_mlp(n_shared, vf, activation_fn)
 
     def forward(self, pi_features: Tensor, vf_features: Tensor) -> tuple[Tensor, Tensor]:
         """Latents of the policy and of the value, each `(B, latent_dim)`."""
@@ -81,7 +81,8 @@ def orthogonal_init(module: nn.Module, gain: float) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def _mlp(n_inputs: int, sizes: Sequence[int], activation_fn: str) -> nn.Sequential:
+def make_mlp(n_inputs: int, sizes: Sequence[int], activation_fn: str) -> nn.Sequential:
+    """Linear layers of these sizes, an activation after each; the identity when there are none."""
     layers: list[nn.Module] = []
     for n_in, n_out in zip([n_inputs, *sizes], sizes, strict=False):
         layers += [nn.Linear(n_in, n_out), make_activation(activation_fn)]

@@ -52,10 +52,10 @@ def check_features(
 
 
 def _check_exploration(config: "PPOConfig", action: spaces.Space[Any]) -> None:
-    if config.squash_output and not config.use_sde:
-        raise ValueError("squash_output is set without use_sde, but it is supported with gSDE only.")
     if config.use_sde and not isinstance(action, spaces.Box):
         raise ValueError(f"use_sde is set for {action}, but it is supported for Box only.")
+    if config.sde_net_arch is not None and config.lstm_hidden_size is not None:
+        raise ValueError("sde_net_arch and lstm_hidden_size are both set, but SB3 never had such a policy.")
 
 
 def _check_maskable(config: "PPOConfig", observation: spaces.Space[Any], action: spaces.Space[Any]) -> None:
