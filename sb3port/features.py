@@ -10,7 +10,9 @@ from sb3port.checkpoint import PolicySpec
 from sb3port.families.registry import family_of
 from sb3port.spaces import Box, Dict, Simple, Space, parts
 
-ACTION_MASK = "observation.action_mask"
+_ACTION_MASK = "observation.action_mask"
+# Where an observation has that name; no key of a Dict that SB3 has policies for holds a dot.
+_OTHER_ACTION_MASK = "observation.policy.action_mask"
 
 
 def batch_key(name: str, space: Simple) -> str:
@@ -31,6 +33,11 @@ def batch_keys(space: Space) -> dict[str, str]:
     return {name: batch_key(name, part) for name, part in parts(space).items()}
 
 
+def mask_key(space: Space) -> str:
+    """Give the key of the mask of actions in a batch, for an observation space."""
+    return _OTHER_ACTION_MASK if _ACTION_MASK in batch_keys(space).values() else _ACTION_MASK
+
+
 def mask_size(spec: PolicySpec) -> int:
     """How many choices a mask allows or forbids: the logits of the policy."""
     return family_of(spec).outputs(spec.action_space)
@@ -39,8 +46,8 @@ def mask_size(spec: PolicySpec) -> int:
 def input_features(spec: PolicySpec) -> dict[str, Any]:
     """Give LeRobot's features of the observations, and of the mask of a maskable policy."""
     found = {batch_key(name, part): _feature(part) for name, part in parts(spec.observation_space).items()}
-    mask = {ACTION_MASK: {"type": "STATE", "shape": [mask_size(spec)]}} if spec.maskable else {}
-    return found | mask
+    key = mask_key(spec.observation_space)
+    return found | ({key: {"type": "STATE", "shape": [mask_size(spec)]}} if spec.maskable else {})
 
 
 def output_features(spec: PolicySpec) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sb3port.families.extractors import extractor_of, infer_extractor
 from sb3port.families.layers import Shapes, linear, mlp, mlp_sizes, under
 from sb3port.families.names import CRITICS, EXTRACTOR
 from sb3port.families.registry import family_of
-from sb3port.spaces import Box, Discrete, Space, parts
+from sb3port.spaces import Box, Discrete, Space
 
 # The activations of torch.nn that can be made without arguments and keep the number of features.
 _SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")
@@ -91,7 +91,6 @@ def check_supported(spec: PolicySpec, where: str) -> None:
     Raises:
         NotPortable: With what it is.
     """
-    _check_mask_key(spec, where)
     if spec.activation_fn not in ACTIVATIONS:
         supported = ", ".join(sorted(ACTIVATIONS))
         reason = f"{where} has the activation {spec.activation_fn[:100]}, which is not supported"
@@ -158,15 +157,6 @@ def _check_actions(space: Space, options: PolicyOptions, where: str) -> None:
         raise NotPortable(
             f"{where} has actions of {str(space)[:500]}, which {family.name} does not take",
             f"supported: {kinds}",
-        )
-
-
-def _check_mask_key(spec: PolicySpec, where: str) -> None:
-    """A batch has one place for masks, `observation.action_mask`."""
-    if spec.maskable and "action_mask" in parts(spec.observation_space):
-        raise NotPortable(
-            f"{where} observes a key action_mask, where a LeRobot batch has the mask of a MaskablePPO",
-            "give the key another name in the environment, and train anew",
         )
 
 

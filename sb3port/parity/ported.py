@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
-from sb3port.features import ACTION_MASK, batch_key
+from sb3port.features import batch_key, mask_key
 from sb3port.parity.observations import Observations
 from sb3port.parity.outputs import OBSERVATION, Outputs, by_key
 from sb3port.spaces import Box, Dict, Simple, parts, space_from_json
@@ -79,8 +79,8 @@ class Port:
             batch_key(key, space): _tensor(observations.parts[key], space)
             for key, space in parts(self.space).items()
         }
-        mask = {} if observations.masks is None else {ACTION_MASK: torch.as_tensor(observations.masks)}
-        return batch | mask
+        masks = observations.masks
+        return batch if masks is None else batch | {mask_key(self.space): torch.as_tensor(masks)}
 
     def _normalized(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
         """Give what the network sees, in the shape of the observations."""

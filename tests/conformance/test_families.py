@@ -35,6 +35,7 @@ COUNT, N_SEQUENCES = 24, 4
 
 VECTOR = spaces.Box(-np.inf, np.inf, (4,), np.float32)
 IMAGE = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+MASK_SEEN = spaces.Dict({"action_mask": spaces.MultiBinary(4), "x": VECTOR})
 PLANES = spaces.Box(0.0, 1.0, (2, 36, 36), np.float32)
 OBSERVATIONS: dict[str, spaces.Space[Any]] = {
     "vector": VECTOR,
@@ -133,6 +134,7 @@ CASES = {
     "dict-partly-normalized": Case(PPO, OBSERVATIONS["dict-of-all"], normalize=["a", "v"]),
     "vector-apart": Case(PPO, policy_kwargs=APART),
     "mask-apart": Case(MaskablePPO, OBSERVATIONS["dict"], ACTIONS["discrete"], policy_kwargs=APART),
+    "mask-seen": Case(MaskablePPO, MASK_SEEN, ACTIONS["discrete"], normalize=["x"]),
     "mask-normalized": Case(MaskablePPO, VECTOR, ACTIONS["multidiscrete"], normalize=True),
 }
 
@@ -213,7 +215,8 @@ def extras_for(case: Case) -> Extras:
         masks = rng.random((COUNT, _choices(case.action))) < 0.5
         first = np.cumsum([0, *_group_sizes(case.action)[:-1]])
         masks[:, first] = True
-        return Extras({"action_masks": masks}, {"observation.action_mask": torch.as_tensor(masks)})
+        key = "observation.policy.action_mask" if case.observation is MASK_SEEN else "observation.action_mask"
+        return Extras({"action_masks": masks}, {key: torch.as_tensor(masks)})
     if case.algorithm is RecurrentPPO:
         shape = (4, case.policy_kwargs.get("n_lstm_layers", 1), N_SEQUENCES, 6)
         states = torch.as_tensor(rng.standard_normal(shape), dtype=torch.float32)
@@ -311,7 +314,7 @@ def test_port_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
     assert_same_parameters(model, done.checkpoint)
 
 
-ONE_OF_EACH = ("ppo-dict-of-all", "cnn-apart", "mask-vector-multibinary", "lstm-shared", "dict-normalized")
+ONE_OF_EACH = ("ppo-dict-of-all", "cnn-apart", "mask-seen", "lstm-shared", "dict-normalized")
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)

@@ -20,6 +20,8 @@ NAMES = spaces.Dict(
         ("state", spaces.Box(-np.inf, np.inf, (1,), np.float32)),
     ]
 )
+# The mask among the observations, as environments without `action_masks()` often have it.
+MASK_SEEN = spaces.Dict([("x", VECTOR), ("action_mask", spaces.MultiBinary(5))])
 KINDS: dict[str, tuple[spaces.Space, spaces.Space]] = {
     "image": (PICTURE, spaces.Discrete(3)),
     "image-first": (spaces.Box(0, 255, (3, 36, 40), np.uint8), spaces.Box(-1.0, 1.0, (2,), np.float32)),
@@ -30,6 +32,7 @@ KINDS: dict[str, tuple[spaces.Space, spaces.Space]] = {
     "vector-discrete": (VECTOR, spaces.Discrete(5)),
     "vector-multi-discrete": (VECTOR, spaces.MultiDiscrete([3, 4])),
     "vector-multi-binary": (VECTOR, spaces.MultiBinary(4)),
+    "mask-seen": (MASK_SEEN, spaces.Discrete(5)),
     "vector-box": (VECTOR, spaces.Box(-1.0, 1.0, (2,), np.float32)),
 }
 

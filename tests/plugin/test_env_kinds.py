@@ -47,6 +47,7 @@ CASES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "masks-method": ("vector-discrete", "method", MASKABLE),
     "masks-multi-discrete": ("vector-multi-discrete", "method", MASKABLE),
     "masks-multi-binary": ("vector-multi-binary", "info", MASKABLE),
+    "masks-beside-a-seen-one": ("mask-seen", "method", {**MASKABLE, **COMBINED}),
     "maskable-without-masks": ("vector-discrete", None, MASKABLE),
     "recurrent": ("vector-box", None, LSTM),
     "recurrent-layers": (
@@ -153,6 +154,9 @@ def test_features_follow_from_the_spaces() -> None:
     }
     masked = env_to_policy_features(config_for("masks-multi-binary"))
     assert masked["observation.action_mask"] == PolicyFeature(FeatureType.STATE, (8,))
+    both = env_to_policy_features(config_for("masks-beside-a-seen-one"))
+    keys = ["observation.x", "observation.action_mask", "observation.policy.action_mask", "action"]
+    assert sorted(both) == sorted(keys)
     assert "observation.action_mask" not in env_to_policy_features(config_for("maskable-without-masks"))
 
 
@@ -221,13 +225,14 @@ def test_an_observation_named_like_the_mask_is_an_observation() -> None:
         env = LeRobotGymnasium("plugin_tests/Named-v0")
     finally:
         del gym.registry["plugin_tests/Named-v0"]
-    assert list(config.features) == ["action", "action_mask", "pixels/x"]
+    assert list(config.features) == ["action", "action_mask", "pixels/x", "policy.action_mask"]
     obs, _ = env.reset(seed=0)
     assert obs["action_mask"].shape == (3,)
+    assert obs["policy.action_mask"].tolist() == [1, 1, 1]
     assert env.observation_space.contains(obs)
 
 
-@pytest.mark.parametrize("case", ["recurrent-dict", "masks-multi-binary", "image"])
+@pytest.mark.parametrize("case", ["recurrent-dict", "masks-multi-binary", "masks-beside-a-seen-one", "image"])
 def test_lerobot_eval_command(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LeRobot's own parser, factories and files."""
     oracle, port = pair_for(case)

@@ -32,7 +32,6 @@ VECTOR_FEATURE = PolicyFeature(FeatureType.STATE, (5,))
 DISCRETE = {"type": "Discrete", "n": 2}
 DICT = {"type": "Dict", "spaces": {"a": DISCRETE}}
 NESTED = {"type": "Dict", "spaces": {"a": DICT}}
-MASKED = {"type": "Dict", "spaces": {"action_mask": DISCRETE}}
 TINY_IMAGE = {"type": "Box", "shape": [3, 35, 40], "dtype": "uint8", "low": 0, "high": 255}
 
 
@@ -249,10 +248,6 @@ def test_loading_without_weights_fails(tmp_path: Path) -> None:
         ({"observation_space": {"type": "Dict", "spaces": {"a": {"type": "Text"}}}}, "has type 'Text'"),
         ({"observation_space": DICT}, "a Dict needs CombinedExtractor"),
         ({"maskable": True}, "no choices to mask"),
-        (
-            {"maskable": True, "action_space": {"type": "Discrete", "n": 2}, "observation_space": MASKED},
-            "where",
-        ),
         ({"observation_space": TINY_IMAGE, "features_extractor": "NatureCNN"}, "at least 36 x 36"),
         ({"input_features": {STATE: PolicyFeature(FeatureType.STATE, (4,))}}, "has shape"),
         ({"input_features": {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 9, 9))}}, "exactly"),

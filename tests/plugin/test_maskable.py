@@ -8,9 +8,10 @@ import torch
 from gymnasium import spaces
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from lerobot_policy_ppo.spaces import space_to_json
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 
-from lerobot_policy_ppo import make_ppo_pre_post_processors
+from lerobot_policy_ppo import PPOConfig, make_ppo_pre_post_processors
 
 from .oracles import VECTOR, actions_of, make_config, make_pair, observations, oracle_input, port_input
 from .test_spaces_parity import CNN, COMBINED, IMAGE, MIXED
@@ -215,3 +216,15 @@ def test_behaviour_cloning_honours_masks() -> None:
     allowed = torch.as_tensor(mask)[:, 1]
     assert (masked[allowed] <= plain[allowed]).all()
     assert (masked[~allowed] > 1e6).all()
+
+
+def test_an_observation_may_be_named_like_the_mask() -> None:
+    """Then the mask has another key, also where a policy is made from features alone."""
+    space = spaces.Dict({"action_mask": spaces.MultiBinary(5), "x": VECTOR})
+    _, port = make_pair(space, spaces.Discrete(5), maskable=True, features_extractor="CombinedExtractor")
+    seen, mask = observations(space, ROWS), torch.as_tensor(mask_of("one", 5))
+    batch = port_input(space, seen) | {"observation.policy.action_mask": mask}
+    assert torch.equal(port.predict(batch)[0], mask.float().argmax(dim=1))
+    inputs = {key: PolicyFeature(FeatureType.STATE, tensor.shape[1:]) for key, tensor in batch.items()}
+    config = PPOConfig(input_features=inputs, action_space=space_to_json(spaces.Discrete(5)), maskable=True)
+    assert list(config.gym_observation_space()) == ["action_mask", "x"]

@@ -10,10 +10,11 @@ from lerobot.optim.optimizers import AdamConfig
 from lerobot.utils.constants import ACTION
 
 from lerobot_policy_ppo.observations import (
-    ACTION_MASK,
     mask_feature,
+    mask_key,
     observation_features,
     space_from_features,
+    without_mask,
 )
 from lerobot_policy_ppo.spaces import flat_size, space_from_json, space_to_json, unbounded_box
 from lerobot_policy_ppo.validation import check_architecture, check_features
@@ -49,7 +50,8 @@ class PPOConfig(PreTrainedConfig):
             features; none means the features themselves, None the policy's latent.
         squash_output: Actions are unscaled from [-1, 1] to the bounds of the action space; gSDE squashes
             them by tanh before, a diagonal Gaussian (SB3 before 2.2.1) does not.
-        maskable: MaskablePPO: `observation.action_mask` says which choices are allowed.
+        maskable: MaskablePPO: `observation.action_mask` says which choices are allowed, or
+            `observation.policy.action_mask` where a Dict observation has that key itself.
         lstm_hidden_size: RecurrentPPO: units of an LSTM layer; None means no LSTM.
         n_lstm_layers: RecurrentPPO: layers of an LSTM.
         shared_lstm: RecurrentPPO: the critic sees what the actor's LSTM gives.
@@ -141,8 +143,9 @@ class PPOConfig(PreTrainedConfig):
         if form is None:
             if not self.input_features:
                 raise ValueError("PPOConfig needs observation_space, or input_features to derive it from.")
-            masks = {ACTION_MASK} if self.maskable else set()
-            form = space_from_features({k: f for k, f in self.input_features.items() if k not in masks})
+            form = space_from_features(
+                without_mask(self.input_features) if self.maskable else self.input_features
+            )
         return space_from_json(form, "observation_space")
 
     def gym_action_space(self) -> spaces.Space[Any]:
@@ -169,9 +172,9 @@ class PPOConfig(PreTrainedConfig):
         observation, action = self.gym_observation_space(), self.gym_action_space()
         self.observation_space = self.observation_space or space_to_json(observation)
         self.action_space = self.action_space or space_to_json(action)
-        check_architecture(self, observation, action)
+        check_architecture(self, action)
         inputs = observation_features(observation)
-        mask = {ACTION_MASK: mask_feature(action)} if self.maskable else {}
+        mask = {mask_key(observation): mask_feature(action)} if self.maskable else {}
         outputs = {ACTION: PolicyFeature(FeatureType.ACTION, (flat_size(action),))}
         if not self.input_features:  # type: ignore[has-type]
             self.input_features = inputs | mask

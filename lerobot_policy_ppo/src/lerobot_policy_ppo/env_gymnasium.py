@@ -42,11 +42,11 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
     """A Gymnasium environment in the form that LeRobot's rollout expects.
 
     Observations are `{"agent_pos": flattened vector}` or `{"pixels": image}`; those of a Dict have its keys
-    (see `lerobot_policy_ppo.env_spaces`). `action_mask` says which choices are allowed, if the environment
-    does. Actions are vectors: a Box gets its shape back, a Discrete comes as one integer. After the end of
-    an episode the environment stays in its last state, with reward 0, until a reset with a seed or with
-    LeRobot's option for a new rollout: LeRobot steps environments on until all of a batch are done. `info`
-    holds `is_success` and nothing else, always.
+    (see `lerobot_policy_ppo.env_spaces`). `action_mask` (`policy.action_mask` where an observation has that
+    name) says which choices are allowed, if the environment does. Actions are vectors: a Box gets its shape
+    back, a Discrete comes as one integer. After the end of an episode the environment stays in its last
+    state, with reward 0, until a reset with a seed or with LeRobot's option for a new rollout: LeRobot steps
+    environments on until all of a batch are done. `info` holds `is_success` and nothing else, always.
 
     Args:
         task: Gymnasium id, `module:Id-v0` to import a module first.

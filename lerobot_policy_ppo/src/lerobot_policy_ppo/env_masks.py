@@ -8,10 +8,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.env_spaces import MASK_KEY
 from lerobot_policy_ppo.observations import mask_feature
 
-_METHOD = "action_masks"
+_METHOD, _INFO = "action_masks", "action_mask"
 
 
 class ActionMasks:
@@ -22,11 +21,11 @@ class ActionMasks:
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._method: Callable[[], Any] | None = None
-        self.available = _may_have_masks(env)
+        self.available = not isinstance(env.action_space, spaces.Box)  # only choices have masks
         if self.available and env.has_wrapper_attr(_METHOD):
             self._method = env.get_wrapper_attr(_METHOD)
         elif self.available:
-            self.available = env.reset()[1].get(MASK_KEY) is not None
+            self.available = env.reset()[1].get(_INFO) is not None
         self._size = mask_feature(env.action_space).shape[0] if self.available else 0
 
     def read(self, info: dict[str, Any], done: bool) -> NDArray[np.int8] | None:
@@ -38,16 +37,9 @@ class ActionMasks:
         """
         if not self.available:
             return None
-        mask = None if done else self._method() if self._method else info.get(MASK_KEY)
+        mask = None if done else self._method() if self._method else info.get(_INFO)
         return (
             np.ones(self._size, np.int8)
             if mask is None
             else np.asarray(mask, bool).reshape(-1).astype(np.int8)
         )
-
-
-def _may_have_masks(env: gym.Env[Any, Any]) -> bool:
-    """Only choices have masks, and an observation of that name is an observation."""
-    space = env.observation_space
-    taken = isinstance(space, spaces.Dict) and MASK_KEY in space.spaces
-    return not taken and not isinstance(env.action_space, spaces.Box)

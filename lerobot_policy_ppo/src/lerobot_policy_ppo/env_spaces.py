@@ -16,10 +16,9 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.utils.constants import ACTION, OBS_STR
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.observations import ACTION_MASK, batch_key, mask_feature
+from lerobot_policy_ppo.observations import batch_key, mask_feature, mask_key
 from lerobot_policy_ppo.spaces import flat_size, image_shape, is_image
 
-MASK_KEY = "action_mask"
 # Keys that LeRobot's `preprocess_observation` does not pass through as vectors.
 _TAKEN = {"pixels", "agent_pos", "robot_state", "policy", "camera_obs"}
 _CHOICES = spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
@@ -111,8 +110,14 @@ def features_of(env: gym.Env[Any, Any], has_mask: bool) -> tuple[dict[str, Polic
     features |= {part.key: part.feature for part in parts}
     keys = {ACTION: ACTION} | {part.key: part.policy_key for part in parts}
     if has_mask:
-        features[MASK_KEY], keys[MASK_KEY] = mask_feature(env.action_space), ACTION_MASK
+        key = seen_mask_key(env.observation_space)
+        features[key], keys[key] = mask_feature(env.action_space), mask_key(env.observation_space)
     return features, keys
+
+
+def seen_mask_key(space: spaces.Space[Any]) -> str:
+    """Key of the mask of actions in what LeRobot sees of an observation."""
+    return mask_key(space).removeprefix(f"{OBS_STR}.")
 
 
 def renamed_keys(space: spaces.Space[Any]) -> dict[str, str]:
@@ -126,7 +131,8 @@ def seen_observation_space(env: gym.Env[Any, Any], has_mask: bool) -> spaces.Dic
     """The space of what `seen_observation` gives."""
     seen = _nest({part.key: part.seen for part in parts_of(env.observation_space)})
     if has_mask:
-        seen[MASK_KEY] = spaces.Box(0, 1, mask_feature(env.action_space).shape, np.int8)
+        shape = mask_feature(env.action_space).shape
+        seen[seen_mask_key(env.observation_space)] = spaces.Box(0, 1, shape, np.int8)
     return spaces.Dict({key: spaces.Dict(x) if isinstance(x, dict) else x for key, x in seen.items()})
 
 
@@ -134,7 +140,7 @@ def seen_observation(space: spaces.Space[Any], raw: Any, mask: NDArray[Any] | No
     """What LeRobot sees of an observation, with the mask of actions where there is one."""
     parts = parts_of(space)
     values = {part.key: part.encode(raw if part.name is None else raw[part.name]) for part in parts}
-    return _nest(values) | ({} if mask is None else {MASK_KEY: mask})
+    return _nest(values) | ({} if mask is None else {seen_mask_key(space): mask})
 
 
 def seen_action_space(space: spaces.Space[Any]) -> spaces.Box:

@@ -15,7 +15,7 @@ from lerobot_policy_ppo.extractors import make_extractor
 from lerobot_policy_ppo.gaussian import StateDependentHead
 from lerobot_policy_ppo.heads import make_head
 from lerobot_policy_ppo.networks import MlpExtractor, make_mlp, orthogonal_init
-from lerobot_policy_ppo.observations import ACTION_MASK
+from lerobot_policy_ppo.observations import mask_key
 from lerobot_policy_ppo.preprocessing import Preprocessor, flat_rows
 from lerobot_policy_ppo.recurrent import LSTMState, RNNStates, make_core, make_lstms
 from lerobot_policy_ppo.weights import check_weights
@@ -29,8 +29,9 @@ class PPOPolicy(PreTrainedPolicy):
     Batches are dictionaries that have been through the preprocessor. Their keys are those of
     `lerobot_policy_ppo.observations`: a vector is `observation.state`, `(B, n)` or `(B, *shape)`; an image is
     `observation.image`, `(B, C, H, W)`, uint8 or LeRobot's floats; a Dict has one key for each of its keys.
-    Maskable policies also read `observation.action_mask`, `(B, number of choices)`, where it is there. B is
-    the number of rows, A the number of elements of a Box action.
+    Maskable policies also read `observation.action_mask`, `(B, number of choices)`, where it is there, or
+    `observation.policy.action_mask` where a Dict observation has that key itself. B is the number of rows, A
+    the number of elements of a Box action.
 
     A recurrent policy takes `lstm_states`, a pair of tensors `(L, n_seq, H)`, and `episode_starts`, `(B,)`:
     the B rows are n_seq sequences of equal length, one after the other, and the state is zeroed where an
@@ -62,6 +63,7 @@ class PPOPolicy(PreTrainedPolicy):
         config.validate_features()
         space, shared = config.gym_observation_space(), config.share_features_extractor
         self._preprocess = Preprocessor(space, config.normalize_images)
+        self._mask_key = mask_key(space)
         self.features_extractor = make_extractor(space, config)
         self.vf_features_extractor = None if shared else make_extractor(space, config)
         n_features = self.features_extractor.features_dim
@@ -299,6 +301,6 @@ class PPOPolicy(PreTrainedPolicy):
 
     def _mask(self, batch: Batch) -> Tensor | None:
         """The allowed choices, bool `(B, n_outputs)`, or None when all are allowed."""
-        if not self.config.maskable or ACTION_MASK not in batch:
+        if not self.config.maskable or self._mask_key not in batch:
             return None
-        return flat_rows(batch[ACTION_MASK], self.head.n_outputs, ACTION_MASK) != 0
+        return flat_rows(batch[self._mask_key], self.head.n_outputs, self._mask_key) != 0

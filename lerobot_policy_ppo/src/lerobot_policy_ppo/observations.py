@@ -16,6 +16,8 @@ from lerobot_policy_ppo.spaces import SpaceJSON, flat_size, image_box, image_sha
 
 # Which choices are allowed, for policies that can be told: bool or 0 and 1, `(B, number of choices)`.
 ACTION_MASK = f"{OBS_STR}.action_mask"
+# The same where an observation has that name; no key of a Dict that SB3 has policies for holds a dot.
+_OTHER_ACTION_MASK = f"{OBS_STR}.policy.action_mask"
 
 
 def batch_key(space: spaces.Space[Any], name: str | None = None) -> str:
@@ -28,6 +30,21 @@ def batch_key(space: spaces.Space[Any], name: str | None = None) -> str:
     if name is None:
         return OBS_IMAGE if is_image(space) else OBS_STATE
     return f"{OBS_IMAGES if is_image(space) else OBS_STR}.{name}"
+
+
+def mask_key(space: spaces.Space[Any]) -> str:
+    """Key of the mask of actions in a batch.
+
+    Args:
+        space: The observation space, in which `action_mask` may be a key itself.
+    """
+    return _OTHER_ACTION_MASK if ACTION_MASK in observation_parts(space) else ACTION_MASK
+
+
+def without_mask(features: Mapping[str, PolicyFeature]) -> dict[str, PolicyFeature]:
+    """The features of a maskable policy without that of the mask."""
+    mask = _OTHER_ACTION_MASK if _OTHER_ACTION_MASK in features else ACTION_MASK
+    return {key: feature for key, feature in features.items() if key != mask}
 
 
 def observation_parts(space: spaces.Space[Any]) -> dict[str, spaces.Space[Any]]:

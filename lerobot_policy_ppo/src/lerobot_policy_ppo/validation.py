@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 from lerobot.configs.types import PolicyFeature
 
-from lerobot_policy_ppo.observations import ACTION_MASK, observation_parts
-
 if TYPE_CHECKING:
     from lerobot_policy_ppo.configuration_ppo import PPOConfig
 
 _NETWORKS = ("shared", "pi", "vf")
 
 
-def check_architecture(
-    config: "PPOConfig", observation: spaces.Space[Any], action: spaces.Space[Any]
-) -> None:
-    """Check that the options fit one another and the spaces.
+def check_architecture(config: "PPOConfig", action: spaces.Space[Any]) -> None:
+    """Check that the options fit one another and the action space.
 
     Raises:
         ValueError: They do not.
@@ -27,7 +23,7 @@ def check_architecture(
         raise ValueError(f"net_arch has the keys {sorted(unknown)}, but only {_NETWORKS} are supported.")
     _check_exploration(config, action)
     if config.maskable:
-        _check_maskable(config, observation, action)
+        _check_maskable(config, action)
     _check_memory(config)
 
 
@@ -58,15 +54,11 @@ def _check_exploration(config: "PPOConfig", action: spaces.Space[Any]) -> None:
         raise ValueError("sde_net_arch and lstm_hidden_size are both set, but SB3 never had such a policy.")
 
 
-def _check_maskable(config: "PPOConfig", observation: spaces.Space[Any], action: spaces.Space[Any]) -> None:
+def _check_maskable(config: "PPOConfig", action: spaces.Space[Any]) -> None:
     if isinstance(action, spaces.Box):
         raise ValueError(f"maskable is set, but action_space is {action}, which has no choices to mask.")
     if config.lstm_hidden_size is not None:
         raise ValueError("maskable and lstm_hidden_size are both set, but sb3-contrib has no such policy.")
-    if ACTION_MASK in observation_parts(observation):
-        raise ValueError(
-            "observation_space has the key 'action_mask', where maskable policies read the mask of actions."
-        )
 
 
 def _check_memory(config: "PPOConfig") -> None:
