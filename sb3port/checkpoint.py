@@ -124,6 +124,39 @@ class Normalizer:
 
 
 @dataclass(frozen=True)
+class Wrapper:
+    """One wrapper of an environment, as rl_zoo3 names it.
+
+    Args:
+        name: Dotted name of its class, such as "sb3_contrib.common.wrappers.TimeFeatureWrapper". It is text:
+            nothing of this name is ever imported.
+        kwargs: Its arguments as plain values.
+    """
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """What a policy was trained in, as far as the files beside the zip tell; the zip itself does not.
+
+    Args:
+        env_id: Gymnasium (or gym) id, None where it is not known.
+        env_kwargs: Arguments of the environment.
+        wrappers: What wraps it, innermost first.
+        frame_stack: How many observations SB3's VecFrameStack puts together, outside of all wrappers.
+        sources: Where that is from: names of files, and "name" for an id told from the model's name.
+    """
+
+    env_id: str | None = None
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wrappers: tuple[Wrapper, ...] = ()
+    frame_stack: int | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """How it was trained, for going on from here.
 
@@ -138,6 +171,19 @@ class TrainingSettings:
     hyperparameters: Mapping[str, Scalar]
     optimizer_class: str
     optimizer_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConfiguredTraining:
+    """What rl_zoo3's `config.yml` says of the training. Where it is silent, SB3's defaults held.
+
+    Args:
+        schedules: As in `TrainingSettings`.
+        hyperparameters: The other settings under SB3's own names, with `n_envs` and `n_timesteps`.
+    """
+
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +248,10 @@ class Checkpoint:
 
     Args:
         tensors: Read-only arrays by canonical name, in SB3's `named_parameters()` order.
+        training: As the zip has it; `hyperparameters.true_settings` tells what to believe.
         warnings: Sentences a user should read before relying on the checkpoint.
+        environment: What it was trained in.
+        configured: The schedules and hyperparameters of rl_zoo3's `config.yml`, None where there is none.
     """
 
     spec: PolicySpec
@@ -212,6 +261,8 @@ class Checkpoint:
     optimizer: OptimizerState | None
     provenance: Provenance
     warnings: tuple[str, ...] = ()
+    environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
+    configured: ConfiguredTraining | None = None
 
 
 def short_name(location: str) -> str:
