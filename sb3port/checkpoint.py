@@ -155,6 +155,11 @@ class EnvironmentSpec:
     frame_stack: int | None = None
     sources: tuple[str, ...] = ()
 
+    @property
+    def registered_id(self) -> str | None:
+        """The id, unless it names a module (`module:Env-v0`), which Gymnasium would import."""
+        return None if self.env_id is None or ":" in self.env_id else self.env_id
+
 
 @dataclass(frozen=True)
 class TrainingSettings:

@@ -17,6 +17,9 @@ from sb3port.readers.source import Source, SourceOptions, resolve, resolve_hub
 from sb3port.writers.lerobot import write_port
 from sb3port.writers.staging import refuse_existing, staged_folder
 
+# What a port computes depends on these files; others only tell how it was trained.
+_DECISIVE = ("checkpoint", "statistics")
+
 type Announce = Callable[[str, str], None]
 
 
@@ -223,6 +226,7 @@ def _other_files(recorded: Provenance, found: Provenance) -> str:
     others = [
         file.name
         for role, file in recorded.files.items()
+        if role in _DECISIVE
         if role not in found.files or found.files[role].sha256 != file.sha256
     ]
     return f"{', '.join(others)} with the recorded SHA-256 not found" if others else ""

@@ -1,6 +1,6 @@
 """A policy in words, for the command line and for model cards."""
 
-from sb3port.checkpoint import PolicySpec
+from sb3port.checkpoint import EnvironmentSpec, PolicySpec
 
 
 def networks_text(spec: PolicySpec) -> str:
@@ -9,6 +9,18 @@ def networks_text(spec: PolicySpec) -> str:
     shared = f"shared {list(arch.shared)}, " if arch.shared else ""
     layers = f"{shared}policy {list(arch.pi)}, value {list(arch.vf)}, {spec.activation_fn}"
     return ", ".join(filter(None, (_extractor_text(spec), _memory_text(spec), layers)))
+
+
+def environment_text(environment: EnvironmentSpec) -> str:
+    """Describe the environment of the training in one line; empty where nothing is known of it."""
+    wrappers = ", ".join(wrapper.name.rpartition(".")[2] for wrapper in environment.wrappers)
+    frames = environment.frame_stack
+    parts = (
+        environment.env_id,
+        f"behind {wrappers}" if wrappers else None,
+        f"{frames} frames stacked" if frames else None,
+    )
+    return ", ".join(filter(None, parts))
 
 
 def _extractor_text(spec: PolicySpec) -> str:

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sb3port import __version__
-from sb3port.checkpoint import Checkpoint, Normalizer, PolicySpec, Provenance, SourceFile
+from sb3port.checkpoint import (
+    Checkpoint,
+    ConfiguredTraining,
+    Normalizer,
+    PolicySpec,
+    Provenance,
+    SourceFile,
+)
 from sb3port.errors import NotPortable, UsageError
 from sb3port.schedules import schedule_to_json
 
@@ -34,8 +41,17 @@ def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
             "optimizer_class": training.optimizer_class,
             "optimizer_kwargs": dict(training.optimizer_kwargs),
         },
+        "configured": _configured_json(checkpoint.configured),
+        "environment": asdict(checkpoint.environment),
         "warnings": list(checkpoint.warnings),
     }
+
+
+def _configured_json(configured: ConfiguredTraining | None) -> dict[str, Any] | None:
+    if configured is None:
+        return None
+    schedules = {name: schedule_to_json(s) for name, s in configured.schedules.items()}
+    return {"schedules": schedules, "hyperparameters": dict(configured.hyperparameters)}
 
 
 def spec_json(spec: PolicySpec) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def _print_summary(output: Output, done: "Conversion") -> None:
     output.line()
     port = shlex.quote(str(done.port))
     if done.report:
-        output.hint(f"run it with: sb3port eval {port} --env ENV_ID")
+        env_id = done.checkpoint.environment.registered_id or "ENV_ID"
+        output.hint(f"run it with: sb3port eval {port} --env {env_id}")
     else:
         output.hint(f"compare it with SB3: sb3port verify {port}")
 

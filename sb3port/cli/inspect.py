@@ -1,13 +1,13 @@
 """`sb3port inspect`: everything a checkpoint says of itself, without running anything in it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint import Checkpoint
+    from sb3port.checkpoint import Checkpoint, EnvironmentSpec
 
 EXAMPLES = ("sb3port inspect sb3/ppo-Pendulum-v1", "sb3port inspect model.zip --json")
 
@@ -46,11 +46,10 @@ def inspect(
 def _print(output: Output, checkpoint: "Checkpoint") -> None:
     from sb3port.cli.summary import policy_rows
 
-    training = checkpoint.training
-    settings = {name: str(value) for name, value in training.hyperparameters.items()}
-    schedules = {name: str(schedule) for name, schedule in training.schedules.items()}
     _section(output, "Policy", policy_rows(checkpoint) | _assumed(checkpoint))
-    _section(output, "Training", {"optimizer": training.optimizer_class, **schedules, **settings})
+    _section(output, "Training", _training_rows(checkpoint))
+    if checkpoint.environment.sources:
+        _section(output, "Environment", _environment_rows(checkpoint.environment))
     _section(output, "Source", _provenance_rows(checkpoint))
     output.line("[bold underline]Tensors[/]")
     rows = [(name, str(array.shape), str(array.dtype)) for name, array in checkpoint.tensors.items()]
@@ -63,6 +62,34 @@ def _print(output: Output, checkpoint: "Checkpoint") -> None:
         output.line()
         output.line("[bold underline]What its pickles would import[/] (nothing of it was imported)")
         output.lines(checkpoint.provenance.imports, indent=2)
+
+
+def _training_rows(checkpoint: "Checkpoint") -> dict[str, str]:
+    """Show settings as the zip has them; warnings say which of them cannot be true."""
+    training = checkpoint.training
+    settings = {name: str(value) for name, value in training.hyperparameters.items()}
+    schedules = {name: str(schedule) for name, schedule in training.schedules.items()}
+    return {"optimizer": training.optimizer_class, **schedules, **settings}
+
+
+def _environment_rows(environment: "EnvironmentSpec") -> dict[str, str]:
+    wrappers = [_call(wrapper.name, wrapper.kwargs) for wrapper in environment.wrappers]
+    rows = {
+        "id": environment.env_id or "unknown",
+        "arguments": _arguments(environment.env_kwargs),
+        "wrappers": "\n".join(wrappers),
+        "frame stack": str(environment.frame_stack or ""),
+        "told by": ", ".join(environment.sources),
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def _call(name: str, kwargs: Mapping[str, Any]) -> str:
+    return f"{name}({_arguments(kwargs)})" if kwargs else name
+
+
+def _arguments(kwargs: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in kwargs.items())
 
 
 def _section(output: Output, title: str, rows: Mapping[str, str]) -> None:

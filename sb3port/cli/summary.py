@@ -3,7 +3,7 @@
 from typing import Any
 
 from sb3port.checkpoint import Checkpoint, Normalizer
-from sb3port.descriptions import exploration_text, networks_text
+from sb3port.descriptions import environment_text, exploration_text, networks_text
 from sb3port.families.algorithms import display_name
 from sb3port.port import port_json
 
@@ -11,6 +11,7 @@ from sb3port.port import port_json
 def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
     """Describe the policy in a few named lines."""
     spec = checkpoint.spec
+    environment = environment_text(checkpoint.environment)
     return {
         "algorithm": display_name(spec.algorithm)
         + (f", SB3 {v}" if (v := checkpoint.provenance.sb3_version) else ""),
@@ -18,6 +19,7 @@ def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
         "actions": ", ".join(filter(None, (str(spec.action_space), exploration_text(spec)))),
         "networks": networks_text(spec),
         "normaliser": normalizer_text(checkpoint.normalizer),
+        **({"environment": environment} if environment else {}),
     }
 
 

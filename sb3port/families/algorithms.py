@@ -25,6 +25,7 @@ class Algorithm:
         signature: Settings that only this algorithm's zips have; empty where its policy class shows it.
         hyperparameters: The settings worth keeping, by SB3's own names.
         schedules: Those settings that may be schedules.
+        default_rates: What SB3 takes for those that nobody gives.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Algorithm:
     signature: frozenset[str]
     hyperparameters: tuple[str, ...]
     schedules: tuple[str, ...]
+    default_rates: Mapping[str, float]
 
 
 _TRPO_ONLY = (
@@ -44,18 +46,25 @@ _TRPO_ONLY = (
 )
 _PPO_SETTINGS = (*_ON_POLICY, "batch_size", "n_epochs", "target_kl", *_COMMON)
 _PPO_SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
+_PPO_RATES = {"learning_rate": 3e-4, "clip_range": 0.2}
 
 PPO = Algorithm(
-    "PPO", "ppo", frozenset({"n_epochs", "clip_range", "target_kl"}), _PPO_SETTINGS, _PPO_SCHEDULES
+    "PPO",
+    "ppo",
+    frozenset({"n_epochs", "clip_range", "target_kl"}),
+    _PPO_SETTINGS,
+    _PPO_SCHEDULES,
+    _PPO_RATES,
 )
-MASKABLE_PPO = Algorithm("MaskablePPO", "ppo_mask", frozenset(), _PPO_SETTINGS, _PPO_SCHEDULES)
-RECURRENT_PPO = Algorithm("RecurrentPPO", "ppo_lstm", frozenset(), _PPO_SETTINGS, _PPO_SCHEDULES)
+MASKABLE_PPO = Algorithm("MaskablePPO", "ppo_mask", frozenset(), _PPO_SETTINGS, _PPO_SCHEDULES, _PPO_RATES)
+RECURRENT_PPO = Algorithm("RecurrentPPO", "ppo_lstm", frozenset(), _PPO_SETTINGS, _PPO_SCHEDULES, _PPO_RATES)
 TRPO = Algorithm(
     "TRPO",
     "trpo",
     frozenset({"cg_max_steps", "line_search_max_iter"}),
     (*_ON_POLICY, "batch_size", "target_kl", *_TRPO_ONLY, *_COMMON),
     ("learning_rate",),
+    {"learning_rate": 1e-3},
 )
 A2C = Algorithm(
     "A2C",
@@ -63,6 +72,7 @@ A2C = Algorithm(
     frozenset({"gae_lambda", "ent_coef"}),
     (*_ON_POLICY, *_COMMON),
     ("learning_rate",),
+    {"learning_rate": 7e-4},
 )
 
 # Most telling signature first: an A2C zip holds nothing that the others lack.

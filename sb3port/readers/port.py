@@ -15,19 +15,22 @@ from safetensors.numpy import load_file
 from sb3port.checkpoint import (
     Array,
     Checkpoint,
+    ConfiguredTraining,
+    EnvironmentSpec,
     NetArch,
     Normalizer,
     OptimizerState,
     PolicySpec,
     RunningMeanStd,
     TrainingSettings,
+    Wrapper,
     frozen,
 )
 from sb3port.errors import NotPortable
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.features import batch_keys
 from sb3port.port import STATISTICS_FILE, provenance_of, read_json, read_port_file
-from sb3port.schedules import schedule_from_json
+from sb3port.schedules import Schedule, schedule_from_json
 from sb3port.spaces import Dict, Space, parts, space_from_json
 
 
@@ -53,6 +56,8 @@ def read_port(folder: Path) -> Checkpoint:
             optimizer=_optimizer(folder / "training_state", list(expected_shapes(spec))),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
+            environment=_environment(content.get("environment") or {}),
+            configured=_configured(content.get("configured")),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
@@ -105,9 +110,32 @@ def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | No
 
 
 def _training(noted: Mapping[str, Any]) -> TrainingSettings:
-    schedules = {name: schedule_from_json(schedule) for name, schedule in noted["schedules"].items()}
     settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
-    return TrainingSettings(schedules, settings, str(noted["optimizer_class"]), kwargs)
+    return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs)
+
+
+def _schedules(noted: Mapping[str, Any]) -> dict[str, Schedule]:
+    return {name: schedule_from_json(schedule) for name, schedule in noted["schedules"].items()}
+
+
+def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
+    return None if noted is None else ConfiguredTraining(_schedules(noted), dict(noted["hyperparameters"]))
+
+
+def _environment(noted: Mapping[str, Any]) -> EnvironmentSpec:
+    """Read what the policy was trained in; ports of before that was noted have nothing."""
+    wrappers = tuple(Wrapper(str(w["name"]), dict(w["kwargs"])) for w in noted.get("wrappers", ()))
+    if not isinstance(noted.get("env_id"), str | None) or not isinstance(
+        noted.get("frame_stack"), int | None
+    ):
+        raise TypeError("its environment is damaged")
+    return EnvironmentSpec(
+        env_id=noted.get("env_id"),
+        env_kwargs=dict(noted.get("env_kwargs", {})),
+        wrappers=wrappers,
+        frame_stack=noted.get("frame_stack"),
+        sources=tuple(noted.get("sources", ())),
+    )
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:

@@ -11,17 +11,20 @@ from sb3port.families.names import canonical
 from sb3port.families.policies import PolicyClass, read_policy_class
 from sb3port.families.registry import recognise_family
 from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes
+from sb3port.hyperparameters import training_doubts
 from sb3port.readers.archive import Archive, read_archive
 from sb3port.readers.arrays import as_flag
 from sb3port.readers.policy_kwargs import PolicyKwargs, read_policy_kwargs
+from sb3port.readers.settings import Settings, read_settings
 from sb3port.readers.source import Source
 from sb3port.readers.spaces import read_space
 from sb3port.readers.statistics import check_statistics
 from sb3port.readers.tensors import read_torch
-from sb3port.readers.training import read_optimizer, read_training, training_warnings
+from sb3port.readers.training import optimizer_warnings, read_optimizer, read_training
 from sb3port.readers.vecnormalize import read_vecnormalize
 from sb3port.records import Global
 from sb3port.spaces import Box, Space, parts
+from sb3port.wrappers import wrapper_warnings
 
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 
@@ -56,10 +59,14 @@ def read_checkpoint(
     archive = read_archive(source.checkpoint)
     imports = _imports(archive)
     policy = _read_policy(archive, imports, assume_standard_forward)
-    normalizer, files, of_statistics = _read_normalizer(source, archive, policy.spec, use_stats)
-    training = read_training(archive, algorithm_of(policy.spec.algorithm), policy.kwargs.given)
+    settings = read_settings(source)
+    normalizer, files, of_statistics = _read_normalizer(source, archive, settings, policy.spec, use_stats)
+    algorithm = algorithm_of(policy.spec.algorithm)
+    training = read_training(archive, algorithm, policy.kwargs.given)
     optimizer, of_optimizer = read_optimizer(archive, policy.tensors)
-    provenance = _provenance(source, archive, files, policy.imports | of_statistics | of_optimizer)
+    provenance = _provenance(
+        source, archive, {**files, **settings.files}, policy.imports | of_statistics | of_optimizer
+    )
     return Checkpoint(
         spec=policy.spec,
         tensors=policy.tensors,
@@ -75,8 +82,13 @@ def read_checkpoint(
         warnings=(
             *policy.warnings,
             *_statistics_warnings(archive, normalizer),
-            *training_warnings(archive, training, optimizer),
+            *settings.warnings,
+            *wrapper_warnings(settings.environment),
+            *training_doubts(training, settings.configured, algorithm),
+            *optimizer_warnings(archive, optimizer),
         ),
+        environment=settings.environment,
+        configured=settings.configured,
     )
 
 
@@ -165,21 +177,26 @@ def _state_dict(value: Any, where: str) -> dict[str, Array]:
 
 
 def _read_normalizer(
-    source: Source, archive: Archive, spec: PolicySpec, use_stats: bool
+    source: Source, archive: Archive, settings: Settings, spec: PolicySpec, use_stats: bool
 ) -> tuple[Normalizer | None, dict[str, SourceFile], frozenset[Global]]:
     if not use_stats:
         return None, {}, frozenset()
     if source.statistics is None:
-        _refuse_missing_statistics(source, archive)
+        _refuse_missing_statistics(source, archive, settings)
         return None, {}, frozenset()
     normalizer, file, imports = read_vecnormalize(source.statistics)
     check_statistics(normalizer, spec, source)
     return normalizer, {"statistics": replace(file, name=source.statistics_name)}, imports
 
 
-def _refuse_missing_statistics(source: Source, archive: Archive) -> None:
-    """`_last_original_obs` is set only when a VecNormalize wraps the environment."""
-    if archive.data.get("_last_original_obs") is not None:
+def _refuse_missing_statistics(source: Source, archive: Archive, settings: Settings) -> None:
+    """`_last_original_obs` is set only when a VecNormalize wraps the environment, if only for rewards."""
+    config = settings.config
+    if config is not None and config.normalize:
+        needed = config.normalizes_observations
+    else:
+        needed = archive.data.get("_last_original_obs") is not None
+    if needed:
         raise UsageError(
             f"{source.label} was trained with VecNormalize, but no statistics (vec_normalize.pkl) are there",
             "name the file with --vecnormalize PATH, or port the bare network with --no-stats",

@@ -6,14 +6,16 @@ An existing local path beats a Hub name.
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from sb3port.errors import NotPortable, UsageError
 from sb3port.readers.archive import is_checkpoint
 
 STATISTICS = ("vec_normalize.pkl", "vecnormalize.pkl")
+# What rl_zoo3 and the Hub's model cards say of the training.
+SETTINGS = ("config.yml", "args.yml", "env_kwargs.yml", "README.md")
 # A zip of evaluation curves that rl_zoo3 uploads beside every model.
 _NOT_CHECKPOINTS = frozenset({"train_eval_metrics.zip"})
 _REPO_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
@@ -33,6 +35,7 @@ class Source:
         reference: Recorded outputs (`reference.npz`) beside a local source, None where there are none.
         checkpoint_name: The zip's name within the source.
         statistics_name: The pickle's name within the source.
+        settings: rl_zoo3's files and the model card, by their names within the source.
     """
 
     label: str
@@ -44,6 +47,7 @@ class Source:
     reference: Path | None
     checkpoint_name: str
     statistics_name: str
+    settings: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ def _local_source(
     beside = base / statistics[0] if statistics else None
     found = options.vecnormalize or beside
     reference = checkpoint.parent / "reference.npz"
+    name = checkpoint.relative_to(base).as_posix()
+    settings = choose_settings(lambda place: (base / place).is_file(), name, _absolute(base).name)
     return Source(
         label=label,
         kind=kind,
@@ -142,8 +148,9 @@ def _local_source(
         checkpoint=checkpoint,
         statistics=found,
         reference=reference if reference.is_file() else None,
-        checkpoint_name=checkpoint.name if kind == "file" else checkpoint.relative_to(root).as_posix(),
+        checkpoint_name=name,
         statistics_name=str(found) if options.vecnormalize else (statistics[0] if statistics else ""),
+        settings={name: base / name for name in settings},
     )
 
 
@@ -154,7 +161,8 @@ def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
     repo = hub.list_repo(repo_id, options.revision)
     chosen = choose_checkpoint(repo.names, repo_id.partition("/")[2], repo_id, options.filename)
     statistics = [] if options.vecnormalize else choose_statistics(repo.names, chosen)[:1]
-    folder = hub.download(repo, [chosen, *statistics])
+    settings = choose_settings(repo.names.__contains__, chosen, repo_id.partition("/")[2])
+    folder = hub.download(repo, [chosen, *statistics, *settings])
     return Source(
         label=repo_id,
         kind="hub",
@@ -165,6 +173,7 @@ def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
         reference=None,
         checkpoint_name=chosen,
         statistics_name=str(options.vecnormalize) if options.vecnormalize else "".join(statistics),
+        settings={name: folder / name for name in settings},
     )
 
 
@@ -220,6 +229,27 @@ def statistics_places(checkpoint: str) -> list[str]:
     path = PurePosixPath(checkpoint)
     folders = (path.parent, path.parent / path.name.removesuffix(".zip"))
     return [(folder / name).as_posix() for folder in folders for name in STATISTICS]
+
+
+def choose_settings(exists: Callable[[str], bool], checkpoint: str, folder: str) -> list[str]:
+    """List the files of `SETTINGS` that go with a zip.
+
+    They lie beside it (Hub layout), or in a folder that is named like the environment: rl_zoo3 writes
+    `Pendulum-v1_1/Pendulum-v1/config.yml` for `Pendulum-v1_1/{Pendulum-v1,best_model}.zip`.
+
+    Args:
+        exists: Tells whether there is a file of a name.
+        checkpoint: The zip.
+        folder: Name of the folder that a zip without one lies in.
+    """
+    path = PurePosixPath(checkpoint)
+    environment = (path.parent.name or folder).rpartition("_")[0]
+    folders = dict.fromkeys((path.parent, path.with_suffix(""), path.parent / environment))
+    places = {name: [(folder / name).as_posix() for folder in folders] for name in SETTINGS}
+    found = {name: place for name, near in places.items() if (place := next(filter(exists, near), None))}
+    if "args.yml" in found:  # which tells what the model card would be read for
+        found.pop("README.md", None)
+    return list(found.values())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,6 @@ from sb3port.readers.arrays import as_plain
 from sb3port.readers.schedules import read_schedule
 from sb3port.readers.tensors import read_torch
 from sb3port.records import Global
-from sb3port.schedules import ConstantSchedule, CustomSchedule, Schedule
 
 _OPTIMIZER = "policy.optimizer.pth"
 
@@ -79,23 +78,8 @@ def _fits(value: Any, parameter: Array) -> bool:
     return shaped and bool(np.isfinite(value).all())
 
 
-def training_warnings(
-    archive: Archive, training: TrainingSettings, optimizer: OptimizerState | None
-) -> list[str]:
-    """Name what is in the file but cannot be what it was trained with, and what is left out."""
-    warnings = [
-        f"{name} {reason}"
-        for name, schedule in training.schedules.items()
-        if (reason := _unbelievable(schedule)) is not None
-    ]
+def optimizer_warnings(archive: Archive, optimizer: OptimizerState | None) -> list[str]:
+    """Say if there is an optimiser's state that is left out."""
     if optimizer is None and _OPTIMIZER in archive.members:
-        warnings.append("the optimiser's state does not fit the policy's parameters, and is left out")
-    return warnings
-
-
-def _unbelievable(schedule: Schedule) -> str | None:
-    if schedule == ConstantSchedule(0.0):
-        return "is 0 in the file, as after loading with a placeholder and saving again: its value is lost"
-    if isinstance(schedule, CustomSchedule):
-        return f"is a {schedule}, which is not run: for training it must be given anew"
-    return None
+        return ["the optimiser's state does not fit the policy's parameters, and is left out"]
+    return []

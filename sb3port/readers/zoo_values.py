@@ -17,7 +17,7 @@ from sb3port.schedules import ConstantSchedule, Schedule, SimpleLinearSchedule
 
 _MODULES = ("nn", "th.nn", "torch.nn", "th.optim", "torch.optim", "optim")
 _CLASSES = ("RMSpropTFLike", "FlattenExtractor", "NatureCNN", "CombinedExtractor")
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _MAX_NAME = 200
 # What can only be there to run something, whatever it is that it runs.
 _RUNS = (

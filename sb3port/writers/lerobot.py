@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save
 
 from sb3port.checkpoint import Array, Checkpoint, Normalizer, OptimizerState
 from sb3port.features import batch_keys
+from sb3port.hyperparameters import true_settings
 from sb3port.port import PORT_FILE, STATISTICS_FILE, port_json
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.writers.lerobot_template import (
@@ -33,7 +34,7 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
         OSError: The folder cannot be written.
     """
     spec = checkpoint.spec
-    rate = _learning_rate(checkpoint.training.schedules.get("learning_rate"))
+    rate = _learning_rate(true_settings(checkpoint).schedules.get("learning_rate"))
     _write_json(folder / "config.json", config_json(spec, rate), indent=4)
     _write_json(folder / "policy_preprocessor.json", preprocessor_json(spec, checkpoint.normalizer), indent=2)
     _write_json(folder / "policy_postprocessor.json", postprocessor_json(spec), indent=2)

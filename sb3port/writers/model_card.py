@@ -1,9 +1,13 @@
 """The `README.md` of a port: what it is, where it comes from, how to run it."""
 
-from sb3port.checkpoint import Checkpoint, Provenance
-from sb3port.descriptions import exploration_text, networks_text
+import json
+import shlex
+
+from sb3port.checkpoint import Checkpoint, EnvironmentSpec, Provenance
+from sb3port.descriptions import environment_text, exploration_text, networks_text
 from sb3port.families.algorithms import display_name
 from sb3port.features import input_features
+from sb3port.wrappers import applied
 
 _CARD = """---
 library_name: lerobot
@@ -29,13 +33,14 @@ If `parity.json` lies beside this file, it says how the port was compared with t
 | actions | `{action_space}` |
 | networks | {networks}{exploration} |
 | normalisation | {normalisation} |
+| trained in | {environment} |
 | trained for | {steps} steps |
 
 ## Run it
 
 ```
 pip install "lerobot_policy_ppo[eval]"
-lerobot-eval --policy.path=. --env.type=gymnasium --env.task=ENV_ID --eval.n_episodes=10 --eval.batch_size=1
+lerobot-eval --policy.path=. --env.type=gymnasium {options} --eval.n_episodes=10 --eval.batch_size=1
 ```
 
 ```python
@@ -71,8 +76,25 @@ def model_card(checkpoint: Checkpoint) -> str:
         networks=networks_text(spec),
         exploration=f", {text}" if (text := exploration_text(spec)) else "",
         normalisation=clip,
+        environment=_code(environment_text(checkpoint.environment)) or "an unknown environment",
+        options=_options(checkpoint.environment),
         steps=checkpoint.training.hyperparameters.get("num_timesteps", "an unknown number of"),
     )
+
+
+def _options(environment: EnvironmentSpec) -> str:
+    """Give the options of `lerobot-eval` that make the environment of the training, wrappers included."""
+    wrappers = {wrapper.name: dict(wrapper.kwargs) for wrapper in applied(environment)}
+    options = {
+        "task": environment.registered_id or "ENV_ID",
+        **({"env_kwargs": json.dumps(dict(environment.env_kwargs))} if environment.env_kwargs else {}),
+        **({"wrappers": json.dumps(wrappers)} if wrappers else {}),
+    }
+    return " ".join(f"--env.{name}={shlex.quote(value)}" for name, value in options.items())
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
 
 
 def _variable(key: str) -> str:

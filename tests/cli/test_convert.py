@@ -49,7 +49,7 @@ def test_folder_becomes_a_verified_port_with_a_default_name(cli: Cli, here: Path
         "verify",
     ]
     assert "verify  bit-exact on 256 observations, recorded (reference.npz)" in result.err
-    assert result.err.endswith("hint: run it with: sb3port eval ports/ppo-Pendulum-v1 --env ENV_ID\n")
+    assert result.err.endswith("hint: run it with: sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1\n")
     assert "port          ports/ppo-Pendulum-v1\n" in result.out
     assert "parity        bit-exact" in result.out
     assert "VecNormalize, observations over 102,404 samples" in result.out

@@ -36,8 +36,10 @@ def test_repository_is_pulled_ported_and_verified(hub: LoopbackHub, tmp_path: Pa
     done = pull(REPO, tmp_path / "port", verified=True)
     assert done.report is not None
     assert done.report.verdict == "bit-exact"
-    wanted = {f"{REPO}/resolve/{commit}/{name}" for name in ("ppo-Pendulum-v1.zip", "vec_normalize.pkl")}
+    files = ("ppo-Pendulum-v1.zip", "vec_normalize.pkl", "config.yml", "args.yml")
+    wanted = {f"{REPO}/resolve/{commit}/{name}" for name in files}
     assert set(hub.downloaded) == wanted  # and nothing else of the repository
+    assert done.checkpoint.environment.env_id == "Pendulum-v1"
     provenance = read_provenance(tmp_path / "port")
     assert (provenance.kind, provenance.location, provenance.revision) == ("hub", REPO, commit)
     assert verify(tmp_path / "port", None, None).verdict == "bit-exact"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sb3port.checkpoint import Checkpoint
+from sb3port.checkpoint import Checkpoint, EnvironmentSpec
 from sb3port.conversion import ConvertOptions, convert, read
 from sb3port.errors import NotPortable, UsageError
 from sb3port.port import STATISTICS_FILE, normalizer_json, spec_json
@@ -33,6 +33,10 @@ def test_port_is_the_checkpoint_that_it_was_made_of(name: str, tmp_path: Path) -
     assert spec_json(again.spec) == spec_json(original.spec)
     assert again.training == original.training
     assert again.warnings == original.warnings
+    assert again.environment == original.environment
+    assert again.environment.env_id == name.removeprefix("ppo-")
+    assert again.configured == original.configured
+    assert again.configured is not None
     assert again.provenance == replace(original.provenance, imports=())  # which are those of the pickles
     assert list(again.tensors) == list(original.tensors)
     for key, array in original.tensors.items():
@@ -49,6 +53,16 @@ def test_port_is_the_checkpoint_that_it_was_made_of(name: str, tmp_path: Path) -
     for key, tensors in original.optimizer.state.items():
         for part, value in tensors.items():
             assert np.array_equal(again.optimizer.state[key][part], value), (key, part)
+
+
+def test_port_of_before_environments_were_noted(tmp_path: Path) -> None:
+    ported("ppo-Pendulum-v1", tmp_path / "port")
+    path = tmp_path / "port" / "sb3port.json"
+    content = json.loads(path.read_text())
+    del content["environment"], content["configured"]
+    path.write_text(json.dumps(content))
+    again = read(str(tmp_path / "port"), SourceOptions())
+    assert (again.environment, again.configured) == (EnvironmentSpec(), None)
 
 
 def edit(name: str, **fields: Any) -> Callable[[Path], None]:
@@ -107,6 +121,10 @@ DAMAGE = {
     "a space without end": edit("config.json", observation_space={**BOX, "shape": [float("inf")]}),
     "an activation that is none": edit("config.json", activation_fn="MultiheadAttention"),
     "a negative variance": negate,
+    "an environment of the wrong kind": edit("sb3port.json", environment={"env_id": 5}),
+    "a frame stack of the wrong kind": edit("sb3port.json", environment={"frame_stack": "4"}),
+    "a wrapper without arguments": edit("sb3port.json", environment={"wrappers": [{"name": "x"}]}),
+    "configured settings that are none": edit("sb3port.json", configured=[1]),
     "no format": edit("sb3port.json", format=None),
     "a newer format": edit("sb3port.json", format=99),
     "an unknown schedule": edit(
