@@ -10,7 +10,7 @@ from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, V
 from sb3port.families.algorithms import display_name
 from sb3port.parity.compare import Comparison, Verdict
 from sb3port.parity.report import Check, ParityReport, describe
-from sb3port.port import PORT_FILE, read_provenance
+from sb3port.port import is_port, read_provenance
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import Source, SourceOptions, resolve, resolve_hub
@@ -66,7 +66,7 @@ def read(
         Sb3portError: With the exit code of the contract.
     """
     _refuse_contradiction(options, use_stats)
-    if not _is_port(label):
+    if not is_port(Path(label)):
         return read_checkpoint(resolve(label, options), use_stats, assume_standard_forward)
     if options != SourceOptions() or not use_stats or assume_standard_forward:
         raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
@@ -76,10 +76,6 @@ def read(
 def _refuse_contradiction(options: SourceOptions, use_stats: bool) -> None:
     if options.vecnormalize is not None and not use_stats:
         raise UsageError("--vecnormalize names statistics that --no-stats leaves out", "drop one of the two")
-
-
-def _is_port(label: str) -> bool:
-    return (Path(label) / PORT_FILE).is_file()
 
 
 def convert(label: str, dest: Path | None, options: ConvertOptions, announce: Announce) -> Conversion:
@@ -97,7 +93,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     _refuse_contradiction(options.source, options.use_stats)
     if dest is not None:
         refuse_existing(dest, options.force)
-    if _is_port(label):
+    if is_port(Path(label)):
         raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
     source = resolve(label, _absolute(options.source))
     dest = dest or Path("ports") / short_name(source.location)
@@ -169,7 +165,8 @@ def verify(port: Path, label: str | None, observations: Path | None) -> ParityRe
     Args:
         port: The folder.
         label: Another place of the same source, or None for the one that the port records.
-        observations: Recorded observations (`.npz`), or None for those beside the source, else drawn ones.
+        observations: Recorded observations (`.npz`, or a LeRobotDataset), or None for those beside the
+            source, else drawn ones.
 
     Returns:
         What was compared; inconclusive where the source is gone, or is not the one that was ported.
@@ -195,11 +192,13 @@ def verify(port: Path, label: str | None, observations: Path | None) -> ParityRe
 def run_checks(port: Path, checkpoint: Checkpoint, observations: Path | None) -> ParityReport:
     """Run all checks on recorded observations where there are any, else on drawn ones."""
     from sb3port.parity.checks import verify_port
+    from sb3port.parity.datasets import dataset_observations
     from sb3port.parity.observations import recorded_observations, sampled_observations
 
     if observations is None:
         return verify_port(port, checkpoint, sampled_observations(checkpoint.spec, checkpoint.normalizer))
-    return verify_port(port, checkpoint, recorded_observations(observations, checkpoint.spec))
+    read_recorded = dataset_observations if observations.is_dir() else recorded_observations
+    return verify_port(port, checkpoint, read_recorded(observations, checkpoint.spec))
 
 
 def _reference(source: Source, checkpoint: Checkpoint) -> Path | None:

@@ -105,6 +105,11 @@ def public_provenance(provenance: Provenance) -> dict[str, Any]:
     return {**content, **local, "files": files}
 
 
+def is_port(path: Path) -> bool:
+    """Whether there is a port, of whatever state."""
+    return (path / PORT_FILE).is_file()
+
+
 def read_provenance(folder: Path) -> Provenance:
     """Read from a port's `sb3port.json` where it comes from.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sb3port import __version__
-from sb3port.cli import convert, inspect, verify
+from sb3port.cli import convert, inspect, record, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, examples, exit_codes
 from sb3port.cli.output import Output
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("convert", cls=Command, epilog=examples(convert.EXAMPLES))(convert.convert)
 app.command("inspect", cls=Command, epilog=examples(inspect.EXAMPLES))(inspect.inspect)
 app.command("verify", cls=Command, epilog=examples(verify.EXAMPLES))(verify.verify)
+app.command("record", cls=Command, epilog=examples(record.EXAMPLES))(record.record)
 app.command("eval", cls=Command, epilog=examples(evaluation.EXAMPLES))(evaluation.evaluate)
 
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
@@ -18,14 +16,9 @@ _SHOWN = 10
 
 def evaluate(
     port: options.Port,
-    env: Annotated[
-        str,
-        typer.Option(metavar="ID", help="Gymnasium environment, such as Pendulum-v1.", show_default=False),
-    ],
-    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")] = 10,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")
-    ] = 0,
+    env: options.Env,
+    episodes: options.Episodes = 10,
+    seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

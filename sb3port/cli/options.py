@@ -42,3 +42,8 @@ AssumeStandardForward = Annotated[
         help="Take a policy class of the author's own for SB3's, where its tensors are those of SB3's.",
     ),
 ]
+Env = Annotated[
+    str, typer.Option(metavar="ID", help="Gymnasium environment, such as Pendulum-v1.", show_default=False)
+]
+Episodes = Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")]

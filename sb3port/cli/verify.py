@@ -26,7 +26,7 @@ def verify(
     ] = None,
     observations: Annotated[
         Path | None,
-        typer.Option(metavar="NPZ", help="Recorded observations and outputs to compare with."),
+        typer.Option(metavar="PATH", help="What record wrote: an .npz file or a LeRobotDataset."),
     ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Demand the same bits, not only the same numbers.")

@@ -149,6 +149,20 @@ def recorded_observations(path: Path, spec: PolicySpec) -> Observations:
             arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise NotPortable(f"{path} does not hold recorded observations ({error})") from error
+    return as_observations(arrays, spec, path)
+
+
+def as_observations(arrays: dict[str, Array], spec: PolicySpec, path: Path) -> Observations:
+    """Take what was recorded under the names of a `reference.npz`, and check it.
+
+    Args:
+        arrays: By name; those that are observations are taken out.
+        spec: The policy's.
+        path: Where they come from.
+
+    Raises:
+        NotPortable: They do not fit the policy.
+    """
     _check_numbers(arrays, path)
     shown = _shown(arrays, spec, path)
     masks, starts, states = (

@@ -3,7 +3,6 @@
 import contextlib
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -60,18 +59,23 @@ class Port:
         return {**self._normalized(batch, observations), "action": action, **given}
 
     @torch.no_grad()
-    def act(self, observation: Any, mask: Any = None) -> Array:
-        """Give the deterministic action for one raw observation, flat.
+    def act(
+        self, observations: Observations, deterministic: bool = True, state: LSTMState | None = None
+    ) -> tuple[Array, Array, LSTMState | None]:
+        """Choose one action for each of n observations, each of which goes on from a state of its own.
 
         Args:
-            observation: As the environment gives it; an image may have its channels last.
-            mask: The allowed choices of a maskable policy, None for all.
+            observations: Raw; masks are respected, starts and states are not looked at.
+            deterministic: Take the most likely actions instead of random ones.
+            state: The memory of a recurrent policy, None at the start of an episode.
+
+        Returns:
+            Actions as the network gives them, actions for the environment, both flat, and the new memory.
         """
-        found = observation if isinstance(self.space, Dict) else {"": observation}
-        rows = {key: np.asarray(found[key])[None] for key in parts(self.space)}
-        masks = None if mask is None else np.asarray(mask).reshape(1, -1)
-        batch = self.preprocess(self._batch(Observations("", rows, masks=masks)))
-        return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy()[0])
+        batch = self.preprocess(self._batch(observations))
+        raw, state = self.policy.predict(batch, deterministic, state)
+        given = self.postprocess(raw.unsqueeze(1) if raw.ndim == 1 else raw)
+        return raw.numpy(), np.asarray(given.numpy()), state
 
     def _batch(self, observations: Observations) -> dict[str, Tensor]:
         """Put observations under their keys: images as they are, all else flattened."""
@@ -113,6 +117,7 @@ def _memory(observations: Observations) -> tuple[RNNStates, Tensor] | None:
 
 
 def _tensor(values: Array, space: Simple) -> Tensor:
-    tensor = torch.as_tensor(np.ascontiguousarray(values))
+    # In the layout in which SB3 is given it: convolutions of another one differ in the last bits.
+    tensor = torch.as_tensor(values)
     is_image = isinstance(space, Box) and space.is_image
     return tensor if is_image else tensor.reshape(len(tensor), -1)

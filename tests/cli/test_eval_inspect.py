@@ -39,7 +39,7 @@ def test_eval_json_and_quiet_agree(cli: Cli, port: Path) -> None:
 def test_eval_shows_ten_returns_and_all_with_verbose(
     cli: Cli, here: Path, port: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sb3port.evaluation._run_episode", lambda *args: (float(args[-1]), 1))
+    monkeypatch.setattr("sb3port.evaluation._run", lambda *args: (float(args[-1]), 1))
     arguments = ("eval", port, "--env", "Pendulum-v1", "--episodes", 12)
     assert "9.00 and 2 more" in cli(*arguments).out
     assert cli(*arguments, "-v").out.count("11.00\n") == 1

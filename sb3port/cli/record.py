@@ -1,0 +1,135 @@
+"""`sb3port record`: what a policy sees and does in real episodes, kept."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sb3port.cli import options
+from sb3port.cli.output import Output
+
+if TYPE_CHECKING:
+    from sb3port.recording import Recording
+
+EXAMPLES = (
+    "sb3port record sb3/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 5 --out pendulum.npz",
+    "sb3port record ports/ppo-Pendulum-v1 --env Pendulum-v1 --format lerobot --out data/pendulum",
+)
+
+
+class Format(StrEnum):
+    """How a recording is written."""
+
+    NPZ = "npz"
+    LEROBOT = "lerobot"
+
+
+def record(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A SOURCE of convert, for which SB3's policy acts, or a port."),
+    ],
+    env: options.Env,
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", help="The file, or for lerobot the folder.", show_default=False)
+    ],
+    episodes: options.Episodes = 10,
+    seed: options.Seed = 0,
+    format: Annotated[
+        Format,
+        typer.Option(metavar="FORMAT", help="npz, or lerobot for a LeRobotDataset with lossless images."),
+    ] = Format.NPZ,
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the recording at PATH.")] = False,
+    filename: options.Filename = None,
+    revision: options.Revision = None,
+    vecnormalize: options.Vecnormalize = None,
+    no_stats: options.NoStats = False,
+    assume_standard_forward: options.AssumeStandardForward = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Record what a policy sees, does and gets in a Gymnasium environment, for verify or for LeRobot.
+
+    There is one episode per seed. Beside observations, actions and rewards the policy's values and the
+    log-probabilities of its actions are kept. With --quiet only PATH is printed.
+    """
+    from sb3port.readers.source import SourceOptions
+
+    output = Output(json, quiet)
+    _refuse_existing(out, format, force)
+    narrowed = SourceOptions(filename, revision, vecnormalize)
+    with ExitStack() as spinner:
+        spinner.enter_context(output.working("loading"))
+        from sb3port.recorder import RecordOptions
+        from sb3port.recorder import record as run
+
+        def track(seeds: Sequence[int]) -> Iterable[int]:
+            spinner.close()
+            return output.track(seeds, "episodes")
+
+        seeds = range(seed, seed + episodes)
+        chosen = RecordOptions(env, seeds, not stochastic, narrowed, not no_stats, assume_standard_forward)
+        recording = run(source, chosen, track)
+    with output.working("writing"):
+        _write(recording, out, format, force)
+    for warning in recording.warnings:
+        output.warn(warning)
+    _print(output, recording, out, format)
+
+
+def _refuse_existing(out: Path, form: Format, force: bool) -> None:
+    from sb3port.writers.staging import DATASET, refuse_existing, refuse_existing_file
+
+    if form is Format.LEROBOT:
+        from sb3port.writers.dataset import check_installed
+
+        refuse_existing(out, force, DATASET)
+        check_installed()
+    else:
+        refuse_existing_file(out, force)
+
+
+def _write(recording: "Recording", out: Path, form: Format, force: bool) -> None:
+    from sb3port.writers.dataset import write_dataset
+    from sb3port.writers.recordings import write_npz
+
+    (write_dataset if form is Format.LEROBOT else write_npz)(recording, out, force)
+
+
+def _print(output: Output, recording: "Recording", out: Path, form: Format) -> None:
+    files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
+    size = sum(file.stat().st_size for file in files)
+    content = {
+        "recording": str(out),
+        "format": str(form),
+        "bytes": size,
+        "returns": list(recording.returns),
+        **recording.describe(),
+    }
+    if output.result("sb3port.record", content, str(out)):
+        return
+    returns = ", ".join(f"{value:.2f}" for value in recording.returns[:10])
+    output.fields(
+        {
+            "recording": str(out),
+            "format": f"{'LeRobotDataset v3' if form is Format.LEROBOT else 'npz'}, {size:,} bytes",
+            "policy": recording.policy + ("" if recording.deterministic else ", sampling"),
+            "environment": recording.env,
+            "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
+            "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
+        }
+    )
+    output.hint(f"compare a port on it: sb3port verify PORT --observations {out}")
+
+
+def _episodes(seeds: Sequence[int]) -> str:
+    count = len(seeds)
+    return (
+        f"1 episode, seed {seeds[0]}" if count == 1 else f"{count} episodes, seeds {seeds[0]} to {seeds[-1]}"
+    )

@@ -1,0 +1,148 @@
+"""Recording rollouts: episodes are run, and the policy is asked what it thought of what it saw."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from sb3port.checkpoint import Array, Checkpoint, PolicySpec, short_name
+from sb3port.conversion import read
+from sb3port.environments import frames_per_second, make_env
+from sb3port.features import mask_size
+from sb3port.parity.observations import Observations
+from sb3port.parity.outputs import Outputs, plain_actions
+from sb3port.port import is_port
+from sb3port.readers.source import SourceOptions
+from sb3port.recording import Recording
+from sb3port.rollouts import Actor, Step, run_episode
+from sb3port.spaces import Dict
+
+_CHUNK = 1024  # rows that are asked about at once, so that images need no gigabytes
+_ASKED = ("action", "mode", "value", "log_prob", "entropy")
+
+
+class Witness(Actor, Protocol):
+    """An actor that can say what it thought."""
+
+    def outputs(self, observations: Observations, sampled: Array) -> Outputs:
+        """Give what `parity.outputs` lists for a batch, and for actions as the distribution gave them."""
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What to record.
+
+    Args:
+        env: A Gymnasium environment id.
+        seeds: One per episode.
+        deterministic: Take the most likely actions instead of random ones.
+        source: What narrows the source down.
+        use_stats: False to leave VecNormalize statistics out.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+    """
+
+    env: str
+    seeds: Sequence[int]
+    deterministic: bool = True
+    source: SourceOptions = field(default_factory=SourceOptions)
+    use_stats: bool = True
+    assume_standard_forward: bool = False
+
+
+def record(
+    label: str, options: RecordOptions, track: Callable[[Sequence[int]], Iterable[int]] = iter
+) -> Recording:
+    """Run one episode per seed and keep everything.
+
+    Args:
+        label: SOURCE, for which SB3's own policy acts, or a port, which acts itself.
+        options: What to record.
+        track: Called with the seeds when all is loaded; the episodes are those that it gives, in its time.
+
+    Raises:
+        Sb3portError: With the exit code of the contract; NaN or infinite observations are a UsageError.
+    """
+    checkpoint = read(label, options.source, options.use_stats, options.assume_standard_forward)
+    env = make_env(options.env, checkpoint.spec)
+    try:
+        actor = _actor(label, checkpoint, options.deterministic)
+        episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
+        policy = (
+            f"{'port' if is_port(Path(label)) else 'SB3'} of {short_name(checkpoint.provenance.location)}"
+        )
+        recording = _recording(actor, episodes, options, policy, frames_per_second(env))
+        return replace(recording, warnings=checkpoint.warnings)
+    finally:
+        env.close()
+
+
+def _actor(label: str, checkpoint: Checkpoint, deterministic: bool) -> Witness:
+    if is_port(Path(label)):
+        from sb3port.actors.port import PortActor
+
+        return PortActor(Path(label), checkpoint.spec, deterministic)
+    from sb3port.actors.sb3 import Sb3Actor
+
+    return Sb3Actor(checkpoint, deterministic)
+
+
+def _recording(
+    actor: Witness, episodes: list[list[Step]], options: RecordOptions, policy: str, fps: int
+) -> Recording:
+    steps = [step for episode in episodes for step in episode]
+    thoughts = [_thoughts(actor, episode) for episode in episodes]
+    lengths = [len(episode) for episode in episodes]
+    numbers, space = np.concatenate([np.arange(n) for n in lengths]), actor.spec.action_space
+    assert not isinstance(space, Dict)
+    return Recording(
+        env=options.env,
+        policy=policy,
+        deterministic=options.deterministic,
+        fps=fps,
+        spec=actor.spec,
+        seeds=tuple(options.seeds),
+        observations=_observations(actor.spec, steps, numbers),
+        outputs={name: np.concatenate([thought[name] for thought in thoughts]) for name in thoughts[0]},
+        taken=plain_actions(space, np.stack([step.action.given.reshape(space.shape) for step in steps])),
+        sampled=plain_actions(space, np.stack([step.action.raw for step in steps])),
+        reward=np.array([step.reward for step in steps]),
+        terminated=np.array([step.terminated for step in steps]),
+        truncated=np.array([step.truncated for step in steps]),
+        episode=np.repeat(np.arange(len(lengths)), lengths),
+        step=numbers,
+    )
+
+
+def _thoughts(actor: Witness, episode: list[Step]) -> Outputs:
+    """Ask about an episode; a recurrent policy is asked about all of it at once, for its memory."""
+    length = len(episode) if actor.spec.lstm_hidden_size is not None else _CHUNK
+    answers = [_answer(actor, episode[i : i + length]) for i in range(0, len(episode), length)]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def _answer(actor: Witness, steps: list[Step]) -> Outputs:
+    observations = _observations(actor.spec, steps, np.arange(len(steps)))
+    given = actor.outputs(observations, np.stack([step.action.raw for step in steps]))
+    return {name: given[name] for name in _ASKED if name in given}
+
+
+def _observations(spec: PolicySpec, steps: list[Step], numbers: Array) -> Observations:
+    """Give what was seen as a batch; with a memory it is one sequence, which starts from zero."""
+    found = {
+        # As it will be read again: convolutions of images with another layout differ in the last bits.
+        key: np.ascontiguousarray(np.stack([step.observation[key] for step in steps]))
+        for key in steps[0].observation
+    }
+    if spec.maskable:
+        return Observations("", found, masks=np.stack(list(_masks(spec, steps))))
+    if spec.lstm_hidden_size is None:
+        return Observations("", found)
+    zeros = np.zeros((4, spec.n_lstm_layers, 1, spec.lstm_hidden_size), np.float32)
+    return Observations("", found, starts=numbers == 0, states=zeros)
+
+
+def _masks(spec: PolicySpec, steps: list[Step]) -> Iterator[Array]:
+    allowed = np.ones(mask_size(spec), bool)
+    yield from (allowed if step.mask is None else step.mask for step in steps)
