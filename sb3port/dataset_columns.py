@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint import Array, PolicySpec
-from sb3port.features import ACTION_MASK, batch_key, mask_size
+from sb3port.features import batch_key, mask_key, mask_size
 from sb3port.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 
 type Features = dict[str, dict[str, Any]]
@@ -44,7 +44,8 @@ def observation_features(spec: PolicySpec) -> Features:
     """Describe the columns of observations and of masks, as `LeRobotDataset.create` takes it."""
     spaces = parts(spec.observation_space)
     features = {observation_column(name, space): _feature(space) for name, space in spaces.items()}
-    return features | ({ACTION_MASK: vector("bool", mask_size(spec))} if spec.maskable else {})
+    mask = {mask_key(spec.observation_space): vector("bool", mask_size(spec))} if spec.maskable else {}
+    return features | mask
 
 
 def observation_dtype(space: Simple) -> str:

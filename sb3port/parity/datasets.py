@@ -23,7 +23,7 @@ from sb3port.dataset_columns import (
     observation_features,
 )
 from sb3port.errors import NotPortable, UsageError
-from sb3port.features import ACTION_MASK
+from sb3port.features import mask_key
 from sb3port.parity.observations import Observations, as_observations
 from sb3port.spaces import Dict, Discrete, parts
 
@@ -77,8 +77,8 @@ def _named(columns: dict[str, Array], spec: PolicySpec) -> dict[str, Array]:
         named["sampled_action"] = named["sampled_action"].reshape(-1, action.size)
     if "action" in named:
         named["action"] = from_column(action, named["action"])
-    if ACTION_MASK in columns:
-        named["action_mask"] = columns[ACTION_MASK].astype(bool)
+    if spec.maskable and (key := mask_key(spec.observation_space)) in columns:
+        named["action_mask"] = columns[key].astype(bool)
     if spec.lstm_hidden_size is not None:
         named["episode_starts"] = columns[_FRAME] == 0
         named["initial_states"] = np.zeros((4, spec.n_lstm_layers, 1, spec.lstm_hidden_size), np.float32)

@@ -23,7 +23,7 @@ from sb3port.dataset_columns import (
     vector,
 )
 from sb3port.errors import UsageError
-from sb3port.features import ACTION_MASK
+from sb3port.features import mask_key
 from sb3port.recording import Recording
 from sb3port.spaces import Dict, parts
 from sb3port.writers.staging import DATASET, staged_folder
@@ -124,7 +124,7 @@ def _columns(recording: Recording) -> dict[str, Array]:
     }
     return {
         **columns,
-        **({} if seen.masks is None else {ACTION_MASK: seen.masks}),
+        **({} if seen.masks is None else {mask_key(recording.spec.observation_space): seen.masks}),
         "action": as_column(space, recording.taken),
         SAMPLED: recording.sampled.reshape(len(recording), -1),
         DETERMINISTIC: as_column(space, deterministic),
