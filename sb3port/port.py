@@ -19,7 +19,7 @@ from sb3port.checkpoint import (
 from sb3port.errors import NotPortable, UsageError
 from sb3port.schedules import schedule_to_json
 
-PORT_FILE = "sb3port.json"
+PORT_FILE, CONFIG_FILE, WEIGHTS_FILE = "sb3port.json", "config.json", "model.safetensors"
 FORMAT = 1
 OBSERVATION_KEY = "observation.state"
 STATISTICS_FILE = "policy_preprocessor_step_2_sb3port_vec_normalize.safetensors"
@@ -106,8 +106,14 @@ def public_provenance(provenance: Provenance) -> dict[str, Any]:
 
 
 def is_port(path: Path) -> bool:
-    """Whether there is a port, of whatever state."""
-    return (path / PORT_FILE).is_file()
+    """Whether there is a port, of whatever state, or a policy that LeRobot saved."""
+    return (path / PORT_FILE).is_file() or is_lerobot_policy(path)
+
+
+def is_lerobot_policy(path: Path) -> bool:
+    """Whether there is a policy that is no port: `lerobot-train` keeps nothing but LeRobot's own files."""
+    has_files = all((path / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
+    return has_files and not (path / PORT_FILE).exists()
 
 
 def read_provenance(folder: Path) -> Provenance:

@@ -109,5 +109,7 @@ def _provenance_rows(checkpoint: "Checkpoint") -> dict[str, str]:
     provenance = checkpoint.provenance
     files = {role: f"{f.name}, {f.size:,} bytes\nsha256 {f.sha256}" for role, f in provenance.files.items()}
     revision = {"revision": provenance.revision} if provenance.revision else {}
-    written = {"written by": f"SB3 {provenance.sb3_version or 'before 0.9'}"}
-    return {provenance.kind: provenance.location, **revision, **files, **written, **provenance.system_info}
+    by_lerobot = provenance.files["checkpoint"].name.endswith(".safetensors")
+    writer = "LeRobot" if by_lerobot else f"SB3 {provenance.sb3_version or 'before 0.9'}"
+    place = {provenance.kind: provenance.location, **revision}
+    return {**place, **files, "written by": writer, **provenance.system_info}

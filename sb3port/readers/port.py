@@ -4,56 +4,56 @@ What runs is in `config.json`, the tensors and the processors; what is only know
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from sb3port.checkpoint import (
     Array,
     Checkpoint,
     ConfiguredTraining,
     EnvironmentSpec,
-    NetArch,
     Normalizer,
     OptimizerState,
-    PolicySpec,
     RunningMeanStd,
     TrainingSettings,
     Wrapper,
-    frozen,
 )
 from sb3port.errors import NotPortable
-from sb3port.families.specs import check_supported, check_tensors, expected_shapes
-from sb3port.features import batch_keys
-from sb3port.port import STATISTICS_FILE, provenance_of, read_json, read_port_file
+from sb3port.port import STATISTICS_FILE, is_lerobot_policy, provenance_of, read_json, read_port_file
+from sb3port.readers.lerobot_folder import (
+    read_lerobot_policy,
+    read_spec,
+    read_statistics,
+    read_tensors,
+    read_weights,
+)
 from sb3port.schedules import Schedule, schedule_from_json
-from sb3port.spaces import Dict, Space, parts, space_from_json
+from sb3port.spaces import Space
 
 
 def read_port(folder: Path) -> Checkpoint:
-    """Read a port.
+    """Read a port, or a policy that LeRobot trained and saved, of which less is known.
 
     Raises:
         UsageError: The folder is absent.
         NotPortable: It is not a port, or a damaged one.
     """
+    if is_lerobot_policy(folder):
+        return read_lerobot_policy(folder)
     content = read_port_file(folder)
     provenance = provenance_of(content, folder)
     try:
-        spec = _spec(read_json(folder / "config.json"), content["spec"])
-        tensors = _tensors(folder / "model.safetensors")
-        check_supported(spec, str(folder))
-        check_tensors(tensors, spec, str(folder))
+        noted = content["spec"]
+        spec = read_spec(folder, noted["algorithm"], tuple(noted["assumed"]))
+        tensors = read_weights(folder, spec)
         return Checkpoint(
             spec=spec,
-            tensors={name: tensors[name] for name in expected_shapes(spec)},
+            tensors=tensors,
             normalizer=_normalizer(content["normalizer"], spec.observation_space, folder),
             training=_training(content["training"]),
-            optimizer=_optimizer(folder / "training_state", list(expected_shapes(spec))),
+            optimizer=_optimizer(folder / "training_state", list(tensors)),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
             environment=_environment(content.get("environment") or {}),
@@ -63,43 +63,12 @@ def read_port(folder: Path) -> Checkpoint:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
 
 
-def _spec(config: Mapping[str, Any], noted: Mapping[str, Any]) -> PolicySpec:
-    """Take from `config.json` what computes, and from `sb3port.json` what is only known of it."""
-    names = {field.name for field in fields(PolicySpec)}
-    plain = {name: value for name, value in config.items() if name in names}
-    spaces = {name: space_from_json(config[name]) for name in ("observation_space", "action_space")}
-    net_arch = NetArch(**{net: tuple(sizes) for net, sizes in config["net_arch"].items()})
-    sizes = config.get("sde_net_arch")
-    known = {"algorithm": noted["algorithm"], "assumed": tuple(noted["assumed"])}
-    layers = {"net_arch": net_arch, "sde_net_arch": None if sizes is None else tuple(sizes)}
-    return PolicySpec(**{**plain, **spaces, **known, **layers})
-
-
 def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
     if noted is None:
         return None
     settings = {name: value for name, value in noted.items() if name != "ret_rms"}
-    obs_rms = _statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
+    obs_rms = read_statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
     return Normalizer(obs_rms=obs_rms, ret_rms=_reward_statistics(noted["ret_rms"]), **settings)
-
-
-def _statistics(path: Path, space: Space) -> RunningMeanStd | dict[str, RunningMeanStd]:
-    """Read the statistics of every observation that has some, in the shape of the observation."""
-    # A Dict of which no key is normalised has no such file.
-    tensors = {} if isinstance(space, Dict) and not path.is_file() else _tensors(path)
-    found = {}
-    for name, key in batch_keys(space).items():
-        if f"{key}.mean" in tensors or not isinstance(space, Dict):
-            mean, var, count = (tensors[f"{key}.{part}"] for part in ("mean", "var", "count"))
-            _check_statistics(mean, var, count)
-            shape = parts(space)[name].shape
-            found[name] = RunningMeanStd(mean.reshape(shape), var.reshape(shape), float(count))
-    return found if isinstance(space, Dict) else found[""]
-
-
-def _check_statistics(mean: Array, var: Array, count: Array) -> None:
-    if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (mean, var, count)) or (var < 0).any():
-        raise ValueError("its statistics are not finite float64 numbers, or a variance is negative")
 
 
 def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:
@@ -144,14 +113,7 @@ def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
         return None
     (group,) = read_json(folder / "optimizer_param_groups.json")
     state: dict[str, dict[str, Array]] = {}
-    for key, array in _tensors(folder / "optimizer_state.safetensors").items():
+    for key, array in read_tensors(folder / "optimizer_state.safetensors").items():
         _, number, name = key.split("/")
         state.setdefault(dict(enumerate(names))[int(number)], {})[name] = array
     return OptimizerState({key: value for key, value in group.items() if key != "params"}, state)
-
-
-def _tensors(path: Path) -> dict[str, Array]:
-    try:
-        return {name: frozen(array) for name, array in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise NotPortable(f"{path} cannot be read ({error})") from error
