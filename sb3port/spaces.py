@@ -193,12 +193,12 @@ def _box_from_json(data: Mapping[str, Any]) -> Box:
 
 
 def _discrete_from_json(data: Mapping[str, Any]) -> Discrete:
-    return Discrete(int(data["n"]), int(data["start"]))
+    return Discrete(int(data["n"]), int(data.get("start", 0)))
 
 
 def _multi_discrete_from_json(data: Mapping[str, Any]) -> MultiDiscrete:
     nvec = np.array(data["nvec"], np.int64)
-    start = np.array(data["start"], np.int64)
+    start = np.array(data.get("start", np.zeros_like(nvec)), np.int64)
     if nvec.shape != start.shape:
         raise ValueError("nvec and start differ in shape")
     return MultiDiscrete(nvec, start)
