@@ -4,11 +4,12 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
 
-.PHONY: help demo test lint format benchmarks clean setup
+.PHONY: help demo test interop lint format benchmarks clean setup
 
 help:
 	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
 	@echo "make test        run the tests"
+	@echo "make interop     run the tests that build environments with other packages"
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
 	@echo "make benchmarks  measure start-up and conversion"
@@ -24,7 +25,10 @@ demo: setup
 	@echo "      --eval.n_episodes=2 --eval.batch_size=2 --eval.use_async_envs=false"
 
 test: setup
-	$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(RUN) pytest -m "not interop" --numprocesses auto --maxprocesses 4 --dist loadfile
+
+interop: setup
+	$(RUN) pytest -m interop
 
 lint: setup
 	$(RUN) ruff check
@@ -39,7 +43,7 @@ benchmarks: setup
 	$(RUN) python benchmarks/startup.py
 
 clean:
-	rm -rf .venv .uv uv.lock
+	rm -rf .venv .uv .interop uv.lock
 
 setup: $(filter .uv/bin/uv,$(UV))
 	@$(UV) sync --quiet
