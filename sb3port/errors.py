@@ -64,3 +64,9 @@ class Unsafe(NotPortable):
     """Refused as unsafe: loading the file the usual way would run code that it carries (5)."""
 
     exit_code = 5
+
+
+class TrainingDiverged(Sb3portError):
+    """Rewards, observations or losses became NaN or infinite (1); earlier checkpoints are kept."""
+
+    exit_code = 1

@@ -191,15 +191,31 @@ class PPOPolicy(PreTrainedPolicy):
             Values, log-likelihoods in nats and entropies in nats, each `(B,)`. The entropy is None for
             squashed gSDE, which has no analytical form.
         """
-        observations = self._preprocess(batch)
-        pi = vf = self.features_extractor(observations)
-        if self.vf_features_extractor is not None:
-            vf = self.vf_features_extractor(observations)
-        latents = self._core.both(pi, vf, lstm_states, episode_starts)
-        latent_pi, latent_vf = self.mlp_extractor(*latents)
-        distribution = self._distribution(batch, pi, latent_pi)
+        distribution, latent_vf, _ = self._outlook(batch, lstm_states, episode_starts)
         log_prob = distribution.log_prob(self.head.as_actions(actions))
         return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy()
+
+    @torch.no_grad()
+    def explore(
+        self,
+        batch: Batch,
+        lstm_states: RNNStates | None = None,
+        episode_starts: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, RNNStates | None]:
+        """Choose actions at random and evaluate them, as SB3's `policy.forward` does in training.
+
+        Args:
+            batch: A preprocessed batch.
+            lstm_states: Recurrent policies: the states of actor and critic before these rows.
+            episode_starts: Recurrent policies: the rows at which an episode starts.
+
+        Returns:
+            Actions as `predict` gives them, values and log-likelihoods, each `(B,)`, and the states after
+            these rows, None when there is no memory.
+        """
+        distribution, latent_vf, states = self._outlook(batch, lstm_states, episode_starts)
+        actions = distribution.sample()
+        return actions, self.value_net(latent_vf).flatten(), distribution.log_prob(actions), states
 
     @override
     @torch.no_grad()
@@ -293,6 +309,18 @@ class PPOPolicy(PreTrainedPolicy):
         if deterministic:
             return self.head.mode(self.action_net(latent), self._mask(batch)), state
         return self._distribution(batch, features, latent).sample(), state
+
+    def _outlook(
+        self, batch: Batch, states: RNNStates | None, starts: Tensor | None
+    ) -> tuple[ActionDistribution, Tensor, RNNStates | None]:
+        """Distribution of the actions, latent of the value, and the states after these rows."""
+        observations = self._preprocess(batch)
+        pi = vf = self.features_extractor(observations)
+        if self.vf_features_extractor is not None:
+            vf = self.vf_features_extractor(observations)
+        *latents, states = self._core.both(pi, vf, states, starts)
+        latent_pi, latent_vf = self.mlp_extractor(*latents)
+        return self._distribution(batch, pi, latent_pi), latent_vf, states
 
     def _distribution(self, batch: Batch, features: Tensor, latent_pi: Tensor) -> ActionDistribution:
         extract = self.sde_features_extractor

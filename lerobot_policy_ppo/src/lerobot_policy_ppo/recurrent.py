@@ -51,8 +51,8 @@ class Core(ABC):
     @abstractmethod
     def both(
         self, pi: Tensor, vf: Tensor, states: RNNStates | None, starts: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Inputs of both MLPs, from the features and the states of both."""
+    ) -> tuple[Tensor, Tensor, RNNStates | None]:
+        """Inputs of both MLPs and the states after them, from the features and the states of both."""
 
 
 class FeedForwardCore(Core):
@@ -73,9 +73,9 @@ class FeedForwardCore(Core):
     @override
     def both(
         self, pi: Tensor, vf: Tensor, states: RNNStates | None, starts: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, RNNStates | None]:
         self._refuse(states, starts)
-        return pi, vf
+        return pi, vf, None
 
     def _refuse(self, *memories: object) -> None:
         if any(memory is not None for memory in memories):
@@ -114,12 +114,15 @@ class RecurrentCore(Core):
     @override
     def both(
         self, pi: Tensor, vf: Tensor, states: RNNStates | None, starts: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, RNNStates | None]:
         pi_state, vf_state = states or (None, None)
-        latent, _ = run_lstm(self._lstm_actor, pi, pi_state, starts)
-        if self._linear is None and self._lstm_critic is None:
-            return latent, latent.detach()
-        return latent, self.critic(vf, vf_state, starts)
+        latent, pi_state = run_lstm(self._lstm_actor, pi, pi_state, starts)
+        if self._lstm_critic is not None:
+            critic, vf_state = run_lstm(self._lstm_critic, vf, vf_state, starts)
+            return latent, critic, RNNStates(pi_state, vf_state)
+        # A critic without an LSTM of its own has the actor's state, as in sb3-contrib.
+        critic = latent.detach() if self._linear is None else self._linear(vf)
+        return latent, critic, RNNStates(pi_state, pi_state)
 
 
 def make_core(lstm_actor: nn.LSTM | None, lstm_critic: nn.LSTM | None, critic: nn.Linear | None) -> Core:

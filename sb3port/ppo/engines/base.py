@@ -1,0 +1,125 @@
+"""What the trainer asks of an engine."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from numpy.typing import NDArray
+
+from sb3port.checkpoint import Array, OptimizerState, PolicySpec
+from sb3port.ppo.environments import Observations
+from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What an engine is made from; it takes the policy over.
+
+    Args:
+        spec: What the policy is.
+        policy: The policy, with its weights.
+        settings: The hyperparameters.
+        optimizer_class: Name of a `torch.optim` class.
+        optimizer: Its state to go on from.
+        device: Where to compute.
+    """
+
+    spec: PolicySpec
+    policy: PPOPolicy
+    settings: Hyperparameters
+    optimizer_class: str
+    optimizer: OptimizerState
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an engine chose for n environments.
+
+    Args:
+        actions: Unclipped, `(n, A)`; `(n,)` for a Discrete.
+        values: float32 `(n,)`.
+        log_probs: float32 `(n,)`.
+        memory: State of a recurrent policy after the step, float32 `(n, 4, L, H)`; else None.
+    """
+
+    actions: Array
+    values: NDArray[np.float32]
+    log_probs: NDArray[np.float32]
+    memory: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What a recurrent policy remembers of n environments.
+
+    Args:
+        memory: float32 `(n, 4, L, H)`, as in `Rollout`.
+        starts: 1 where an episode starts, so that the memory counts as zero; float32 `(n,)`.
+    """
+
+    memory: NDArray[np.float32]
+    starts: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StepSizes:
+    """The values of the schedules for one update."""
+
+    learning_rate: float
+    clip_range: float
+    clip_range_vf: float | None = None
+
+
+@dataclass(frozen=True)
+class UpdateStatistics:
+    """Means over the minibatches of an update, under the names that SB3 logs.
+
+    Args:
+        policy_gradient_loss: The clipped surrogate.
+        value_loss: Mean squared error of the values.
+        entropy_loss: Negative entropy in nats.
+        approx_kl: Divergence from the policy of the rollout in nats, in the last epoch.
+        clip_fraction: Share of transitions outside of the clip range.
+        loss: The weighted sum, in the last minibatch.
+        epochs: How many were begun.
+    """
+
+    policy_gradient_loss: float
+    value_loss: float
+    entropy_loss: float
+    approx_kl: float
+    clip_fraction: float
+    loss: float
+    epochs: int
+
+
+class Engine(ABC):
+    """Holds a policy and its optimiser."""
+
+    @abstractmethod
+    def act(self, observations: Observations, masks: Array | None, recall: Recall | None) -> Decision:
+        """Choose actions at random, one for each environment."""
+
+    @abstractmethod
+    def values(self, observations: Observations, recall: Recall | None) -> NDArray[np.float32]:
+        """Estimate the returns of observations `(n, ...)`, `(n,)`."""
+
+    @abstractmethod
+    def reset_noise(self, count: int) -> None:
+        """Draw new exploration matrices for gSDE, one for each environment."""
+
+    @abstractmethod
+    def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
+        """Improve the policy on a rollout."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Array]:
+        """Give a copy of the weights by canonical name."""
+
+    @abstractmethod
+    def optimizer(self) -> OptimizerState:
+        """Give a copy of the optimiser's state."""

@@ -1,0 +1,135 @@
+"""SB3's own operations with torch's autograd: any network, any action space, any device.
+
+Source: `stable_baselines3/ppo/ppo.py`, `sb3_contrib/{ppo_recurrent,ppo_mask}/*.py`.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from lerobot_policy_ppo.recurrent import RNNStates
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from sb3port.checkpoint import Array, OptimizerState
+from sb3port.ppo import losses
+from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
+from sb3port.ppo.environments import Observations
+from sb3port.ppo.minibatches import Minibatch, sequences, shuffled
+from sb3port.ppo.optimisers import load_optimizer, optimizer_state
+from sb3port.ppo.policies import Batches, policy_tensors
+from sb3port.ppo.rollout import Rollout
+
+
+class AutogradEngine(Engine):
+    """A policy and an optimiser of torch.
+
+    Args:
+        learner: What it is made from.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.policy, self._settings = learner.policy.to(learner.device), learner.settings
+        self._device = learner.device
+        self._batches = Batches(learner.spec, learner.device)
+        self._optimizer = load_optimizer(self.policy, learner.optimizer_class, learner.optimizer)
+
+    def act(  # noqa: D102
+        self, observations: Observations, masks: Array | None, recall: Recall | None
+    ) -> Decision:
+        batch = self._batches(observations, masks)
+        states, starts = self._remember(recall)
+        actions, values, log_probs, after = self.policy.explore(batch, states, starts)
+        memory = None if after is None else _memory(after)
+        return Decision(actions.cpu().numpy(), values.cpu().numpy(), log_probs.cpu().numpy(), memory)
+
+    def values(  # noqa: D102
+        self, observations: Observations, recall: Recall | None
+    ) -> NDArray[np.float32]:
+        states, starts = self._remember(recall)
+        critic = None if states is None else states.vf
+        with torch.no_grad():
+            values: Tensor = self.policy.predict_values(self._batches(observations), critic, starts)
+        return values.cpu().numpy()
+
+    def reset_noise(self, count: int) -> None:  # noqa: D102
+        self.policy.reset_noise(count)
+
+    def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:  # noqa: D102
+        for group in self._optimizer.param_groups:
+            group["lr"] = sizes.learning_rate
+        count = rollout.values.shape[1]
+        flat = rollout.by_environment()
+        seen: list[tuple[float, ...]] = []
+        kls: list[float] = []
+        for epoch in range(1, self._settings.n_epochs + 1):
+            kls.clear()
+            for minibatch in self._minibatches(flat, count):
+                *values, kl = self._losses(minibatch, sizes)
+                seen.append(tuple(value.item() for value in values))
+                kls.append(kl.item())
+                if self._has_diverged(kls[-1]):
+                    return _statistics(seen, kls, epoch)
+                self._descend(values[-1])
+        return _statistics(seen, kls, self._settings.n_epochs)
+
+    def tensors(self) -> dict[str, Array]:  # noqa: D102
+        return policy_tensors(self.policy)
+
+    def optimizer(self) -> OptimizerState:  # noqa: D102
+        return optimizer_state(self.policy, self._optimizer)
+
+    def _minibatches(self, flat: Rollout, count: int) -> Iterator[Minibatch]:
+        size = self._settings.batch_size
+        if flat.memory is not None:
+            return sequences(flat, count, size, self._batches, self._device)
+        return shuffled(flat, size, self._batches, self._device)
+
+    def _losses(self, rows: Minibatch, sizes: StepSizes) -> tuple[Tensor, ...]:
+        """Give surrogate, value loss, entropy loss, clip fraction, their sum, and the divergence."""
+        settings, where = self._settings, rows.where
+        values, log_prob, entropy = self.policy.evaluate_actions(
+            rows.batch, rows.actions, rows.states, rows.starts
+        )
+        advantages = rows.advantages
+        if settings.normalize_advantage and len(advantages) > 1:
+            advantages = losses.normalized(advantages, where)
+        ratio = losses.probability_ratio(log_prob, rows.old_log_prob)
+        surrogate = losses.clipped_surrogate(ratio, advantages, sizes.clip_range, where)
+        new_values = losses.clipped_values(values, rows.old_values, sizes.clip_range_vf)
+        value = losses.value_loss(new_values, rows.returns, where)
+        entropy = losses.entropy_loss(entropy, log_prob, where)
+        loss = surrogate + settings.ent_coef * entropy + settings.vf_coef * value
+        with torch.no_grad():
+            outside = losses.clip_fraction(ratio, sizes.clip_range, where)
+            kl = losses.approximate_kl(log_prob - rows.old_log_prob, where)
+        return surrogate, value, entropy, outside, loss, kl
+
+    def _has_diverged(self, kl: float) -> bool:
+        limit = self._settings.target_kl
+        return limit is not None and kl > 1.5 * limit
+
+    def _descend(self, loss: Tensor) -> None:
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(self.policy.parameters(), self._settings.max_grad_norm)
+        self._optimizer.step()
+
+    def _remember(self, recall: Recall | None) -> tuple[RNNStates | None, Tensor | None]:
+        if recall is None:
+            return None, None
+        parts = torch.as_tensor(recall.memory, device=self._device).permute(1, 2, 0, 3).contiguous()
+        states = RNNStates((parts[0], parts[1]), (parts[2], parts[3]))
+        return states, torch.as_tensor(recall.starts, device=self._device)
+
+
+def _memory(states: RNNStates) -> NDArray[np.float32]:
+    """Put states in the layout of `Recall`."""
+    stacked = torch.stack([*states.pi, *states.vf])
+    return stacked.permute(2, 0, 1, 3).cpu().numpy()
+
+
+def _statistics(seen: list[tuple[float, ...]], kls: list[float], epochs: int) -> UpdateStatistics:
+    surrogate, value, entropy, outside, _ = np.mean(seen, axis=0).tolist()
+    return UpdateStatistics(surrogate, value, entropy, float(np.mean(kls)), outside, seen[-1][-1], epochs)

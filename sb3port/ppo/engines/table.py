@@ -1,0 +1,25 @@
+"""The engines by name. A new one is a row here."""
+
+from collections.abc import Callable
+
+from sb3port.errors import UsageError
+from sb3port.ppo.engines.base import Engine, Learner
+from sb3port.ppo.engines.exact_autograd import AutogradEngine
+
+
+def make_engine(name: str, learner: Learner) -> Engine:
+    """Make the engine of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"there is no engine {name}", f"known: {', '.join(ENGINES)}")
+    return ENGINES[name](learner)
+
+
+def _exact(learner: Learner) -> Engine:
+    return AutogradEngine(learner)
+
+
+ENGINES: dict[str, Callable[[Learner], Engine]] = {"exact": _exact, "exact-autograd": AutogradEngine}

@@ -1,0 +1,203 @@
+"""The same training twice: by SB3 and by us."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO, RecurrentPPO
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from sb3port.checkpoint import Normalizer
+from sb3port.ppo.environments import InProcess
+from sb3port.ppo.fresh import fresh_spec
+from sb3port.ppo.hyperparameters import changed, defaults
+from sb3port.ppo.settings import RunSettings
+from sb3port.ppo.starting import start_fresh
+from sb3port.ppo.trainer import Trainer
+
+CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "ppo_mask": MaskablePPO, "ppo_lstm": RecurrentPPO}
+_SEED = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training.
+
+    Args:
+        env: Environment id.
+        steps: Environment steps.
+        n_envs: How many environments.
+        algorithm: A key of `CLASSES`.
+        policy: SB3's name of the policy.
+        normalise: Arguments of VecNormalize, None for none.
+        policy_kwargs: SB3's, the activation by name.
+        env_kwargs: Arguments of the environment.
+        engine: Ours.
+        settings: Hyperparameters; "lin_X" for schedules.
+    """
+
+    env: str
+    steps: int
+    n_envs: int = 1
+    algorithm: str = "ppo"
+    policy: str = "MlpPolicy"
+    normalise: Mapping[str, Any] | None = None
+    policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "exact"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def vec_env(case: Case) -> VecEnv:
+    """SB3's environments, normalised as rl_zoo3 does it: by the discount factor of the training."""
+    venv = make_vec_env(case.env, case.n_envs, seed=_SEED, env_kwargs=dict(case.env_kwargs))
+    if case.normalise is None:
+        return venv
+    return VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
+
+
+def train_sb3(case: Case) -> BaseAlgorithm:
+    """Train with SB3."""
+    settings = {name: _for_sb3(value) for name, value in case.settings.items()}
+    kwargs = dict(case.policy_kwargs)
+    if "activation_fn" in kwargs:
+        kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
+    policy = case.policy.replace("Policy", "LstmPolicy") if case.algorithm == "ppo_lstm" else case.policy
+    make = partial(CLASSES[case.algorithm], policy, vec_env(case), seed=_SEED, device="cpu")
+    return make(policy_kwargs=kwargs, **settings).learn(case.steps)
+
+
+def begin_ours(case: Case) -> Trainer:
+    """Begin the same training with our trainer."""
+    gamma = case.settings.get("gamma", 0.99)
+    normalise = None
+    if case.normalise is not None:
+        normalise = Normalizer(None, None, **{"gamma": gamma, **case.normalise})
+    base = defaults(case.algorithm)
+    settings = RunSettings(
+        case.env,
+        case.steps,
+        changed(base, case.settings, "the test"),
+        case.n_envs,
+        seed=_SEED,
+        engine=case.engine,
+        normalise=normalise,
+    )
+    envs = InProcess(lambda: gymnasium.make(case.env, **case.env_kwargs), case.n_envs)
+    spec = fresh_spec(
+        case.algorithm,
+        case.policy,
+        envs.observation_space,
+        envs.action_space,
+        settings.hyperparameters.use_sde,
+        case.policy_kwargs,
+    )
+    return start_fresh(settings, spec, envs)
+
+
+def run(trainer: Trainer) -> Trainer:
+    """Train to the end."""
+    while not trainer.is_over:
+        trainer.iterate()
+    return trainer
+
+
+def differences(trainer: Trainer, model: BaseAlgorithm) -> dict[str, float]:
+    """Give the largest difference of everything that differs in any bit; empty where all is the same."""
+    pairs = _weights(trainer, model) | _optimizer(trainer, model) | _rollout(trainer, model)
+    pairs |= _statistics(trainer, model)
+    return {name: _gap(a, b) for name, (a, b) in pairs.items() if not _same(a, b)}
+
+
+def assert_same(trainer: Trainer, model: BaseAlgorithm) -> None:
+    """Compare weights, optimiser, last rollout and normaliser bit for bit."""
+    assert trainer.counters.num_timesteps == model.num_timesteps
+    assert trainer.counters.n_updates == model._n_updates
+    assert differences(trainer, model) == {}
+
+
+type Pairs = dict[str, tuple[Any, Any]]
+
+
+def _weights(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
+    theirs = {name: p.detach().numpy() for name, p in model.policy.named_parameters()}
+    ours = trainer.engine.tensors()
+    assert list(ours) == list(theirs)
+    return {name: (array, theirs[name]) for name, array in ours.items()}
+
+
+def _optimizer(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
+    ours, theirs = trainer.engine.optimizer(), model.policy.optimizer
+    assert {k: v for k, v in theirs.param_groups[0].items() if k != "params"} == dict(ours.group)
+    state = {name: theirs.state[parameter] for name, parameter in model.policy.named_parameters()}
+    assert {name for name in state if state[name]} == set(ours.state)
+    return {
+        f"optimiser {name} {key}": (ours.state[name][key], np.asarray(value))
+        for name, row in state.items()
+        for key, value in row.items()
+    }
+
+
+def _rollout(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
+    flat, theirs = trainer.collector._rollout.by_environment(), model.rollout_buffer
+    names = ("actions", "values", "log_probs", "advantages", "returns")
+    pairs: Pairs = {name: (getattr(flat, name), getattr(theirs, name)) for name in names}
+    rewards = theirs.swap_and_flatten(theirs.rewards)
+    pairs["rewards"] = (flat.rewards, rewards)
+    seen = theirs.observations if isinstance(theirs.observations, dict) else {"": theirs.observations}
+    pairs |= {f"observations {key}": (flat.observations[key], array) for key, array in seen.items()}
+    return {name: (a, np.asarray(b, np.asarray(a).dtype).reshape(a.shape)) for name, (a, b) in pairs.items()}
+
+
+def _statistics(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
+    theirs = model.get_vec_normalize_env()
+    if theirs is None:
+        assert trainer.normaliser is None
+        return {}
+    assert trainer.normaliser is not None
+    ours = trainer.normaliser.normalizer()
+    pairs: Pairs = {"returns": (trainer.normaliser.returns, theirs.returns)}
+    found = {"rewards": (ours.ret_rms, theirs.ret_rms)}
+    if theirs.norm_obs:
+        rms = theirs.obs_rms if isinstance(theirs.obs_rms, dict) else {"": theirs.obs_rms}
+        assert set(ours.statistics) == set(rms)
+        found |= {f"observations {key}": (ours.statistics[key], rms[key]) for key in rms}
+    for name, pair in found.items():
+        for part in ("mean", "var", "count"):
+            pairs[f"{part} of {name}"] = tuple(np.asarray(getattr(rms, part)) for rms in pair)
+    return pairs
+
+
+def _same(one: Any, other: Any) -> bool:
+    return torch.equal(torch.as_tensor(np.array(one)), torch.as_tensor(np.array(other)))
+
+
+def _gap(one: Any, other: Any) -> float:
+    return float(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max())
+
+
+def _for_sb3(value: Any) -> Any:
+    """A schedule of the zoo as the function that rl_zoo3 makes of it."""
+    if not isinstance(value, str):
+        return value
+    start = float(value.removeprefix("lin_"))
+    schedule: Callable[[float], float] = lambda remaining: remaining * start  # noqa: E731
+    return schedule
+
+
+def save_sb3(model: BaseAlgorithm, folder: Path) -> Path:
+    """Save a model and its statistics as the zoo does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / f"{folder.name}.zip")
+    normaliser = model.get_vec_normalize_env()
+    if normaliser is not None:
+        normaliser.save(str(folder / "vec_normalize.pkl"))
+    return folder
