@@ -218,8 +218,8 @@ class Provenance:
     """Where a checkpoint comes from.
 
     Args:
-        kind: "hub", "file" or "folder".
-        location: Repository id on the Hub, or absolute path.
+        kind: "hub", "file" or "folder"; "training" where sb3port trained it.
+        location: Repository id on the Hub, or absolute path; of a training the environment.
         revision: Commit hash on the Hub, else None.
         files: Every file that was read, by role ("checkpoint", "statistics").
         sb3_version: Version that wrote the zip, None before SB3 0.9.

@@ -4,7 +4,7 @@ Observations are seen as SB3's vector environments store them: in the type of th
 channels first where the policy has them so.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -36,14 +36,9 @@ def make_env(env_id: str, spec: PolicySpec, render_mode: str | None = None) -> E
         UsageError: There is none of this name, what it needs is not installed, or its spaces are not those
             of the policy.
     """
-    gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
-    try:
-        # Not every environment can be told that it is not drawn.
-        kwargs: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
-        env = gymnasium.make(env_id, **kwargs)
-    except (gymnasium.error.Error, ImportError, TypeError) as error:
-        lines = str(error).strip().splitlines() or [repr(error)]
-        raise UsageError(f"the environment {env_id} cannot be made: {lines[0]}") from error
+    # Not every environment can be told that it is not drawn.
+    kwargs: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    env = open_env(env_id, **kwargs)
     try:
         check_spaces(env, spec, env_id)
     except UsageError:
@@ -52,7 +47,28 @@ def make_env(env_id: str, spec: PolicySpec, render_mode: str | None = None) -> E
     return env
 
 
-def check_spaces(env: Env, spec: PolicySpec, env_id: str) -> None:
+def open_env(env_id: str, **kwargs: Any) -> Env:
+    """Make an environment, whatever its spaces.
+
+    Raises:
+        UsageError: There is none of this name, or what it needs is not installed.
+    """
+    gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
+    try:
+        return gymnasium.make(env_id, **kwargs)
+    except (gymnasium.error.Error, ImportError, TypeError) as error:
+        lines = str(error).strip().splitlines() or [repr(error)]
+        raise UsageError(f"the environment {env_id} cannot be made: {lines[0]}") from error
+
+
+class HasSpaces(Protocol):
+    """An environment, or several of one kind."""
+
+    observation_space: gymnasium.Space[Any]
+    action_space: gymnasium.Space[Any]
+
+
+def check_spaces(env: HasSpaces, spec: PolicySpec, env_id: str) -> None:
     """Compare shapes and kinds: a policy for other spaces would run, and do nonsense.
 
     Raises:

@@ -175,7 +175,7 @@ def _provenance(source: Mapping[str, Any]) -> Provenance:
     """Check what `verify` relies on: a kind it knows, a place, and the hash of every file."""
     files = {role: _source_file(file) for role, file in source["files"].items()}
     revision = source["revision"]
-    if source["kind"] not in ("hub", "file", "folder") or "checkpoint" not in files:
+    if source["kind"] not in ("hub", "file", "folder", "training") or "checkpoint" not in files:
         raise ValueError("it names no source")
     if not isinstance(source["location"], str) or not isinstance(revision, str | None):
         raise TypeError("the place of its source is not a text")

@@ -30,6 +30,8 @@ class Command(TyperCommand):
         for kind, title in (("argument", "Arguments"), ("option", "Options")):
             params = [param for param in self.get_params(ctx) if param.param_type_name == kind]
             records = [record for param in params if (record := param.get_help_record(ctx))]
+            if not records:
+                continue
             with formatter.section(title):
                 formatter.write_dl([(_TYPE_NAME.sub("", name), text) for name, text in records])
 

@@ -17,6 +17,7 @@ from sb3port.errors import Sb3portError
 
 if TYPE_CHECKING:
     from sb3port.cli.console import OutputConsole
+    from sb3port.cli.progress_bar import ProgressBar
 
 _GAP = 2
 
@@ -69,6 +70,15 @@ class Output:
         from rich.progress import track
 
         return track(items, name, console=self._stderr, transient=True)
+
+    @contextmanager
+    def progress(self, name: str) -> "Iterator[ProgressBar]":
+        """Draw a progress bar on a terminal, of work whose length is known later."""
+        from sb3port.cli.progress_bar import ProgressBar
+
+        shown = not self.quiet and self._stderr.is_terminal
+        with ProgressBar(self._stderr, name, shown) as bar:
+            yield bar
 
     def result(self, schema: str, content: Mapping[str, Any], essence: str) -> bool:
         """Print the result where it is JSON or quiet.

@@ -1,8 +1,8 @@
 """Several environments stepped together, each beginning anew by itself, as SB3's vector environments do.
 
-Source: `stable_baselines3/common/vec_env/dummy_vec_env.py`. Observations have the type of their space; rewards
-are float32. An observation is a dictionary of arrays `(n_envs, *shape)`: the parts of a Dict by their keys,
-any other observation under "".
+Source: `stable_baselines3/common/vec_env/dummy_vec_env.py`. Observations have the type of their space,
+rewards are float32. An observation is a dictionary of arrays `(n_envs, *shape)`: the parts of a Dict by their
+keys, any other observation under "".
 """
 
 from abc import ABC, abstractmethod

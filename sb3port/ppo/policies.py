@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lerobot_policy_ppo import PPOConfig
 from sb3port.checkpoint import Array, PolicySpec
-from sb3port.features import ACTION_MASK, batch_keys
+from sb3port.features import batch_keys, mask_key
 from sb3port.ppo.environments import Observations
 from sb3port.spaces import Box, parts
 from sb3port.writers.lerobot_template import config_json
@@ -45,6 +45,7 @@ class Batches:
             for name, part in parts(spec.observation_space).items()
             if isinstance(part, Box) and part.is_image
         }
+        self._mask_key = mask_key(spec.observation_space)
         self._device = device
 
     def __call__(self, observations: Observations, masks: Array | None = None) -> dict[str, Tensor]:
@@ -56,7 +57,7 @@ class Batches:
                 rows = rows.reshape(len(rows), -1) if is_array else rows.reshape(-1, 1)
             batch[key] = rows
         if masks is not None:
-            batch[ACTION_MASK] = torch.as_tensor(masks, device=self._device)
+            batch[self._mask_key] = torch.as_tensor(masks, device=self._device)
         return batch
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium
 import torch
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from sb3port.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
-from sb3port.evaluation import make_env
 from sb3port.ppo.engines.base import Learner
 from sb3port.ppo.engines.table import make_engine
-from sb3port.ppo.environments import Environments, InProcess, shapes
+from sb3port.ppo.environments import Environments, shapes
 from sb3port.ppo.normalisation import RunningNormaliser
 from sb3port.ppo.optimisers import new_optimizer
 from sb3port.ppo.policies import load_tensors, make_policy
@@ -75,7 +73,7 @@ def _trainer(
     normaliser = None
     if normalizer is not None:
         normaliser = RunningNormaliser(normalizer, _normalised(normalizer, envs), envs.count)
-    return Trainer(settings, spec, envs, normaliser, engine, Counters())
+    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters())
 
 
 def _normalised(normalizer: Normalizer, envs: Environments) -> dict[str, tuple[int, ...]]:
@@ -85,16 +83,3 @@ def _normalised(normalizer: Normalizer, envs: Environments) -> dict[str, tuple[i
     found = {key: shape for key, (shape, _) in shapes(envs.observation_space).items()}
     kept = normalizer.statistics
     return {key: shape for key, shape in found.items() if key in kept} if kept else found
-
-
-def make_environments(settings: RunSettings) -> Environments:
-    """Make the environments of a run.
-
-    Raises:
-        UsageError: There is no such environment.
-    """
-
-    def make() -> gymnasium.Env[Any, Any]:
-        return make_env(settings.env)
-
-    return InProcess(make, settings.n_envs)

@@ -5,7 +5,6 @@ Source: `stable_baselines3/common/on_policy_algorithm.py`, `OnPolicyAlgorithm.le
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +52,7 @@ class Trainer:
         envs: The environments.
         normaliser: What VecNormalize does, or None.
         engine: Who acts and learns.
+        optimizer_class: Name of the engine's optimiser in `torch.optim`.
         counters: How far it is.
     """
 
@@ -63,10 +63,12 @@ class Trainer:
         envs: Environments,
         normaliser: RunningNormaliser | None,
         engine: Engine,
+        optimizer_class: str,
         counters: Counters,
     ) -> None:
         self.settings, self.spec, self.envs = settings, spec, envs
         self.normaliser, self.engine, self.counters = normaliser, engine, counters
+        self.optimizer_class = optimizer_class
         self.collector = Collector(spec, settings.hyperparameters, envs, normaliser, engine)
 
     @property
@@ -137,6 +139,3 @@ def explained_variance(rollout: Rollout) -> float | None:
 
 def _mean(values: "list[float] | list[int] | list[bool]") -> float | None:
     return float(np.mean(values)) if values else None
-
-
-type OnIteration = Callable[[Iteration], None]

@@ -1,0 +1,64 @@
+"""`sb3port finetune`: go on with a port where its training stopped."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sb3port.cli import options, training_options
+from sb3port.cli.output import Output
+from sb3port.cli.training_options import with_hyperparameters
+from sb3port.cli.training_progress import run_to_end
+from sb3port.errors import UsageError
+
+EXAMPLES = (
+    "sb3port finetune ports/ppo-Pendulum-v1 --env Pendulum-v1 --steps 50000 --out outputs/pendulum",
+    "sb3port train --resume outputs/pendulum",
+)
+
+
+@with_hyperparameters
+def finetune(
+    port: options.Port,
+    given: dict[str, Any],
+    env: training_options.Env = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Environment steps to do.", show_default=False)
+    ] = None,
+    out: training_options.Out = None,
+    normalize_kwargs: training_options.NormalizeKwargs = None,
+    n_envs: training_options.NEnvs = None,
+    vec_env: training_options.VecEnv = "dummy",
+    seed: training_options.Seed = None,
+    device: training_options.Device = "cpu",
+    engine: training_options.EngineName = "exact",
+    save_every: training_options.SaveEvery = None,
+    eval_episodes: training_options.EvalEpisodes = 5,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Go on with a port where its training stopped, update for update as Stable-Baselines3 does.
+
+    Weights, optimiser, normaliser, schedules and hyperparameters are those of the checkpoint, where they can
+    be believed. Every new checkpoint is a port. Ctrl-C ends the training after the update that it is in, and
+    saves; go on with: sb3port train --resume DIR.
+    """
+    output = Output(json, quiet)
+    if env is None or out is None or steps is None:
+        raise UsageError("--env, --steps and --out are needed")
+    run = {
+        "vec_env": vec_env,
+        "seed": seed,
+        "device": device,
+        "engine": engine,
+        "eval_episodes": eval_episodes,
+    }
+    with output.working("loading LeRobot"):
+        from sb3port.ppo.commands import RunOptions, begin_finetuning, refuse_run
+
+        refuse_run(out)
+        trainer, checkpoint = begin_finetuning(
+            port,
+            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, run),
+            output.warn,
+        )
+    run_to_end(output, trainer, checkpoint, out)

@@ -1,0 +1,95 @@
+"""`sb3port train`: PPO from scratch, or from where a run was cut off."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sb3port.cli import options, training_options
+from sb3port.cli.output import Output
+from sb3port.cli.training_options import with_hyperparameters
+from sb3port.cli.training_progress import run_to_end
+from sb3port.errors import UsageError
+
+EXAMPLES = (
+    "sb3port train --env CartPole-v1 --out outputs/cartpole",
+    "sb3port train --env Pendulum-v1 --steps 50000 --learning-rate lin_1e-3 --out outputs/pendulum",
+    "sb3port train --resume outputs/pendulum",
+)
+
+
+@with_hyperparameters
+def train(
+    given: dict[str, Any],
+    env: training_options.Env = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Environment steps; tuned ones by default.")
+    ] = None,
+    out: training_options.Out = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on with a run that was cut off.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="rl_zoo3's hyperparameters, in place of tuned ones."),
+    ] = None,
+    algo: Annotated[str, typer.Option(metavar="NAME", help="ppo, ppo_mask or ppo_lstm.")] = "ppo",
+    policy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="SB3's policy; the one that fits by default.")
+    ] = None,
+    policy_kwargs: Annotated[
+        str | None, typer.Option(metavar="DICT", help='SB3\'s, such as "dict(net_arch=[64, 64])".')
+    ] = None,
+    normalize: Annotated[
+        bool | None, typer.Option(help="Normalise observations and rewards as VecNormalize does.")
+    ] = None,
+    normalize_kwargs: training_options.NormalizeKwargs = None,
+    n_envs: training_options.NEnvs = None,
+    vec_env: training_options.VecEnv = "dummy",
+    seed: training_options.Seed = 0,
+    device: training_options.Device = "cpu",
+    engine: training_options.EngineName = "exact",
+    save_every: training_options.SaveEvery = None,
+    eval_episodes: training_options.EvalEpisodes = 5,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a policy with PPO, update for update as Stable-Baselines3 does.
+
+    Hyperparameters are tuned ones for well-known environments, SB3's defaults elsewhere. Every checkpoint is
+    a port. Ctrl-C ends the training after the update that it is in, and saves.
+    """
+    output = Output(json, quiet)
+    if resume is not None:
+        if env is not None or out is not None or steps is not None or config is not None or given:
+            raise UsageError("--resume goes on as the run was told", "drop the other options")
+        _resume(output, resume)
+        return
+    if env is None or out is None:
+        raise UsageError("--env and --out are needed", "or --resume, to go on with a run")
+    run = {
+        "vec_env": vec_env,
+        "seed": seed,
+        "device": device,
+        "engine": engine,
+        "eval_episodes": eval_episodes,
+    }
+    with output.working("loading LeRobot"):
+        from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training, refuse_run
+
+        refuse_run(out)
+        trainer = begin_training(
+            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, run),
+            PolicyOptions(algo, config, policy, policy_kwargs, normalize),
+            lambda source: output.stage("plan", source),
+        )
+    run_to_end(output, trainer, None, out)
+
+
+def _resume(output: Output, path: Path) -> None:
+    with output.working("loading LeRobot"):
+        from sb3port.ppo.running import resume
+
+        trainer, origin, out = resume(path, output.warn)
+    run_to_end(output, trainer, origin, out)

@@ -1,0 +1,78 @@
+"""What a training shows while it runs, and at its end."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sb3port.cli.output import Output
+
+if TYPE_CHECKING:
+    from sb3port.checkpoint import Checkpoint
+    from sb3port.ppo.running import Outcome, Watcher
+    from sb3port.ppo.trainer import Trainer
+
+_SCHEMA = "sb3port.train"
+_INTERRUPTED = 128 + 2  # as of a program that Ctrl-C ended
+
+
+def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", out: Path) -> None:
+    """Train, show how it goes, and print what came of it.
+
+    Raises:
+        TrainingDiverged: Something became NaN or infinite.
+        Exit: The user asked to stop; all is saved.
+    """
+    from sb3port.ppo.running import train
+
+    with _watching(output) as watcher:
+        outcome = train(trainer, origin, out, watcher)
+    _print(output, outcome, out)
+    if outcome.interrupted:
+        raise typer.Exit(_INTERRUPTED)
+
+
+@contextmanager
+def _watching(output: Output) -> Iterator["Watcher"]:
+    """Give who shows a progress bar on a terminal, and each checkpoint as a line."""
+    from sb3port.ppo.running import Watcher
+
+    with output.progress("training") as progress:
+
+        def iterated(values: Mapping[str, Any]) -> None:
+            mean, rate = values["rollout/ep_rew_mean"], values["time/fps"]
+            text = f"{rate:,.0f} steps/s" + ("" if mean is None else f", return {mean:.1f}")
+            progress.update(values["time/total_timesteps"], text)
+
+        def saved(folder: Path, found: float | None) -> None:
+            evaluated = "" if found is None else f", return {found:.2f} with deterministic actions"
+            output.stage("saved", f"{folder.name}{evaluated}")
+
+        yield Watcher(progress.begin, iterated, saved)
+
+
+def _print(output: Output, outcome: "Outcome", out: Path) -> None:
+    """Print where the policies are, and how good they are."""
+    port, best = outcome.last / "pretrained_model", outcome.best
+    content = {
+        "out": str(out),
+        "steps": outcome.steps,
+        "interrupted": outcome.interrupted,
+        "port": str(port),
+        "best": None if best is None else str(best / "pretrained_model"),
+        "best_return": outcome.best_return,
+        "last_iteration": dict(outcome.values),
+    }
+    if output.result(_SCHEMA, content, str(port)):
+        return
+    rows = {"port": str(port), "steps": f"{outcome.steps:,}"}
+    mean = outcome.values.get("rollout/ep_rew_mean")
+    if mean is not None:
+        rows["return"] = f"{mean:.2f} (mean of the last episodes of the training)"
+    if best is not None and outcome.best_return is not None:
+        rows["best"] = f"{best.name}, return {outcome.best_return:.2f} with deterministic actions"
+    output.fields(rows)
+    if outcome.interrupted:
+        output.hint(f"go on with: sb3port train --resume {out}")

@@ -1,0 +1,95 @@
+"""The checkpoints of a training, in LeRobot's layout: each is a port that can be run, and resumed.
+
+`checkpoints/<steps>/pretrained_model` is the port, `checkpoints/<steps>/training_state` what resuming needs;
+`checkpoints/last` and `checkpoints/best` are links to two of them.
+"""
+
+import hashlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from sb3port.checkpoint import Array, Checkpoint, Provenance, SourceFile, TrainingSettings
+from sb3port.errors import UsageError
+from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
+from sb3port.ppo.trainer import Trainer
+from sb3port.ppo.training_state import state_of, write_state
+from sb3port.writers.lerobot import write_port
+from sb3port.writers.staging import staged_folder
+
+PORT, STATE, LAST, BEST = "pretrained_model", "training_state", "last", "best"
+
+
+def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
+    """Give the policy in training as a checkpoint.
+
+    Args:
+        trainer: The training.
+        origin: What it went on from, None where it began from scratch.
+    """
+    settings, given = trainer.settings, trainer.settings.hyperparameters
+    tensors = trainer.engine.tensors()
+    values = as_training_values(given) | {
+        "n_envs": settings.n_envs,
+        "num_timesteps": trainer.counters.num_timesteps,
+        "seed": settings.seed,
+    }
+    schedules = {name: getattr(given, name) for name in SCHEDULES if getattr(given, name) is not None}
+    before = origin.training if origin else TrainingSettings({}, {}, trainer.optimizer_class)
+    return Checkpoint(
+        trainer.spec,
+        tensors,
+        None if trainer.normaliser is None else trainer.normaliser.normalizer(),
+        replace(before, schedules=schedules, hyperparameters=values),
+        trainer.engine.optimizer(),
+        _provenance(settings.env, tensors),
+    )
+
+
+def save_checkpoint(trainer: Trainer, origin: Checkpoint | None, out: Path) -> Path:
+    """Write a checkpoint, whole or not at all, and let `last` point to it."""
+    steps = trainer.counters.num_timesteps
+    digits = max(6, len(str(trainer.settings.until)))
+    folder = out / "checkpoints" / f"{steps:0{digits}d}"
+    with staged_folder(folder, replaces=is_checkpoint) as staging:
+        for name in (PORT, STATE):
+            (staging / name).mkdir()
+        write_port(checkpoint_of(trainer, origin), staging / PORT)
+        write_state(state_of(trainer), staging / STATE)
+    point(folder, LAST)
+    return folder
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder is a checkpoint of a training."""
+    return (folder / PORT).is_dir() and (folder / STATE).is_dir()
+
+
+def point(folder: Path, name: str) -> None:
+    """Make a link beside a checkpoint that points to it, in one step."""
+    link = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent)) / name
+    link.symlink_to(folder.name)
+    link.replace(folder.parent / name)
+    link.parent.rmdir()
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Find what to resume: a checkpoint itself, or the last one of a run.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for folder in (path, path / "checkpoints" / LAST, path.parent):
+        if is_checkpoint(folder):
+            return folder.resolve()
+    raise UsageError(f"{path} holds no checkpoint of a training", "name the folder that --out was")
+
+
+def _provenance(env: str, tensors: dict[str, Array]) -> Provenance:
+    """Say that it was trained here, and which weights it has."""
+    content = save({name: np.asarray(array, order="C") for name, array in tensors.items()})
+    file = SourceFile("model.safetensors", len(content), hashlib.sha256(content).hexdigest())
+    return Provenance("training", env, None, {"checkpoint": file})
