@@ -1,24 +1,50 @@
 """A training that was cut off and resumed is the undisturbed one, to the bit."""
 
+import contextlib
+import io
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-COMMAND = (sys.executable, "-W", "ignore", "-m", "sb3port", "train", "--quiet")
-# Hopper is normalised and restores the state of MuJoCo; its episodes end, and begin at random.
-SETTINGS = (
-    *("--env", "Hopper-v5", "--steps", "3000", "--n-envs", "2", "--n-steps", "50", "--batch-size", "32"),
-    *("--n-epochs", "2", "--save-every", "100", "--eval-episodes", "1"),
-)
+from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training
+from sb3port.ppo.running import Outcome, Watcher, resume, train
+from tests.plugin import environments  # noqa: F401 (registers them)
+
+TINY = {"n_steps": 50, "batch_size": 32, "n_epochs": 2}
+RUN = {"eval_episodes": 1, "seed": 5}
+# Hopper is normalised, brings back the state of MuJoCo, and its episodes begin at random.
+HOPPER = RunOptions("Hopper-v5", TINY, steps=3000, n_envs=2, save_every=100, run=RUN)
+CASES = {
+    "gSDE": (RunOptions("Pendulum-v1", {**TINY, "use_sde": True}, 600, 2, save_every=100, run=RUN), "ppo"),
+    "Box2D": (RunOptions("LunarLander-v3", TINY, 600, 2, save_every=100, run=RUN), "ppo"),
+    "recurrent": (RunOptions("CartPole-v1", TINY, 400, 2, save_every=100, run=RUN), "ppo_lstm"),
+    "in processes": (
+        RunOptions("Pendulum-v1", TINY, 400, 2, save_every=100, run={**RUN, "vec_env": "subproc"}),
+        "ppo",
+    ),
+}
 
 
-def same_folders(one: Path, other: Path) -> None:
+def run_fresh(options: RunOptions, out: Path, algorithm: str = "ppo") -> Outcome:
+    trainer = begin_training(options, PolicyOptions(algorithm), lambda _: None)
+    return train(trainer, None, out, Watcher())
+
+
+def run_on(path: Path) -> Outcome:
+    warnings: list[str] = []
+    outcome = train(*resume(path, warnings.append), Watcher())
+    assert warnings == []
+    return outcome
+
+
+def same_checkpoints(one: Path, other: Path) -> None:
     """Compare every file of two checkpoints, byte for byte."""
     names = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file())
@@ -26,43 +52,70 @@ def same_folders(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def steps_done(out: Path) -> int:
-    last = out / "checkpoints" / "last"
-    return int(last.resolve().name) if last.exists() else 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_a_run_that_is_cut_off_again_and_again_is_the_undisturbed_one(tmp_path: Path, number: int) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([*COMMAND, *SETTINGS, "--out", whole], check=True, timeout=300)
-    chance, cuts = random.Random(0), 0
-    while steps_done(cut) < 3000:
-        arguments = ["--resume", cut] if steps_done(cut) else [*SETTINGS, "--out", cut]
-        process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
-        cuts += _cut(process, cut, chance, number) if cuts < 10 else 0
-        process.wait(timeout=300)
-    assert cuts >= (10 if number == signal.SIGKILL else 1)
-    same_folders(whole / "checkpoints" / "last", cut / "checkpoints" / "last")
-    assert steps_done(whole) == steps_done(cut) == 3000
-    assert (whole / "checkpoints" / "best").resolve().name == (cut / "checkpoints" / "best").resolve().name
+def same_runs(whole: Path, cut: Path) -> None:
+    """Compare the last checkpoint, the choice of the best one, and the logs but for the clock."""
+    same_checkpoints(whole / "checkpoints/last", cut / "checkpoints/last")
+    for link in ("last", "best"):
+        names = [(run / "checkpoints" / link).resolve().name for run in (whole, cut)]
+        assert names[0] == names[1]
     assert _without_times(whole) == _without_times(cut)
     assert not [path for path in (cut / "checkpoints").iterdir() if path.name.startswith(".")]
 
 
-def _cut(process: "subprocess.Popen[bytes]", out: Path, chance: random.Random, number: int) -> int:
-    """End a training at a random moment after it has begun to do something."""
-    before, deadline = steps_done(out), time.monotonic() + 120
-    while steps_done(out) == before and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.1))
-    if process.poll() is not None:
-        return 0
+@pytest.mark.parametrize("name", CASES)
+def test_every_checkpoint_leads_to_the_same_end(name: str, tmp_path: Path) -> None:
+    options, algorithm = CASES[name]
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    run_fresh(options, whole, algorithm)
+    run_fresh(options, again, algorithm)
+    same_runs(whole, again)
+    run_on(sorted((again / "checkpoints").glob("0*"))[1])
+    same_runs(whole, again)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_run_that_is_cut_off_ten_times_is_the_undisturbed_one(tmp_path: Path, number: int) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run_fresh(HOPPER, whole)
+    chance, cuts = random.Random(0), 0
+    while _steps(cut) < 3000:
+        process = _forked(lambda: run_on(cut) if _steps(cut) else run_fresh(HOPPER, cut))
+        cuts += _cut(process, cut, chance, number) if cuts < 10 else 0
+        process.join(timeout=120)
+        assert process.exitcode in (0, -number)
+    assert cuts == 10
+    same_runs(whole, cut)
+
+
+def _forked(work: Callable[[], Any]) -> multiprocessing.Process:
+    """Work in a process that has all imports done."""
+
+    def quiet() -> None:
+        with contextlib.redirect_stderr(io.StringIO()):
+            work()
+
+    process = multiprocessing.get_context("fork").Process(target=quiet)
+    process.start()
+    return process  # type: ignore[return-value]
+
+
+def _cut(process: multiprocessing.Process, out: Path, chance: random.Random, number: int) -> int:
+    """End a training at a random moment after its next checkpoint."""
+    before, deadline = _steps(out), time.monotonic() + 60
+    while _steps(out) == before and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    time.sleep(chance.uniform(0, 0.06))
+    assert process.pid is not None
     os.kill(process.pid, number)
     return 1
 
 
+def _steps(out: Path) -> int:
+    last = out / "checkpoints" / "last"
+    return int(last.resolve().name) if last.exists() else 0
+
+
 def _without_times(out: Path) -> list[str]:
-    """The log, but for what depends on the clock."""
     rows = (out / "progress.csv").read_text().splitlines()
     clock = rows[0].split(",").index("time/fps")
     return [",".join(cell for index, cell in enumerate(row.split(",")) if index != clock) for row in rows]
