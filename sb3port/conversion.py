@@ -1,5 +1,6 @@
 """Convert and verify: the two jobs of the command line, as functions."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -176,6 +177,8 @@ def verify(port: Path, label: str | None, observations: Path | None) -> ParityRe
         UsageError: `label` or `observations` are absent.
     """
     recorded = read_provenance(port)
+    if recorded.kind == "training":
+        return _verify_trained(port, label, observations)
     try:
         source = _find_source(recorded, label)
         checkpoint = read_checkpoint(source, not recorded.no_stats, recorded.assume_standard_forward)
@@ -187,6 +190,18 @@ def verify(port: Path, label: str | None, observations: Path | None) -> ParityRe
     if other:
         return _inconclusive(recorded, f"{source.label} is not the source of this port: {other}")
     return run_checks(port, checkpoint, observations or _reference(source, checkpoint))
+
+
+def _verify_trained(port: Path, label: str | None, observations: Path | None) -> ParityReport:
+    """Verify a port that sb3port trained: loaded with LeRobot, it computes what SB3 does with its weights."""
+    if label is not None:
+        raise UsageError(f"{port} was trained by sb3port, and has no source", "leave --source out")
+    checkpoint = read_port(port)
+    recorded = checkpoint.provenance.files["checkpoint"]
+    weights = (port / recorded.name).read_bytes()
+    if hashlib.sha256(weights).hexdigest() != recorded.sha256:
+        raise NotPortable(f"the weights of {port} are not those that were trained")
+    return run_checks(port, checkpoint, observations)
 
 
 def run_checks(port: Path, checkpoint: Checkpoint, observations: Path | None) -> ParityReport:

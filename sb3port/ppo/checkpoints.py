@@ -18,7 +18,7 @@ from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
 from sb3port.ppo.trainer import Trainer
 from sb3port.ppo.training_state import state_of, write_state
 from sb3port.writers.lerobot import write_port
-from sb3port.writers.staging import staged_folder
+from sb3port.writers.staging import CHECKPOINT, staged_folder
 
 PORT, STATE, LAST, BEST = "pretrained_model", "training_state", "last", "best"
 
@@ -54,7 +54,7 @@ def save_checkpoint(trainer: Trainer, origin: Checkpoint | None, out: Path) -> P
     steps = trainer.counters.num_timesteps
     digits = max(6, len(str(trainer.settings.until)))
     folder = out / "checkpoints" / f"{steps:0{digits}d}"
-    with staged_folder(folder, replaces=is_checkpoint) as staging:
+    with staged_folder(folder, force=True, kind=CHECKPOINT) as staging:
         for name in (PORT, STATE):
             (staging / name).mkdir()
         write_port(checkpoint_of(trainer, origin), staging / PORT)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint import Checkpoint
+from sb3port.environments import check_spaces
 from sb3port.errors import UsageError
-from sb3port.evaluation import check_spaces
-from sb3port.parity.sb3_policies import gymnasium_space
 from sb3port.ppo.checkpoints import LAST
 from sb3port.ppo.choosing import plan_for
 from sb3port.ppo.finetuning import as_ppo, believed, normaliser_of
@@ -156,11 +155,7 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     )
     _check_sizes(run)
     envs = make_environments(run)
-    check_spaces(
-        options.env,
-        (envs.observation_space, envs.action_space),
-        (gymnasium_space(checkpoint.spec.observation_space), gymnasium_space(checkpoint.spec.action_space)),
-    )
+    check_spaces(envs, checkpoint.spec, options.env)
     return start_from(run, checkpoint, envs), checkpoint
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from sb3port.checkpoint import Checkpoint
+from sb3port.environments import open_env
 from sb3port.errors import TrainingDiverged, UsageError
-from sb3port.evaluation import make_env
 from sb3port.ppo.checkpoints import BEST, LAST, PORT, STATE, find_checkpoint, point, save_checkpoint
 from sb3port.ppo.environments import Environments, InProcess
+from sb3port.ppo.episodes import MakeEnv
 from sb3port.ppo.evaluating import Evaluator
 from sb3port.ppo.logs import TrainingLog
 from sb3port.ppo.settings import RunSettings
@@ -87,7 +88,12 @@ def make_environments(settings: RunSettings) -> Environments:
     """
     if settings.vec_env not in _VEC_ENVS:
         raise UsageError(f"there is no --vec-env {settings.vec_env}", f"known: {', '.join(_VEC_ENVS)}")
-    return _VEC_ENVS[settings.vec_env](partial(make_env, settings.env), settings.n_envs)
+    return _VEC_ENVS[settings.vec_env](_maker(settings), settings.n_envs)
+
+
+def _maker(settings: RunSettings) -> MakeEnv:
+    """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
+    return partial(open_env, settings.env, disable_env_checker=True)
 
 
 def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watcher) -> Outcome:
@@ -107,8 +113,7 @@ def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watch
     log = TrainingLog(out, trainer.counters.num_timesteps)
     evaluator = None
     if settings.eval_episodes:
-        make = partial(make_env, settings.env)
-        evaluator = Evaluator(trainer.spec, make, settings.eval_episodes)
+        evaluator = Evaluator(trainer.spec, _maker(settings), settings.eval_episodes)
     watcher.began(trainer.counters.num_timesteps, settings.until)
     run = _Run(trainer, origin, out, watcher, evaluator)
     with _stop_requests() as stopping:

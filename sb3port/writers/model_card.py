@@ -22,8 +22,7 @@ tags:
 
 # {name}
 
-A {algorithm} policy trained with Stable-Baselines3{version}, ported to LeRobot with sb3port.
-If `parity.json` lies beside this file, it says how the port was compared with the original.
+{summary}
 
 | | |
 |---|---|
@@ -64,8 +63,7 @@ def model_card(checkpoint: Checkpoint) -> str:
     return _CARD.format(
         name=provenance.name,
         base_model=f"base_model: {provenance.location}\n" if provenance.kind == "hub" else "",
-        algorithm=display_name(spec.algorithm),
-        version=f" {provenance.sb3_version}" if provenance.sb3_version else "",
+        summary=_summary(checkpoint),
         source=_source(provenance),
         checkpoint=file.name,
         sha256=file.sha256,
@@ -97,6 +95,17 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
+def _summary(checkpoint: Checkpoint) -> str:
+    provenance, algorithm = checkpoint.provenance, display_name(checkpoint.spec.algorithm)
+    if provenance.kind == "training":
+        return f"A {algorithm} policy trained with sb3port, update for update as Stable-Baselines3 does."
+    version = f" {provenance.sb3_version}" if provenance.sb3_version else ""
+    return (
+        f"A {algorithm} policy trained with Stable-Baselines3{version}, ported to LeRobot with sb3port.\n"
+        "If `parity.json` lies beside this file, it says how the port was compared with the original."
+    )
+
+
 def _variable(key: str) -> str:
     """Name the variable that holds what a batch has under a key."""
     return "observation" if key in ("observation.state", "observation.image") else key.rpartition(".")[2]
@@ -106,4 +115,6 @@ def _source(provenance: Provenance) -> str:
     """Name the source without any path of the machine it was ported on."""
     if provenance.kind == "hub":
         return f"`{provenance.location}` at revision `{provenance.revision}`"
+    if provenance.kind == "training":
+        return f"trained in `{provenance.location}`"
     return f"local {provenance.kind} `{provenance.name}`"

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,32 +20,21 @@ class Kind:
 
 PORT = Kind("a port", "sb3port.json")
 DATASET = Kind("a LeRobotDataset", "meta/info.json")
+CHECKPOINT = Kind("a checkpoint of a training", "training_state/training.json")
 
 
 @contextmanager
-<<<<<<< HEAD
 def staged_folder(dest: Path, force: bool = False, kind: Kind = PORT) -> Iterator[Path]:
-=======
-def staged_folder(
-    dest: Path, force: bool = False, replaces: Callable[[Path], bool] = lambda _: False
-) -> Iterator[Path]:
->>>>>>> 67d95d3 (Train from the command line, save and resume, and learn without autograd where networks are plain)
     """Give a temporary folder beside `dest` that takes its place when the block ends without an error.
 
     Args:
         dest: Where the folder shall be; its parents are made.
-<<<<<<< HEAD
         force: Replace what lies there, if it is of the same kind.
         kind: What the folder will be.
-=======
-        force: Replace what lies there, if it is a port.
-        replaces: Tells of what lies there whether it may be replaced without asking.
->>>>>>> 67d95d3 (Train from the command line, save and resume, and learn without autograd where networks are plain)
 
     Raises:
         UsageError: `dest` exists and `force` is false, or the place cannot be written.
     """
-<<<<<<< HEAD
     refuse_existing(dest, force, kind)
     with _staging(dest) as staging:
         yield staging
@@ -99,10 +88,6 @@ def _is_taken(dest: Path, force: bool) -> bool:
 @contextmanager
 def _staging(dest: Path) -> Iterator[Path]:
     """Give a temporary folder beside `dest`, whose parents are made; what is left of it is removed."""
-=======
-    if not replaces(dest):
-        refuse_existing(dest, force)
->>>>>>> 67d95d3 (Train from the command line, save and resume, and learn without autograd where networks are plain)
     made = [parent for parent in dest.parents if not parent.exists()]
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
