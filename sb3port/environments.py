@@ -4,6 +4,7 @@ Observations are seen as SB3's vector environments store them: in the type of th
 channels first where the policy has them so.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import gymnasium
@@ -12,6 +13,7 @@ import numpy as np
 from sb3port.checkpoint import Array, PolicySpec
 from sb3port.errors import UsageError
 from sb3port.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
 
 type Env = gymnasium.Env[Any, Any]
 
@@ -24,41 +26,54 @@ _KINDS = (
 )
 
 
-def make_env(env_id: str, spec: PolicySpec, render_mode: str | None = None) -> Env:
+def make_env(
+    env_id: str, spec: PolicySpec, render_mode: str | None = None, wrapping: Wrapping = PLAIN
+) -> Env:
     """Make the environment that a policy shall act in.
 
     Args:
         env_id: A Gymnasium environment id.
         spec: The policy's.
         render_mode: As `gymnasium.make` takes it.
+        wrapping: What goes around it.
 
     Raises:
-        UsageError: There is none of this name, what it needs is not installed, or its spaces are not those
-            of the policy.
+        UsageError: There is none of this name, what it needs is not installed, what goes around it does not
+            fit, or its spaces are not those of the policy.
     """
     # Not every environment can be told that it is not drawn.
-    kwargs: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
-    env = open_env(env_id, **kwargs)
+    env = plain = open_env(
+        env_id, wrapping.env_kwargs, **({"render_mode": render_mode} if render_mode else {})
+    )
     try:
+        env = wrap_env(plain, wrapping)
         check_spaces(env, spec, env_id)
     except UsageError:
-        env.close()
+        plain.close()
         raise
     return env
 
 
-def open_env(env_id: str, **kwargs: Any) -> Env:
+def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> Env:
     """Make an environment, whatever its spaces.
+
+    Args:
+        env_id: A Gymnasium environment id.
+        env_kwargs: Its arguments in training.
+        **kwargs: Other arguments.
 
     Raises:
         UsageError: There is none of this name, or what it needs is not installed.
     """
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
-        return gymnasium.make(env_id, **kwargs)
+        return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
     except (gymnasium.error.Error, ImportError, TypeError) as error:
-        lines = str(error).strip().splitlines() or [repr(error)]
-        raise UsageError(f"the environment {env_id} cannot be made: {lines[0]}") from error
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        if not env_kwargs:
+            raise UsageError(f"the environment {env_id} cannot be made: {reason}") from error
+        given = f"with {dict(env_kwargs)}, as in training"
+        raise UsageError(f"the environment {env_id} cannot be made {given}: {reason}", LEAVE_OUT) from error
 
 
 class HasSpaces(Protocol):
@@ -80,7 +95,7 @@ def check_spaces(env: HasSpaces, spec: PolicySpec, env_id: str) -> None:
         if not _is_same(want, have):
             raise UsageError(
                 f"{env_id} has the {name} {_in_words(have)}, but the policy was trained with {want}",
-                "name the environment of the training, or register one that wraps it as the training did",
+                "name the environment of the training, or wrap it as then with --wrapper module:Class",
             )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sb3port.environments import Env, make_env
 from sb3port.readers.port import read_port
 from sb3port.rollouts import Actor, run_episode
+from sb3port.wrapping import PLAIN, Wrapping
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class Evaluation:
         seeds: One per episode.
         returns: Sum of the environment's own rewards.
         lengths: Steps of each episode.
+        wrappers: What was put around the environment, innermost first.
     """
 
     env: str
     seeds: tuple[int, ...]
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
+    wrappers: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -50,6 +53,7 @@ class Evaluation:
         episodes = zip(self.seeds, self.returns, self.lengths, strict=True)
         return {
             "env": self.env,
+            "wrappers": list(self.wrappers),
             "mean_return": self.mean,
             "standard_error": error,
             "mean_length": self.mean_length,
@@ -63,6 +67,7 @@ def evaluate_port(
     episodes: int,
     seed: int = 0,
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
+    wrapping: Wrapping = PLAIN,
 ) -> Evaluation:
     """Run a port, one episode per seed, with deterministic actions.
 
@@ -72,13 +77,14 @@ def evaluate_port(
         episodes: How many.
         seed: Seed of the first episode.
         track: Called with the seeds when all is loaded; the episodes are those that it gives, in its time.
+        wrapping: What to put around the environment.
 
     Raises:
         NotPortable: The folder is not a port, or a broken one.
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
     spec = read_port(folder).spec
-    env = make_env(env_id, spec)
+    env = make_env(env_id, spec, wrapping=wrapping)
     try:
         from sb3port.actors.port import PortActor
 
@@ -87,7 +93,8 @@ def evaluate_port(
         runs = [_run(env, actor, s) for s in track(seeds)]
     finally:
         env.close()
-    return Evaluation(env_id, seeds, tuple(total for total, _ in runs), tuple(length for _, length in runs))
+    returns, lengths = (tuple(column) for column in zip(*runs, strict=True))
+    return Evaluation(env_id, seeds, returns, lengths, wrapping.names)
 
 
 def _run(env: Env, actor: Actor, seed: int) -> tuple[float, int]:

@@ -11,10 +11,12 @@ from sb3port import __version__
 from sb3port.checkpoint import (
     Checkpoint,
     ConfiguredTraining,
+    EnvironmentSpec,
     Normalizer,
     PolicySpec,
     Provenance,
     SourceFile,
+    Wrapper,
 )
 from sb3port.errors import NotPortable, UsageError
 from sb3port.schedules import schedule_to_json
@@ -138,6 +140,28 @@ def provenance_of(content: Mapping[str, Any], folder: Path) -> Provenance:
         raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
 
 
+def read_environment(folder: Path) -> EnvironmentSpec:
+    """Read from a port's `sb3port.json` what its policy was trained in.
+
+    Raises:
+        UsageError: The folder is absent.
+        NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
+    """
+    return environment_of(read_port_file(folder), folder)
+
+
+def environment_of(content: Mapping[str, Any], folder: Path) -> EnvironmentSpec:
+    """Take what the policy was trained in out of what `read_port_file` gave; older ports have nothing.
+
+    Raises:
+        NotPortable: It is damaged.
+    """
+    try:
+        return _environment(content.get("environment") or {})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
+
+
 def read_port_file(folder: Path) -> dict[str, Any]:
     """Read a port's `sb3port.json` as it is.
 
@@ -181,6 +205,15 @@ def _provenance(source: Mapping[str, Any]) -> Provenance:
         raise TypeError("the place of its source is not a text")
     known = {field.name for field in fields(Provenance)}
     return Provenance(**{**{k: v for k, v in source.items() if k in known}, "files": files})
+
+
+def _environment(noted: Mapping[str, Any]) -> EnvironmentSpec:
+    wrappers = tuple(Wrapper(str(w["name"]), dict(w["kwargs"])) for w in noted.get("wrappers", ()))
+    env_id, frame_stack = noted.get("env_id"), noted.get("frame_stack")
+    if not isinstance(env_id, str | None) or not isinstance(frame_stack, int | None):
+        raise TypeError("its environment is not one")
+    kwargs, sources = dict(noted.get("env_kwargs", {})), tuple(noted.get("sources", ()))
+    return EnvironmentSpec(env_id, kwargs, wrappers, frame_stack, sources)
 
 
 def _source_file(file: Mapping[str, Any]) -> SourceFile:

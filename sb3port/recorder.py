@@ -18,6 +18,7 @@ from sb3port.readers.source import SourceOptions
 from sb3port.recording import Recording
 from sb3port.rollouts import Actor, Step, run_episode
 from sb3port.spaces import Dict
+from sb3port.wrapping import env_id_of, wrapping_of
 
 _CHUNK = 1024  # rows that are asked about at once, so that images need no gigabytes
 _ASKED = ("action", "mode", "value", "log_prob", "entropy")
@@ -35,20 +36,24 @@ class RecordOptions:
     """What to record.
 
     Args:
-        env: A Gymnasium environment id.
+        env: A Gymnasium environment id, None for that of the training.
         seeds: One per episode.
         deterministic: Take the most likely actions instead of random ones.
         source: What narrows the source down.
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        wrappers: `module:Class` of the user's, in place of the wrappers of the training.
+        wrap: False to leave out arguments and wrappers that the environment had in training.
     """
 
-    env: str
+    env: str | None
     seeds: Sequence[int]
     deterministic: bool = True
     source: SourceOptions = field(default_factory=SourceOptions)
     use_stats: bool = True
     assume_standard_forward: bool = False
+    wrappers: Sequence[str] = ()
+    wrap: bool = True
 
 
 def record(
@@ -65,15 +70,17 @@ def record(
         Sb3portError: With the exit code of the contract; NaN or infinite observations are a UsageError.
     """
     checkpoint = read(label, options.source, options.use_stats, options.assume_standard_forward)
-    env = make_env(options.env, checkpoint.spec)
+    env_id = env_id_of(checkpoint.environment, options.env)
+    wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)
+    env = make_env(env_id, checkpoint.spec, wrapping=wrapping)
     try:
         actor = _actor(label, checkpoint, options.deterministic)
         episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
         policy = (
             f"{'port' if is_port(Path(label)) else 'SB3'} of {short_name(checkpoint.provenance.location)}"
         )
-        recording = _recording(actor, episodes, options, policy, frames_per_second(env))
-        return replace(recording, warnings=checkpoint.warnings)
+        recording = _recording(actor, episodes, options, env_id, policy, frames_per_second(env))
+        return replace(recording, warnings=checkpoint.warnings, wrappers=wrapping.names)
     finally:
         env.close()
 
@@ -89,7 +96,7 @@ def _actor(label: str, checkpoint: Checkpoint, deterministic: bool) -> Witness:
 
 
 def _recording(
-    actor: Witness, episodes: list[list[Step]], options: RecordOptions, policy: str, fps: int
+    actor: Witness, episodes: list[list[Step]], options: RecordOptions, env: str, policy: str, fps: int
 ) -> Recording:
     steps = [step for episode in episodes for step in episode]
     thoughts = [_thoughts(actor, episode) for episode in episodes]
@@ -97,7 +104,7 @@ def _recording(
     numbers, space = np.concatenate([np.arange(n) for n in lengths]), actor.spec.action_space
     assert not isinstance(space, Dict)
     return Recording(
-        env=options.env,
+        env=env,
         policy=policy,
         deterministic=options.deterministic,
         fps=fps,

@@ -32,6 +32,7 @@ class Recording:
         terminated, truncated: bool `(N,)`.
         episode, step: Index of the episode, and of the step in it, int64 `(N,)`.
         warnings: What to know before relying on the policy.
+        wrappers: What was put around the environment, innermost first.
     """
 
     env: str
@@ -50,6 +51,7 @@ class Recording:
     episode: Array
     step: Array
     warnings: tuple[str, ...] = ()
+    wrappers: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -64,6 +66,7 @@ class Recording:
         return {
             "sb3port": __version__,
             "env": self.env,
+            "wrappers": list(self.wrappers),
             "policy": self.policy,
             "algorithm": self.spec.algorithm,
             "deterministic": self.deterministic,

@@ -30,7 +30,6 @@ _KNOWN = {
     "MaskVelocityWrapper": _Known(_ZOO, "MaskVelocity"),
     "YAMLCompatResizeObservation": _Known(_ZOO, "ResizeObservation"),
     "VecFrameStack": _Known(_SB3, "FrameStack"),
-    "AtariWrapper": _Known(_SB3, "Atari"),
     "Monitor": _Known(_SB3, None),
     "VecMonitor": _Known(_SB3, None),
     "VecTransposeImage": _Known(_SB3, None),
@@ -61,8 +60,11 @@ def unknown(environment: EnvironmentSpec) -> list[str]:
 
 def wrapper_warnings(environment: EnvironmentSpec) -> list[str]:
     """Say in a sentence which wrappers are not applied."""
-    names = ", ".join(unknown(environment))
-    return [f"trained behind {names}, which is not applied: returns will differ"] if names else []
+    names = unknown(environment)
+    if not names:
+        return []
+    are = "are" if len(names) > 1 else "is"
+    return [f"trained behind {', '.join(names)}, which {are} not applied: returns will differ"]
 
 
 def _known(wrapper: Wrapper) -> _Known | None:

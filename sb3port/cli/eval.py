@@ -16,19 +16,29 @@ _SHOWN = 10
 
 def evaluate(
     port: options.Port,
-    env: options.Env,
+    env: options.Env = None,
     episodes: options.Episodes = 10,
     seed: options.Seed = 0,
+    wrapper: options.OwnWrappers = None,
+    no_wrappers: options.NoWrappers = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Run a port in a Gymnasium environment and print its returns.
 
-    There is one episode per seed, and actions are deterministic. With --quiet only the mean return is
-    printed.
+    There is one episode per seed, and actions are deterministic. The environment gets the arguments and the
+    wrappers that it had in training, as far as we have them. With --quiet only the mean return is printed.
     """
+    from sb3port.port import read_environment
+    from sb3port.wrapping import env_id_of, wrapping_of
+
     output = Output(json, quiet, verbose)
+    environment = read_environment(port)
+    env_id = env_id_of(environment, env)
+    wrapping = wrapping_of(environment, wrapper or (), not no_wrappers)
+    for warning in wrapping.warnings:
+        output.warn(warning)
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading LeRobot"))
         from sb3port.evaluation import evaluate_port
@@ -37,7 +47,7 @@ def evaluate(
             spinner.close()
             return output.track(seeds, "episodes")
 
-        result = evaluate_port(port, env, episodes, seed, track)
+        result = evaluate_port(port, env_id, episodes, seed, track, wrapping)
     if not output.result("sb3port.eval", result.to_json(), f"{result.mean:g}"):
         output.fields({"port": str(port), **_rows(result, None if verbose else _SHOWN)})
 
@@ -50,6 +60,7 @@ def _rows(result: "Evaluation", shown: int | None) -> dict[str, str]:
     error = "" if one else f" ± {result.standard_error:.2f} (mean ± standard error)"
     return {
         "environment": result.env,
+        **({"wrappers": ", ".join(result.wrappers)} if result.wrappers else {}),
         "episodes": f"1, seed {first}" if one else f"{count}, seeds {first} to {last}",
         "return": f"{result.mean:.2f}{error}",
         "returns": returns + more,

@@ -43,7 +43,27 @@ AssumeStandardForward = Annotated[
     ),
 ]
 Env = Annotated[
-    str, typer.Option(metavar="ID", help="Gymnasium environment, such as Pendulum-v1.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Gymnasium environment, such as Pendulum-v1; by default that of the training, if known.",
+        show_default=False,
+    ),
+]
+OwnWrappers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--wrapper",
+        metavar="MODULE:CLASS",
+        help="Your own wrapper, in place of those of the training; may be repeated, innermost first.",
+        show_default=False,
+    ),
+]
+NoWrappers = Annotated[
+    bool,
+    typer.Option(
+        "--no-wrappers", help="Leave out the arguments and wrappers that the environment had in training."
+    ),
 ]
 Episodes = Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")]

@@ -32,10 +32,10 @@ def record(
         str,
         typer.Argument(metavar="SOURCE", help="A SOURCE of convert, for which SB3's policy acts, or a port."),
     ],
-    env: options.Env,
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="The file, or for lerobot the folder.", show_default=False)
     ],
+    env: options.Env = None,
     episodes: options.Episodes = 10,
     seed: options.Seed = 0,
     format: Annotated[
@@ -45,6 +45,8 @@ def record(
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones.")
     ] = False,
+    wrapper: options.OwnWrappers = None,
+    no_wrappers: options.NoWrappers = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the recording at PATH.")] = False,
     filename: options.Filename = None,
     revision: options.Revision = None,
@@ -74,7 +76,16 @@ def record(
             return output.track(seeds, "episodes")
 
         seeds = range(seed, seed + episodes)
-        chosen = RecordOptions(env, seeds, not stochastic, narrowed, not no_stats, assume_standard_forward)
+        chosen = RecordOptions(
+            env=env,
+            seeds=seeds,
+            deterministic=not stochastic,
+            source=narrowed,
+            use_stats=not no_stats,
+            assume_standard_forward=assume_standard_forward,
+            wrappers=wrapper or (),
+            wrap=not no_wrappers,
+        )
         recording = run(source, chosen, track)
     with output.working("writing"):
         _write(recording, out, format, force)
@@ -121,6 +132,7 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
             "format": f"{'LeRobotDataset v3' if form is Format.LEROBOT else 'npz'}, {size:,} bytes",
             "policy": recording.policy + ("" if recording.deterministic else ", sampling"),
             "environment": recording.env,
+            **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
             "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
             "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
         }

@@ -13,15 +13,20 @@ from sb3port.checkpoint import (
     Array,
     Checkpoint,
     ConfiguredTraining,
-    EnvironmentSpec,
     Normalizer,
     OptimizerState,
     RunningMeanStd,
     TrainingSettings,
-    Wrapper,
 )
 from sb3port.errors import NotPortable
-from sb3port.port import STATISTICS_FILE, is_lerobot_policy, provenance_of, read_json, read_port_file
+from sb3port.port import (
+    STATISTICS_FILE,
+    environment_of,
+    is_lerobot_policy,
+    provenance_of,
+    read_json,
+    read_port_file,
+)
 from sb3port.readers.lerobot_folder import (
     read_lerobot_policy,
     read_spec,
@@ -56,7 +61,7 @@ def read_port(folder: Path) -> Checkpoint:
             optimizer=_optimizer(folder / "training_state", list(tensors)),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
-            environment=_environment(content.get("environment") or {}),
+            environment=environment_of(content, folder),
             configured=_configured(content.get("configured")),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -89,22 +94,6 @@ def _schedules(noted: Mapping[str, Any]) -> dict[str, Schedule]:
 
 def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     return None if noted is None else ConfiguredTraining(_schedules(noted), dict(noted["hyperparameters"]))
-
-
-def _environment(noted: Mapping[str, Any]) -> EnvironmentSpec:
-    """Read what the policy was trained in; ports of before that was noted have nothing."""
-    wrappers = tuple(Wrapper(str(w["name"]), dict(w["kwargs"])) for w in noted.get("wrappers", ()))
-    if not isinstance(noted.get("env_id"), str | None) or not isinstance(
-        noted.get("frame_stack"), int | None
-    ):
-        raise TypeError("its environment is damaged")
-    return EnvironmentSpec(
-        env_id=noted.get("env_id"),
-        env_kwargs=dict(noted.get("env_kwargs", {})),
-        wrappers=wrappers,
-        frame_stack=noted.get("frame_stack"),
-        sources=tuple(noted.get("sources", ())),
-    )
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:

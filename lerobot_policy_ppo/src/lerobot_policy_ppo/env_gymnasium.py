@@ -27,6 +27,7 @@ from lerobot_policy_ppo.env_spaces import (
     seen_observation,
     seen_observation_space,
 )
+from lerobot_policy_ppo.env_wrappers import wrap
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
 # lerobot-eval stops after a fixed number of steps; this is for environments that never say how many.
@@ -55,9 +56,11 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         success_threshold: Return from which an episode counts as a success, or None to take only the
             environment's own `info["is_success"]`.
         env_kwargs: Keyword arguments of the environment.
+        wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
+            `lerobot_policy_ppo.env_wrappers`).
 
     Raises:
-        ValueError: The observation or action space is not supported.
+        ValueError: The observation or action space is not supported, or a wrapper does not fit.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (Gymnasium's own declaration)
@@ -70,12 +73,13 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         episode_length: int | None = None,
         success_threshold: float | None = None,
         env_kwargs: dict[str, Any] | None = None,
+        wrappers: dict[str, Any] | None = None,
     ) -> None:
         # Not every environment takes `render_mode`, so it is not passed when there is none.
         kwargs: dict[str, Any] = dict(env_kwargs or {}) | (
             {"render_mode": render_mode} if render_mode else {}
         )
-        self.env = gym.make(task, max_episode_steps=episode_length, **kwargs)
+        self.env = _make(task, episode_length, kwargs, wrappers or {})
         check_spaces(task, self.env)
         self._masks = ActionMasks(self.env)
         self.task = self.task_description = task
@@ -165,9 +169,11 @@ class GymnasiumEnvConfig(EnvConfig):
         success_threshold: Return from which an episode counts as a success, or None to take only the
             environment's own `info["is_success"]`.
         env_kwargs: Keyword arguments of the environment.
+        wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
+            `lerobot_policy_ppo.env_wrappers`).
 
     Raises:
-        ValueError: The observation or action space is not supported.
+        ValueError: The observation or action space is not supported, or a wrapper does not fit.
         gymnasium.error.Error: The environment cannot be made.
     """
 
@@ -176,11 +182,12 @@ class GymnasiumEnvConfig(EnvConfig):
     episode_length: int | None = None
     success_threshold: float | None = None
     env_kwargs: dict[str, Any] = field(default_factory=dict)
+    wrappers: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.task:
             raise ValueError("The gymnasium environment needs a task, a Gymnasium id like Pendulum-v1.")
-        env = gym.make(self.task, max_episode_steps=self.episode_length, **self.env_kwargs)
+        env = _make(self.task, self.episode_length, self.env_kwargs, self.wrappers)
         try:
             self._describe(env)
         finally:
@@ -200,6 +207,7 @@ class GymnasiumEnvConfig(EnvConfig):
             "episode_length": self.episode_length,
             "success_threshold": self.success_threshold,
             "env_kwargs": self.env_kwargs,
+            "wrappers": self.wrappers,
         }
 
     def get_env_processors(self) -> tuple[_Pipeline, _Pipeline]:
@@ -219,6 +227,16 @@ class GymnasiumEnvConfig(EnvConfig):
                 self.task,
                 _DEFAULT_EPISODE_LENGTH,
             )
+
+
+def _make(
+    task: str, episode_length: int | None, kwargs: dict[str, Any], wrappers: dict[str, Any]
+) -> gym.Env[Any, Any]:
+    """Make an environment with its wrappers."""
+    env = gym.make(task, max_episode_steps=episode_length, **kwargs)
+    for name, arguments in wrappers.items():
+        env = wrap(env, name, arguments or {})
+    return env
 
 
 def _time_limit(env: gym.Env[Any, Any]) -> int | None:
