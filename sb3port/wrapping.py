@@ -86,29 +86,28 @@ def wrap_env(env: "gymnasium.Env[Any, Any]", wrapping: Wrapping) -> "gymnasium.E
     Raises:
         UsageError: A wrapper does not fit the environment, or the user's cannot be imported.
     """
-    from lerobot_policy_ppo.env_wrappers import wrap
-
     for wrapper in wrapping.wrappers:
-        if ":" in wrapper.name:
-            env = _wrap_in_own(env, wrapper.name)
-            continue
-        try:
-            env = wrap(env, wrapper.name, wrapper.kwargs)
-        except ValueError as error:
-            raise UsageError(
-                f"the environment cannot be wrapped as in training: {error}", LEAVE_OUT
-            ) from error
+        env = (_wrap_in_own if ":" in wrapper.name else _wrap_as_in_training)(env, wrapper)
     return env
 
 
-def _wrap_in_own(env: "gymnasium.Env[Any, Any]", name: str) -> "gymnasium.Env[Any, Any]":
+def _wrap_as_in_training(env: "gymnasium.Env[Any, Any]", wrapper: Wrapper) -> "gymnasium.Env[Any, Any]":
+    from lerobot_policy_ppo.env_wrappers import wrap
+
+    try:
+        return wrap(env, wrapper.name, wrapper.kwargs)
+    except ValueError as error:
+        raise UsageError(f"the environment cannot be wrapped as in training: {error}", LEAVE_OUT) from error
+
+
+def _wrap_in_own(env: "gymnasium.Env[Any, Any]", wrapper: Wrapper) -> "gymnasium.Env[Any, Any]":
     """Import a class of the user's, from the working folder, too, and wrap an environment in it."""
-    module, _, attribute = name.partition(":")
+    module, _, attribute = wrapper.name.partition(":")
     try:
         with _working_folder_first():
             wrapped: gymnasium.Env[Any, Any] = getattr(importlib.import_module(module), attribute)(env)
     except Exception as error:  # whatever the user's code raises
-        raise UsageError(f"--wrapper {name} does not work: {error!r}") from error
+        raise UsageError(f"--wrapper {wrapper.name} does not work: {error!r}") from error
     return wrapped
 
 
