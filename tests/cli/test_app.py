@@ -102,7 +102,7 @@ def test_no_arguments_show_the_help(cli: Cli) -> None:
         (("convert",), "SOURCE"),
         (("convert", "a", "--bogus"), "--bogus"),
         (("bogus",), "bogus"),
-        (("eval", "port"), "--env"),
+        (("eval",), "PORT"),
         (("eval", "port", "--env", "X", "--episodes", "0"), "--episodes"),
         (("eval", "port", "--env", "X", "--episodes", "many"), "--episodes"),
         (("convert", "a", "b", "c"), "c"),

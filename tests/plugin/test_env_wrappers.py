@@ -4,6 +4,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import draccus
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -228,3 +229,9 @@ def test_lerobot_sees_wrapped_environments() -> None:
     assert observation[7] == 1.0
     with pytest.raises(ValueError, match="There is no wrapper Nope"):
         GymnasiumEnvConfig(task="Pendulum-v1", wrappers={"Nope": None})
+
+
+def test_wrappers_are_read_from_the_command_line_in_order() -> None:
+    argument = '--wrappers={"TimeFeature": {}, "FrameStack": {"n_stack": 2}}'
+    config = draccus.parse(GymnasiumEnvConfig, args=[argument])
+    assert list(config.wrappers.items()) == [("TimeFeature", {}), ("FrameStack", {"n_stack": 2})]
