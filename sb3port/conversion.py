@@ -18,8 +18,8 @@ from sb3port.readers.source import Source, SourceOptions, resolve, resolve_hub
 from sb3port.writers.lerobot import write_port
 from sb3port.writers.staging import refuse_existing, staged_folder
 
-# What a port computes depends on these files; others only tell how it was trained.
-_DECISIVE = ("checkpoint", "statistics")
+# These files only tell how a policy was trained; what a port computes depends on all others.
+_TELLING = ("config", "args", "env_kwargs")
 
 type Announce = Callable[[str, str], None]
 
@@ -96,11 +96,11 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
         refuse_existing(dest, options.force)
     if is_port(Path(label)):
         raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
-    source = resolve(label, _absolute(options.source))
+    source = resolve(label, options.source)
     dest = dest or Path("ports") / short_name(source.location)
     refuse_existing(dest, options.force)
-    announce("read", describe_source(source))
     checkpoint = read_checkpoint(source, options.use_stats, options.assume_standard_forward)
+    announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
     with staged_folder(dest, options.force) as staging:
         _write(checkpoint, staging, dest)
@@ -112,17 +112,12 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     return Conversion(dest, checkpoint, report)
 
 
-def _absolute(options: SourceOptions) -> SourceOptions:
-    """Make the path of given statistics absolute: `verify` may be run elsewhere."""
-    given = options.vecnormalize
-    return replace(options, vecnormalize=given.absolute()) if given else options
-
-
-def describe_source(source: Source) -> str:
-    """Say which files are read."""
+def describe_source(source: Source, checkpoint: Checkpoint) -> str:
+    """Say which files were read."""
     place = f"{source.location} @ {source.revision[:12]}" if source.revision else source.label
-    statistics = f" and {source.statistics_name}" if source.statistics else ""
-    return f"{source.checkpoint_name}{statistics} from {place}"
+    statistics = checkpoint.provenance.files.get("statistics")
+    and_statistics = f" and {statistics.name}" if statistics else ""
+    return f"{source.checkpoint.shown}{and_statistics} from {place}"
 
 
 def describe_mapping(checkpoint: Checkpoint) -> str:
@@ -218,21 +213,33 @@ def run_checks(port: Path, checkpoint: Checkpoint, observations: Path | None) ->
 
 def _reference(source: Source, checkpoint: Checkpoint) -> Path | None:
     """Give the recorded outputs, which judge no other statistics than those that they were made with."""
-    left_out = checkpoint.provenance.no_stats and source.statistics is not None
-    return None if left_out or Path(source.statistics_name).is_absolute() else source.reference
+    statistics = checkpoint.provenance.files.get("statistics")
+    left_out = checkpoint.provenance.no_stats and bool(source.statistics.names)
+    given = statistics is not None and Path(statistics.name).is_absolute()
+    return None if left_out or given else source.reference
 
 
 def _find_source(recorded: Provenance, label: str | None) -> Source:
     """Resolve the recorded source, or the place that the user names."""
     statistics = recorded.files.get("statistics")
-    given = Path(statistics.name) if statistics and Path(statistics.name).is_absolute() else None
+    name = statistics.name if statistics else ""
+    given = {"vecnormalize": Path(name)} if Path(name).is_absolute() else {"statistics": name or None}
     filename = recorded.files["checkpoint"].name if recorded.kind != "file" else None
+    options = SourceOptions(filename, **given)
     if label is not None:
-        return resolve(label, SourceOptions(vecnormalize=given))
-    options = SourceOptions(filename, recorded.revision, given)
+        return _resolve_other(label, options)
+    options = replace(options, revision=recorded.revision)
     if recorded.kind == "hub":  # also where a folder of that name lies here
         return resolve_hub(recorded.location, options)
     return resolve(recorded.location, options)
+
+
+def _resolve_other(label: str, options: SourceOptions) -> Source:
+    """Resolve another place of the same files, which may have other names there."""
+    try:
+        return resolve(label, options)
+    except UsageError:
+        return resolve(label, replace(options, filename=None, statistics=None))
 
 
 def _other_files(recorded: Provenance, found: Provenance) -> str:
@@ -240,7 +247,7 @@ def _other_files(recorded: Provenance, found: Provenance) -> str:
     others = [
         file.name
         for role, file in recorded.files.items()
-        if role in _DECISIVE
+        if role not in _TELLING
         if role not in found.files or found.files[role].sha256 != file.sha256
     ]
     return f"{', '.join(others)} with the recorded SHA-256 not found" if others else ""

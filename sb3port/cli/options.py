@@ -9,7 +9,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A Hub repository (org/name, org/name@revision), an SB3 zip, or a folder in a Hub layout.",
+        help="A Hub repository (org/name, org/name@revision), hf://org/name/file.zip, a zip or a folder.",
         show_default=False,
     ),
 ]
@@ -20,7 +20,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the essence, and warnings.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
 Filename = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The zip within SOURCE, where it holds several.")
+    str | None,
+    typer.Option(metavar="NAME", help="The zip, or a folder with it, within a SOURCE that holds several."),
 ]
 Revision = Annotated[
     str | None, typer.Option(metavar="REV", help="Branch, tag or commit of a Hub repository.")
@@ -28,7 +29,7 @@ Revision = Annotated[
 Vecnormalize = Annotated[
     Path | None,
     typer.Option(
-        metavar="PATH", help="VecNormalize statistics to use instead of those that lie beside the zip."
+        metavar="PATH", help="VecNormalize statistics to use: a file on this machine, or one within SOURCE."
     ),
 ]
 NoStats = Annotated[

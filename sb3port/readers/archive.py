@@ -1,4 +1,4 @@
-"""The zip that `BaseAlgorithm.save` writes (`stable_baselines3/common/save_util.py`).
+"""The zip that `BaseAlgorithm.save` writes (`stable_baselines3/common/save_util.py`), or what was in it.
 
 Its members: `data`, a JSON object whose values are plain or base64 pickles; `policy.pth` and
 `policy.optimizer.pth`, torch archives; `_stable_baselines3_version` (since 0.9); `system_info.txt` (since
@@ -9,16 +9,21 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from sb3port.checkpoint import SourceFile
 from sb3port.errors import NotPortable
 from sb3port.readers.pickles import MAX_OPCODES, Pickle, read_pickle
 from sb3port.readers.zips import open_zip, read_member
 
 REQUIRED = ("data", "policy.pth")
 _READ = ("data", "_stable_baselines3_version", "system_info.txt")
+_SB2 = ("parameters", "parameter_list")
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -28,15 +33,14 @@ class Archive:
 
     Args:
         name: The file's name, for messages.
-        size: Of the zip file, in bytes.
-        sha256: Of the zip file, in hexadecimal.
+        files: What was read, by role: "checkpoint" for the zip, or for `data` of one that was unzipped, whose
+            other members have their own names.
         data: The JSON object of the member `data`.
         members: The other members that SB3 reads, by name.
     """
 
     name: str
-    size: int
-    sha256: str
+    files: dict[str, SourceFile]
     data: dict[str, Any]
     members: dict[str, bytes]
     _pickles: dict[str, Pickle] = field(default_factory=dict, repr=False)
@@ -80,26 +84,66 @@ def read_archive(path: Path) -> Archive:
         NotPortable: It is not a zip that SB3's `save` wrote, or it is damaged.
     """
     raw = path.read_bytes()
-    _refuse_pointer(raw, path.name)
+    refuse_pointer(raw, path.name)
     with open_zip(path, path.name) as archive:
         names = archive.namelist()
         _refuse_others(names, path.name)
         members = {name: read_member(archive, name, path.name) for name in names if _is_read(name)}
-    data = _parse(members.pop("data"), path.name)
-    return Archive(path.name, len(raw), hashlib.sha256(raw).hexdigest(), data, members)
+    return Archive(path.name, {"checkpoint": _hashed(path.name, raw)}, _data(members, path.name), members)
+
+
+def read_unzipped(paths: Mapping[str, Path], name: str) -> Archive:
+    """Read the members of an SB3 zip that was unzipped.
+
+    Args:
+        paths: The file of each member.
+        name: What to call it in messages.
+
+    Raises:
+        NotPortable: A member is damaged.
+    """
+    raw = {member: path.read_bytes() for member, path in paths.items()}
+    for member, content in raw.items():
+        refuse_pointer(content, paths[member].name)
+    files = {member: _hashed(paths[member].name, content) for member, content in raw.items()}
+    members = {member: content for member, content in raw.items() if _is_read(member)}
+    return Archive(name, {"checkpoint": files.pop("data"), **files}, _data(members, name), members)
+
+
+def _hashed(name: str, raw: bytes) -> SourceFile:
+    return SourceFile(name, len(raw), hashlib.sha256(raw).hexdigest())
+
+
+def _data(members: dict[str, bytes], where: str) -> dict[str, Any]:
+    return _parse(members.pop("data"), where)
 
 
 def _is_read(member: str) -> bool:
     return member in _READ or ("/" not in member and member.endswith(".pth"))
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file is a zip with the members of an SB3 checkpoint."""
+class ZipKind(Enum):
+    """What a file is that may be a checkpoint."""
+
+    SB3 = auto()
+    SB2 = auto()
+    POINTER = auto()
+    """A Git LFS pointer in place of whatever it is."""
+    OTHER = auto()
+
+
+def zip_kind(tail: bytes) -> ZipKind:
+    """Tell by its last bytes what a zip is: its list of members is there. SB3's takes less than 500 bytes."""
+    if tail.startswith(_LFS_POINTER):
+        return ZipKind.POINTER
     try:
-        with open_zip(path, path.name) as archive:
-            return set(REQUIRED) <= set(archive.namelist())
+        with open_zip(BytesIO(tail), "it") as archive:
+            names = set(archive.namelist())
     except NotPortable:
-        return False
+        return ZipKind.OTHER
+    if names.issuperset(REQUIRED):
+        return ZipKind.SB3
+    return ZipKind.SB2 if names.issuperset(_SB2) else ZipKind.OTHER
 
 
 def _parse(raw: bytes, where: str) -> dict[str, Any]:
@@ -112,10 +156,15 @@ def _parse(raw: bytes, where: str) -> dict[str, Any]:
     return data
 
 
-def _refuse_pointer(raw: bytes, where: str) -> None:
+def refuse_pointer(raw: bytes, where: str) -> None:
+    """Refuse what git leaves in place of a large file that was not fetched.
+
+    Raises:
+        NotPortable: It is that.
+    """
     if raw.startswith(_LFS_POINTER):
         raise NotPortable(
-            f"{where} is a Git LFS pointer, not the checkpoint itself", "fetch the file with: git lfs pull"
+            f"{where} is a Git LFS pointer, not the file itself", "fetch the file with: git lfs pull"
         )
 
 
@@ -123,7 +172,7 @@ def _refuse_others(names: list[str], where: str) -> None:
     """Say what a zip without SB3's members is."""
     if set(REQUIRED) <= set(names):
         return
-    if "parameter_list" in names and "parameters" in names:
+    if set(_SB2) <= set(names):
         raise NotPortable(
             f"{where} was saved by Stable Baselines 2 (TensorFlow)",
             "sb3port reads Stable-Baselines3 checkpoints only; train the policy again with SB3",

@@ -7,21 +7,23 @@ imported inside the functions: that costs 0.4 s, which commands without the Hub 
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from logging import ERROR, WARNING
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sb3port.errors import Sb3portError, SourceUnreachable, UsageError
+from sb3port.errors import SourceUnreachable, UsageError
+from sb3port.readers.hub_errors import HubAway, endpoint, plain_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+_WAITS = (1.0, 2.0, 4.0)
+_MAX_WAIT = 60.0
+"""Seconds to wait before asking a busy Hub for a list again; downloads are repeated by the library."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class RepoFiles:
         requested: The branch, tag or commit that was asked for, or None for the default branch.
         names: Every file as a POSIX path, sorted; what the cache holds of them where `folder` is set.
         folder: The snapshot in the cache when the Hub could not be asked, else None.
+        sizes: The size of every file in bytes.
     """
 
     repo_id: str
@@ -41,17 +44,26 @@ class RepoFiles:
     requested: str | None
     names: tuple[str, ...]
     folder: Path | None
+    sizes: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
+    def head(self, name: str, size: int) -> bytes:
+        """Give the first bytes of a file; errors are those of `download`."""
+        return read_part(self, name, range(min(size, self.sizes[name])))
 
-class _HubAway(SourceUnreachable):
-    """No answer, or one that says nothing about the repository: the cache may still serve (3)."""
+    def tail(self, name: str, size: int) -> bytes:
+        """Give the last bytes of a file; errors are those of `download`."""
+        return read_part(self, name, range(max(0, self.sizes[name] - size), self.sizes[name]))
+
+    def fetch(self, names: Collection[str]) -> Path:
+        """Bring files into the cache, as `download` does."""
+        return download(self, names)
 
 
 def list_repo(repo_id: str, revision: str | None = None) -> RepoFiles:
     """List the files of a repository, and pin the commit that they belong to.
 
     Asks the Hub; where that is not possible (offline mode, no connection, an answer of 429 or 5xx) the cache
-    answers, if an earlier `download` of the same revision filled it.
+    answers, if an earlier `download` of the same revision filled it. If not, a busy Hub is asked again.
 
     Args:
         repo_id: `owner/name`.
@@ -62,17 +74,24 @@ def list_repo(repo_id: str, revision: str | None = None) -> RepoFiles:
         SourceUnreachable: No such repository or revision, no access to it, or an answer from neither Hub nor
             cache.
     """
-    what = _label(repo_id, revision)
     _check_revision(revision)
-    try:
-        with _plain_errors(repo_id, what):
-            return _list_hub(repo_id, revision)
-    except _HubAway as away:
-        with _plain_errors(repo_id, what):
-            return _list_cache(repo_id, revision, away)
+    what = _label(repo_id, revision)
+    for wait in (*_WAITS, None):
+        try:
+            with plain_errors(repo_id, what):
+                return _list_hub(repo_id, revision)
+        except HubAway as away:
+            with plain_errors(repo_id, what):
+                cached = _list_cache(repo_id, revision)
+            if cached is not None:
+                return cached
+            if wait is None or not away.busy or (away.wait or 0.0) > _MAX_WAIT:
+                raise
+            time.sleep(away.wait or wait)
+    raise AssertionError("unreachable")
 
 
-def download(repo: RepoFiles, names: Sequence[str]) -> Path:
+def download(repo: RepoFiles, names: Collection[str]) -> Path:
     """Bring some files of a listed repository into the cache, at the commit of the listing.
 
     Then the revision that was asked for is recorded there, so that `list_repo` finds it without the Hub.
@@ -94,8 +113,45 @@ def download(repo: RepoFiles, names: Sequence[str]) -> Path:
     return folders[0]
 
 
+def read_part(repo: RepoFiles, name: str, part: range) -> bytes:
+    """Read some bytes of a file, from the cache if it is there, else by a request for those alone.
+
+    Raises:
+        SourceUnreachable: As `download` does.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repo.repo_id, name, revision=repo.revision)
+    if isinstance(cached, str):
+        with Path(cached).open("rb") as file:
+            file.seek(part.start)
+            return file.read(len(part))
+    if not part:
+        return b""
+    with plain_errors(repo.repo_id, f"{name} of {_label(repo.repo_id, repo.requested)}"):
+        return _request_part(repo, name, part)
+
+
+def _request_part(repo: RepoFiles, name: str, part: range) -> bytes:
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, but not typed so
+        build_hf_headers,
+        hf_raise_for_status,
+        http_backoff,
+    )
+
+    url = hf_hub_url(repo.repo_id, name, revision=repo.revision)
+    wanted = {"Range": f"bytes={part.start}-{part.stop - 1}", "Accept-Encoding": "identity"}
+    headers = build_hf_headers(library_name="sb3port") | wanted
+    response = http_backoff("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    hf_raise_for_status(response)
+    whole = response.status_code != 206  # something on the way knows no ranges
+    return response.content[part.start : part.stop] if whole else response.content
+
+
 def _list_hub(repo_id: str, revision: str | None) -> RepoFiles:
     from huggingface_hub import constants
+    from huggingface_hub.hf_api import RepoFile
 
     api = _api()
     # Without a timeout `model_info` waits for ever; this is the library's own for the metadata of files.
@@ -103,11 +159,12 @@ def _list_hub(repo_id: str, revision: str | None) -> RepoFiles:
     if commit is None:
         raise ValueError("the answer names no commit")
     # `model_info` lists files as well, but not all of them in a very large repository.
-    names = sorted(api.list_repo_files(repo_id, revision=commit))
-    return RepoFiles(repo_id, commit, revision, tuple(names), None)
+    entries = api.list_repo_tree(repo_id, recursive=True, revision=commit)
+    sizes = {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
+    return RepoFiles(repo_id, commit, revision, tuple(sorted(sizes)), None, sizes)
 
 
-def _list_cache(repo_id: str, revision: str | None, away: _HubAway) -> RepoFiles:
+def _list_cache(repo_id: str, revision: str | None) -> RepoFiles | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -115,16 +172,17 @@ def _list_cache(repo_id: str, revision: str | None, away: _HubAway) -> RepoFiles
         # No pattern: we ask where the snapshot is, not that it be complete, which `download` leaves it never.
         path = snapshot_download(repo_id, revision=revision, local_files_only=True, allow_patterns=[])
     except LocalEntryNotFoundError:
-        raise away from away.__cause__
+        return None
     folder = Path(path)
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    if not names:  # a download that failed leaves the folder
-        raise away from away.__cause__
-    return RepoFiles(repo_id, folder.name, revision, tuple(names), folder)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
+    if not sizes:  # a download that failed leaves the folder
+        return None
+    return RepoFiles(repo_id, folder.name, revision, tuple(sorted(sizes)), folder, sizes)
 
 
 def _download_file(repo: RepoFiles, name: str) -> Path:
-    with _plain_errors(repo.repo_id, f"{name} of {_label(repo.repo_id, repo.requested)}"):
+    with plain_errors(repo.repo_id, f"{name} of {_label(repo.repo_id, repo.requested)}"):
         path = Path(_api().hf_hub_download(repo.repo_id, name, revision=repo.revision))
     return path.parents[len(PurePosixPath(name).parts) - 1]
 
@@ -155,13 +213,13 @@ def _check_revision(revision: str | None) -> None:
         raise UsageError(f"{revision!r} cannot be a revision", "name a branch, a tag or a commit")
 
 
-def _check_names(repo: RepoFiles, names: Sequence[str]) -> None:
+def _check_names(repo: RepoFiles, names: Collection[str]) -> None:
     missing = [name for name in names if name not in repo.names]
     if not missing:
         return
     what = _label(repo.repo_id, repo.requested)
     if repo.folder is None:
-        page = f"{_endpoint()}/{repo.repo_id}/tree/{repo.revision}"
+        page = f"{endpoint()}/{repo.repo_id}/tree/{repo.revision}"
         raise SourceUnreachable(f"{what} has no file {missing[0]}", f"its files are listed at {page}")
     raise SourceUnreachable(
         f"{missing[0]} of {what} is not in the cache, and the Hub cannot be asked for it",
@@ -175,12 +233,6 @@ def _api() -> "HfApi":
     return HfApi(library_name="sb3port")
 
 
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return constants.ENDPOINT
-
-
 def _default_revision() -> str:
     from huggingface_hub import constants
 
@@ -190,81 +242,3 @@ def _default_revision() -> str:
 def _label(repo_id: str, revision: str | None) -> str:
     """Name a revision as the command line does."""
     return f"{repo_id}@{revision or _default_revision()}"
-
-
-@contextmanager
-def _plain_errors(repo_id: str, what: str) -> Iterator[None]:
-    """Keep the library's warnings off the screen, and say its errors in one sentence about `what`."""
-    import httpx
-    from huggingface_hub.utils import logging
-
-    verbosity = logging.get_verbosity()
-    # A level that the user chose stays; at the default one, what the warnings announce is told below.
-    if verbosity == WARNING:
-        logging.set_verbosity(ERROR)
-    try:
-        yield
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        raise _explain(error, repo_id, what) from error
-    finally:
-        logging.set_verbosity(verbosity)
-
-
-def _explain(error: Exception, repo_id: str, what: str) -> Sb3portError:
-    import httpx
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.HFValidationError):
-        return UsageError(f"{repo_id!r} cannot be a repository's name", "names on the Hub are `owner/name`")
-    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # the file is not cached either, which goes without saying
-    if isinstance(error, errors.HfHubHTTPError):
-        return _explain_answer(error, repo_id, what)
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        hint = "run once without HF_HUB_OFFLINE; after that it works offline"
-        return _HubAway(f"{what} is not in the cache, and offline mode forbids to ask the Hub", hint)
-    if isinstance(error, httpx.TransportError):
-        hint = "check the connection and HF_ENDPOINT; what was downloaded once works without"
-        why = f"the connection to {_endpoint()} failed ({_reason(error)})"
-        return _HubAway(f"{what} cannot be fetched: {why}", hint)
-    if isinstance(error, OSError) and error.errno is not None:
-        hint = "free some space, or set HF_HOME to a folder that can be written"
-        return SourceUnreachable(f"{what} cannot be stored in the cache ({error.strerror})", hint)
-    hint = "check HF_ENDPOINT and whatever stands between here and the Hub, then try again"
-    why = f"{_endpoint()} does not answer as a Hub ({_reason(error)})"
-    return _HubAway(f"{what} cannot be fetched: {why}", hint)
-
-
-def _explain_answer(error: "HfHubHTTPError", repo_id: str, what: str) -> SourceUnreachable:
-    from huggingface_hub import errors
-
-    status = error.response.status_code
-    page = f"{_endpoint()}/{repo_id}"
-    if isinstance(error, errors.GatedRepoError):
-        hint = f"ask for it at {page}, then {_LOG_IN}"
-        return SourceUnreachable(f"Access to {what} must be granted by its owner", hint)
-    if isinstance(error, errors.RepositoryNotFoundError) or _is_anonymous(error):
-        hint = f"check the name; if it is private, {_LOG_IN}"
-        return SourceUnreachable(f"{what}: the Hub has no such repository, or it is private", hint)
-    if isinstance(error, errors.RevisionNotFoundError):
-        return SourceUnreachable(f"{what}: the repository has no such revision", f"see {page}/commits/main")
-    if status in (401, 403):
-        hint = f"for a token that may read it, {_LOG_IN}"
-        return SourceUnreachable(f"The Hub refuses access to {what} ({status})", hint)
-    if status in (408, 429) or status >= 500:
-        return _HubAway(f"{what} cannot be fetched: {_endpoint()} answers {status}", "try again later")
-    return SourceUnreachable(f"{what} cannot be fetched: {_endpoint()} answers {status}", f"see {page}")
-
-
-def _is_anonymous(error: "HfHubHTTPError") -> bool:
-    """Whether a 401 says that no token was sent, which is the answer for missing and private repositories.
-
-    A bad token gets another message. The library tells the two apart, but for https addresses only.
-    """
-    refused = error.response.headers.get("X-Error-Message") == "Invalid credentials in Authorization header"
-    return error.response.status_code == 401 and not refused
-
-
-def _reason(error: Exception) -> str:
-    """First line of the library's own words, which go on for paragraphs, or the error's type."""
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

@@ -7,6 +7,7 @@ no more than be refused. What the records mean is for other modules to say, each
 
 import pickletools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -58,6 +59,17 @@ def read_pickle(data: bytes | BinaryIO, where: str, max_opcodes: int = MAX_OPCOD
         raise MalformedPickle(f"{where} is not a whole pickle: {reason[:200]}") from error
     refuse_dangerous(machine.imports, where)
     return Pickle(value, frozenset(machine.imports), machine.opcodes, tuple(machine.references))
+
+
+def first_global(beginning: bytes) -> Global | None:
+    """Give the first global that a pickle names, of which only the beginning need be there."""
+    machine = _Machine(MAX_OPCODES)
+    with suppress(ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError):
+        for opcode, arg, _ in pickletools.genops(beginning):
+            _HANDLERS[opcode.name](machine, arg)
+            if machine.imports:
+                return machine.imports.pop()
+    return None
 
 
 class _Machine:

@@ -4,24 +4,23 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sb3port.checkpoint import Array, Checkpoint, Normalizer, PolicySpec, Provenance, SourceFile
-from sb3port.errors import NotPortable, UsageError
+from sb3port.checkpoint import Array, Checkpoint, PolicySpec, Provenance, SourceFile
+from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of, identify, refuse_others
 from sb3port.families.names import canonical
 from sb3port.families.policies import PolicyClass, read_policy_class
 from sb3port.families.registry import recognise_family
 from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes
 from sb3port.hyperparameters import training_doubts
-from sb3port.readers.archive import Archive, read_archive
+from sb3port.readers.archive import Archive, read_archive, read_unzipped
 from sb3port.readers.arrays import as_flag
 from sb3port.readers.policy_kwargs import PolicyKwargs, read_policy_kwargs
-from sb3port.readers.settings import Settings, read_settings
+from sb3port.readers.settings import read_settings
 from sb3port.readers.source import Source
 from sb3port.readers.spaces import read_space
-from sb3port.readers.statistics import check_statistics
+from sb3port.readers.statistics import read_statistics
 from sb3port.readers.tensors import read_torch
 from sb3port.readers.training import optimizer_warnings, read_optimizer, read_training
-from sb3port.readers.vecnormalize import read_vecnormalize
 from sb3port.records import Global
 from sb3port.spaces import Box, Space, parts
 from sb3port.wrappers import wrapper_warnings
@@ -56,21 +55,23 @@ def read_checkpoint(
         Unsafe: A file would run code when loaded with SB3.
         UsageError: The zip shows that observations were normalised, and no statistics are found.
     """
-    archive = read_archive(source.checkpoint)
+    archive = _read_archive(source)
     imports = _imports(archive)
     policy = _read_policy(archive, imports, assume_standard_forward)
     settings = read_settings(source)
-    normalizer, files, of_statistics = _read_normalizer(source, archive, settings, policy.spec, use_stats)
+    statistics, of_pairing = (
+        read_statistics(source, archive, settings, policy.spec) if use_stats else (None, [])
+    )
     algorithm = algorithm_of(policy.spec.algorithm)
     training = read_training(archive, algorithm, policy.kwargs.given)
     optimizer, of_optimizer = read_optimizer(archive, policy.tensors)
-    provenance = _provenance(
-        source, archive, {**files, **settings.files}, policy.imports | of_statistics | of_optimizer
-    )
+    others = {**({"statistics": statistics.file} if statistics else {}), **settings.files}
+    known = policy.imports | of_optimizer | (statistics.imports if statistics else frozenset())
+    provenance = _provenance(source, archive, others, known)
     return Checkpoint(
         spec=policy.spec,
         tensors=policy.tensors,
-        normalizer=normalizer,
+        normalizer=statistics.normalizer if statistics else None,
         training=training,
         optimizer=optimizer,
         provenance=replace(
@@ -81,7 +82,7 @@ def read_checkpoint(
         ),
         warnings=(
             *policy.warnings,
-            *_statistics_warnings(archive, normalizer),
+            *of_pairing,
             *settings.warnings,
             *wrapper_warnings(settings.environment),
             *training_doubts(training, settings.configured, algorithm),
@@ -90,6 +91,14 @@ def read_checkpoint(
         environment=settings.environment,
         configured=settings.configured,
     )
+
+
+def _read_archive(source: Source) -> Archive:
+    members = source.checkpoint.members
+    if not members:
+        return read_archive(source.path(source.checkpoint.name))
+    name = source.checkpoint.place.name or source.root.name
+    return read_unzipped({member: source.path(name) for member, name in members.items()}, name)
 
 
 def _read_policy(archive: Archive, imports: frozenset[Global], assume_standard: bool) -> _Policy:
@@ -176,49 +185,16 @@ def _state_dict(value: Any, where: str) -> dict[str, Array]:
     return tensors
 
 
-def _read_normalizer(
-    source: Source, archive: Archive, settings: Settings, spec: PolicySpec, use_stats: bool
-) -> tuple[Normalizer | None, dict[str, SourceFile], frozenset[Global]]:
-    if not use_stats:
-        return None, {}, frozenset()
-    if source.statistics is None:
-        _refuse_missing_statistics(source, archive, settings)
-        return None, {}, frozenset()
-    normalizer, file, imports = read_vecnormalize(source.statistics)
-    check_statistics(normalizer, spec, source)
-    return normalizer, {"statistics": replace(file, name=source.statistics_name)}, imports
-
-
-def _refuse_missing_statistics(source: Source, archive: Archive, settings: Settings) -> None:
-    """`_last_original_obs` is set only when a VecNormalize wraps the environment, if only for rewards."""
-    config = settings.config
-    if config is not None and config.normalize:
-        needed = config.normalizes_observations
-    else:
-        needed = archive.data.get("_last_original_obs") is not None
-    if needed:
-        raise UsageError(
-            f"{source.label} was trained with VecNormalize, but no statistics (vec_normalize.pkl) are there",
-            "name the file with --vecnormalize PATH, or port the bare network with --no-stats",
-        )
-
-
-def _statistics_warnings(archive: Archive, normalizer: Normalizer | None) -> list[str]:
-    """The zip of a training without VecNormalize looks like this, and so do a few of one with it."""
-    if normalizer is None or archive.data.get("_last_original_obs") is not None:
-        return []
-    return ["the zip does not show that VecNormalize was used in training, but its statistics are applied"]
-
-
 def _provenance(
     source: Source, archive: Archive, files: dict[str, SourceFile], imports: frozenset[Global]
 ) -> Provenance:
-    checkpoint = SourceFile(source.checkpoint_name, archive.size, archive.sha256)
+    names = source.checkpoint.files
+    checkpoint = {role: replace(file, name=names[role]) for role, file in archive.files.items()}
     return Provenance(
         kind=source.kind,
         location=source.location,
         revision=source.revision,
-        files={"checkpoint": checkpoint, **files},
+        files={**checkpoint, **files},
         sb3_version=_version(archive.text("_stable_baselines3_version")),
         system_info=_system_info(archive.text("system_info.txt")),
         imports=tuple(sorted(map(str, imports))),

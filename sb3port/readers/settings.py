@@ -58,7 +58,7 @@ def read_settings(source: Source) -> Settings:
     Raises:
         Unsafe: One of them would run code when loaded with rl_zoo3.
     """
-    reader = _Reader({PurePosixPath(name).name: (name, path) for name, path in source.settings.items()})
+    reader = _Reader({PurePosixPath(name).name: (name, source.path(name)) for name in source.settings})
     arguments = reader.read("args.yml", _arguments) or {}
     env_id, told_by = _env_id(reader, arguments, source)
     config = reader.read("config.yml", lambda path, where: read_zoo_config(path, env_id, where))
@@ -126,7 +126,7 @@ def _env_id(reader: _Reader, arguments: Mapping[str, Any], source: Source) -> tu
         (arguments.get("env"), "args.yml"),
         (_dataset(card[1]) if card else None, "README.md"),
         (_named(source.location), "name"),
-        (_named(source.checkpoint_name), "name"),
+        (_named(source.checkpoint.shown), "name"),
     )
     for env_id, told_by in candidates:
         if isinstance(env_id, str) and _ENV_ID.fullmatch(env_id):

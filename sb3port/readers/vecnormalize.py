@@ -13,8 +13,9 @@ import numpy as np
 
 from sb3port.checkpoint import Array, Normalizer, RunningMeanStd, SourceFile, frozen
 from sb3port.errors import NotPortable
+from sb3port.readers.archive import refuse_pointer
 from sb3port.readers.arrays import as_flag, as_float64, as_number
-from sb3port.readers.pickles import read_pickle
+from sb3port.readers.pickles import first_global, read_pickle
 from sb3port.records import Global, Record
 
 _CLASS = ".common.vec_env.vec_normalize.VecNormalize"
@@ -35,11 +36,24 @@ def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Glo
         Unsafe: It is not one, but would run something dangerous.
     """
     raw = path.read_bytes()
+    refuse_pointer(raw, path.name)
     pickled = read_pickle(raw, path.name)
-    if not isinstance(pickled.value, Record) or not pickled.value.calls(*_CLASSES):
-        raise NotPortable(f"{path.name} is not a saved VecNormalize")
     source = SourceFile(path.name, len(raw), hashlib.sha256(raw).hexdigest())
-    return _normalizer(pickled.value.attributes, path.name), source, pickled.imports
+    return _of_pickle(pickled.value, path.name), source, pickled.imports
+
+
+def is_vecnormalize(beginning: bytes) -> bool:
+    """Whether a file that begins like this is a pickled VecNormalize, so far as its first 512 bytes show."""
+    return str(first_global(beginning[:512])) in _CLASSES
+
+
+def _of_pickle(value: Any, where: str) -> Normalizer:
+    """Read a VecNormalize; or its `obs_rms` alone, as it was saved before VecNormalize could be pickled."""
+    if isinstance(value, Record) and value.calls(*_CLASSES):
+        return _normalizer(value.attributes, where)
+    if isinstance(value, Record) and value.calls(*_RMS_CLASSES):
+        return Normalizer(obs_rms=_statistics(value, where), ret_rms=None, norm_reward=False)
+    raise NotPortable(f"{where} is not a saved VecNormalize")
 
 
 def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:

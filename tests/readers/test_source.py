@@ -34,7 +34,7 @@ def test_the_zip_named_like_the_folder_wins(folder: Path, pendulum: Path) -> Non
     _put(folder, pendulum, "best_model.zip", "ppo-Pendulum-v1.zip", "a.zip")
     (folder / "a").mkdir()
     (folder / "a" / "data").touch()
-    assert _resolve(folder).checkpoint_name == "ppo-Pendulum-v1.zip"
+    assert _resolve(folder).checkpoint.name == "ppo-Pendulum-v1.zip"
 
 
 def test_the_zip_named_like_the_folder_wins_even_when_damaged(folder: Path, pendulum: Path) -> None:
@@ -48,14 +48,14 @@ def test_the_zip_beside_its_unpacked_folder(folder: Path, pendulum: Path) -> Non
     _put(folder, pendulum, "x.zip", "model.zip")
     (folder / "model").mkdir()
     (folder / "model" / "policy.pth").touch()
-    assert _resolve(folder).checkpoint_name == "model.zip"
+    assert _resolve(folder).checkpoint.name == "model.zip"
 
 
 def test_the_only_checkpoint(folder: Path, pendulum: Path) -> None:
     _put(folder, pendulum, "deep/er/final.zip")
     (folder / "replay.zip").write_bytes(b"no zip")
     (folder / "train_eval_metrics.zip").write_bytes((pendulum / "ppo-Pendulum-v1.zip").read_bytes())
-    assert _resolve(folder).checkpoint_name == "deep/er/final.zip"
+    assert _resolve(folder).checkpoint.name == "deep/er/final.zip"
 
 
 def test_several_are_all_listed(folder: Path, pendulum: Path) -> None:
@@ -68,7 +68,7 @@ def test_several_are_all_listed(folder: Path, pendulum: Path) -> None:
 
 def test_filename_chooses(folder: Path, pendulum: Path) -> None:
     _put(folder, pendulum, "one.zip", "two.zip")
-    assert _resolve(folder, filename="two.zip").checkpoint_name == "two.zip"
+    assert _resolve(folder, filename="two.zip").checkpoint.name == "two.zip"
     with pytest.raises(UsageError, match="three"):
         _resolve(folder, filename="three.zip")
 
@@ -95,14 +95,14 @@ def test_places_of_statistics(folder: Path, pendulum: Path, place: str) -> None:
     shutil.copy(pendulum / "vec_normalize.pkl", folder / place)
     for path in (folder, folder / "a.zip"):
         source = _resolve(path)
-        assert (source.statistics_name, source.statistics) == (place, folder / place)
+        assert [source.path(name) for name in source.statistics.names] == [folder / place]
 
 
 def test_statistics_nearest_first(folder: Path, pendulum: Path) -> None:
     _put(folder, pendulum, "run/a.zip", "run/a/x")
     for place in ("vec_normalize.pkl", "run/vecnormalize.pkl", "run/a/vecnormalize.pkl"):
         (folder / place).touch()
-    assert _resolve(folder).statistics_name == "run/vecnormalize.pkl"
+    assert _resolve(folder).statistics.names == ("run/vecnormalize.pkl",)
 
 
 def test_missing_statistics(tmp_path: Path, pendulum: Path) -> None:
