@@ -95,13 +95,14 @@ def _explain_answer(error: "HfHubHTTPError", repo_id: str, what: str) -> SourceU
         hint = f"for a token that may read it, {_LOG_IN}"
         return SourceUnreachable(f"The Hub refuses access to {what} ({status})", hint)
     if status in (408, 429) or status >= 500:
-        message = f"{what} cannot be fetched: {endpoint()} answers {status}"
-        return HubAway(message, _later(status), busy=True, wait=_wait(error))
+        message, wait = f"{what} cannot be fetched: {endpoint()} answers {status}", _wait(error)
+        return HubAway(message, _later(status, wait), busy=True, wait=wait)
     return SourceUnreachable(f"{what} cannot be fetched: {endpoint()} answers {status}", f"see {page}")
 
 
-def _later(status: int) -> str:
-    return f"try again later; {_LOG_IN} for a higher limit" if status == 429 else "try again later"
+def _later(status: int, wait: float | None) -> str:
+    when = f"in {wait:,.0f} s" if wait else "later"
+    return f"try again {when}" + (f"; {_LOG_IN} for a higher limit" if status == 429 else "")
 
 
 def _wait(error: "HfHubHTTPError") -> float | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from .hub_client import Client
-from .loopback import LoopbackHub, serve
+from .loopback import serve
+from .state import LoopbackHub
 
 
 @pytest.fixture
@@ -22,3 +23,11 @@ def client(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     client = Client(monkeypatch, tmp_path / "home")
     client.point_to(hub.endpoint)
     return client
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let whoever tries again do it at once; give the seconds that would have been waited."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    return waited

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from .loopback import LoopbackHub
+from .state import LoopbackHub
 
 DEAD_ENDPOINT = "http://127.0.0.1:9"  # discard: nobody listens there
 OFFLINE_WAYS = ["offline mode", "dead endpoint", "not a hub", "429", "500", "503"]
@@ -23,6 +23,7 @@ class Client:
         self.cache = home / "hub"
         patch.setattr(constants, "HF_HUB_CACHE", str(self.cache))
         patch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the loopback Hub speaks LFS
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             patch.delenv(name, raising=False)
         self.offline(False)

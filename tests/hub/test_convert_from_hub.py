@@ -15,7 +15,7 @@ from sb3port.port import read_provenance
 from sb3port.readers.source import SourceOptions
 
 from .hub_client import Client
-from .loopback import LoopbackHub
+from .state import LoopbackHub
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub"
 REPO = "sb3port/ppo-Pendulum-v1"

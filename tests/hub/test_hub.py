@@ -15,7 +15,7 @@ from sb3port.errors import SourceUnreachable, UsageError
 from sb3port.readers.hub import RepoFiles, download, list_repo
 
 from .hub_client import DEAD_ENDPOINT, OFFLINE_WAYS, Client, go_offline
-from .loopback import LoopbackHub
+from .state import LoopbackHub
 
 REPO = "sb3/ppo-CartPole-v1"
 FILES = {
@@ -50,12 +50,6 @@ def change(root: Path, content: bytes) -> None:
 
 def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client try again at once."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 class TestListing:
@@ -123,7 +117,6 @@ class TestDownload:
         refs.touch()
         assert (download(list_repo(REPO), [ZIP]) / ZIP).exists()
 
-    @pytest.mark.usefixtures("no_waiting")
     def test_cut_connection_leaves_nothing_and_can_be_repeated(
         self, hub: LoopbackHub, client: Client
     ) -> None:
@@ -213,7 +206,6 @@ class TestOffline:
         with pytest.raises(SourceUnreachable):
             list_repo(REPO, newer)
 
-    @pytest.mark.usefixtures("no_waiting")
     def test_hub_lost_between_listing_and_download(self, hub: LoopbackHub) -> None:
         repo = list_repo(REPO)
         hub.failing = 502
@@ -301,7 +293,6 @@ class TestNoise:
     def library(self) -> logging.Logger:
         return logging.getLogger("huggingface_hub")
 
-    @pytest.mark.usefixtures("no_waiting")
     @pytest.mark.parametrize("level", [logging.WARNING, logging.INFO])
     def test_warnings_are_off_unless_asked_for(
         self,
