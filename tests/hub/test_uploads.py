@@ -51,7 +51,7 @@ def contents(revision: str = "main") -> dict[str, bytes]:
 def test_whoami(api: HfApi, client: Client) -> None:
     assert HfApi().whoami()["name"] == "loopback"
     client.log_in("hf_someone_else")
-    with pytest.raises(HfHubHTTPError, match="[Ii]nvalid"):
+    with pytest.raises(HfHubHTTPError, match=r"[Ii]nvalid"):
         HfApi().whoami()
 
 

@@ -24,20 +24,20 @@ def environment(name: str, packages: tuple[str, ...], python: str = sys.executab
     if not note.is_file() or note.read_text() != wanted:
         uv = find_uv()
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([uv, "venv", "--quiet", "--python", python, folder], check=True)
+        subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", python, folder], check=True)
         target = folder / "bin" / "python"
         subprocess.run([uv, "pip", "install", "--quiet", "--python", target, *packages], check=True)
         note.write_text(wanted)
     return folder / "bin" / "python"
 
 
-def run(python: Path, *arguments: str | Path) -> str:
+def run(python: Path, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> str:
     """Run an environment's Python, which sees none of our packages, and give its stdout."""
     foreign = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
         [python, *arguments],
-        cwd=python.parents[1],
-        env={**foreign, "OMP_NUM_THREADS": "1"},
+        cwd=cwd or python.parents[1],
+        env={**foreign, "OMP_NUM_THREADS": "1", **variables},
         capture_output=True,
         text=True,
         check=False,
