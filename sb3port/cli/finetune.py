@@ -10,10 +10,7 @@ from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError
 
-EXAMPLES = (
-    "sb3port finetune ports/ppo-Pendulum-v1 --env Pendulum-v1 --steps 50000 --out outputs/pendulum",
-    "sb3port train --resume outputs/pendulum",
-)
+EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out runs/w",)
 
 
 @with_hyperparameters
@@ -36,7 +33,7 @@ def finetune(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Go on with a port where its training stopped, update for update as Stable-Baselines3 does.
+    """Go on with a port where its training stopped, as SB3 would.
 
     Weights, optimiser, normaliser, schedules and hyperparameters are those of the checkpoint, where they can
     be believed. Every new checkpoint is a port. Ctrl-C ends the training after the update that it is in, and

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sb3port.recording import Recording
 
 EXAMPLES = (
-    "sb3port record sb3/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 5 --out pendulum.npz",
-    "sb3port record ports/ppo-Pendulum-v1 --env Pendulum-v1 --format lerobot --out data/pendulum",
+    "sb3port record sb3/ppo-Pendulum-v1 --episodes 5 --out pendulum.npz",
+    "sb3port record ports/ppo-Pendulum-v1 --format lerobot --out data/x",
 )
 
 
@@ -56,7 +56,7 @@ def record(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Record what a policy sees, does and gets in a Gymnasium environment, for verify or for LeRobot.
+    """Record what a policy sees, does and gets in an environment.
 
     There is one episode per seed. Beside observations, actions and rewards the policy's values and the
     log-probabilities of its actions are kept. With --quiet only PATH is printed.

@@ -12,9 +12,9 @@ from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError
 
 EXAMPLES = (
-    "sb3port train --env CartPole-v1 --out outputs/cartpole",
-    "sb3port train --env Pendulum-v1 --steps 50000 --learning-rate lin_1e-3 --out outputs/pendulum",
-    "sb3port train --resume outputs/pendulum",
+    "sb3port train --env CartPole-v1 --out runs/cartpole",
+    "sb3port train --env Hopper-v5 --learning-rate lin_1e-3 --out runs/hopper",
+    "sb3port train --resume runs/hopper",
 )
 
 
@@ -55,7 +55,7 @@ def train(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a policy with PPO, update for update as Stable-Baselines3 does.
+    """Train a policy with PPO, to the bit as Stable-Baselines3 does.
 
     Hyperparameters are tuned ones for well-known environments, SB3's defaults elsewhere. Every checkpoint is
     a port. Ctrl-C ends the training after the update that it is in, and saves.
