@@ -1,25 +1,22 @@
-"""Convert and verify: the two jobs of the command line, as functions."""
+"""From a checkpoint to a port: what `sb3port convert` does, as functions."""
 
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sb3port.checkpoint import Checkpoint, Provenance, short_name
-from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, VerificationFailed
+from sb3port.checkpoint import Checkpoint, short_name
+from sb3port.errors import UsageError, VerificationFailed
 from sb3port.families.algorithms import display_name
-from sb3port.parity.compare import Comparison, Verdict
-from sb3port.parity.report import Check, ParityReport, describe
-from sb3port.port import is_port, read_provenance
+from sb3port.parity.report import ParityReport, describe
+from sb3port.parity.verdicts import Verdict
+from sb3port.port import is_port
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import Source, SourceOptions, resolve, resolve_hub
+from sb3port.readers.source import Source, SourceOptions, resolve
+from sb3port.verification import reference_of, run_checks
 from sb3port.writers.lerobot import write_port
 from sb3port.writers.staging import refuse_existing, staged_folder
-
-# These files only tell how a policy was trained; what a port computes depends on all others.
-_TELLING = ("config", "args", "env_kwargs")
 
 type Announce = Callable[[str, str], None]
 
@@ -107,7 +104,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
         announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")
         report = None
         if options.verify:
-            report = _verify_staged(staging, checkpoint, source)
+            report = _verify_staged(staging, checkpoint, source, dest.name)
             announce("verify", describe_report(report))
     return Conversion(dest, checkpoint, report)
 
@@ -130,7 +127,7 @@ def describe_mapping(checkpoint: Checkpoint) -> str:
 
 def describe_report(report: ParityReport) -> str:
     """Say how the verification ended."""
-    return f"{report.verdict} on {report.count} observations, {report.observations}"
+    return f"{report.verdict} on {report.count} observations, {report.label}"
 
 
 def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
@@ -140,8 +137,8 @@ def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
         raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
 
 
-def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source) -> ParityReport:
-    report = run_checks(staging, checkpoint, _reference(source, checkpoint))
+def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: str) -> ParityReport:
+    report = run_checks(staging, checkpoint, reference_of(source, checkpoint), name)
     if not report.holds():
         raise VerificationFailed(f"{_refusal(report)}, so it is not written", report.to_json())
     (staging / "parity.json").write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
@@ -153,107 +150,3 @@ def _refusal(report: ParityReport) -> str:
     if report.verdict is Verdict.FAIL:
         return f"the port does not compute what its source computes{worst}"
     return f"whether the port computes what its source computes cannot be told{worst}"
-
-
-def verify(port: Path, label: str | None, observations: Path | None) -> ParityReport:
-    """Verify a port against its source, which is read anew.
-
-    Args:
-        port: The folder.
-        label: Another place of the same source, or None for the one that the port records.
-        observations: Recorded observations (`.npz`, or a LeRobotDataset), or None for those beside the
-            source, else drawn ones.
-
-    Returns:
-        What was compared; inconclusive where the source is gone, or is not the one that was ported.
-
-    Raises:
-        NotPortable: The port is broken.
-        UsageError: `label` or `observations` are absent.
-    """
-    recorded = read_provenance(port)
-    if recorded.kind == "training":
-        return _verify_trained(port, label, observations)
-    try:
-        source = _find_source(recorded, label)
-        checkpoint = read_checkpoint(source, not recorded.no_stats, recorded.assume_standard_forward)
-    except (SourceUnreachable, UsageError, NotPortable) as error:
-        if label is not None or isinstance(error, Unsafe):
-            raise
-        return _inconclusive(recorded, f"the source cannot be read again: {error.message}")
-    other = _other_files(recorded, checkpoint.provenance)
-    if other:
-        return _inconclusive(recorded, f"{source.label} is not the source of this port: {other}")
-    return run_checks(port, checkpoint, observations or _reference(source, checkpoint))
-
-
-def _verify_trained(port: Path, label: str | None, observations: Path | None) -> ParityReport:
-    """Verify a port that sb3port trained: loaded with LeRobot, it computes what SB3 does with its weights."""
-    if label is not None:
-        raise UsageError(f"{port} was trained by sb3port, and has no source", "leave --source out")
-    checkpoint = read_port(port)
-    recorded = checkpoint.provenance.files["checkpoint"]
-    weights = (port / recorded.name).read_bytes()
-    if hashlib.sha256(weights).hexdigest() != recorded.sha256:
-        raise NotPortable(f"the weights of {port} are not those that were trained")
-    return run_checks(port, checkpoint, observations)
-
-
-def run_checks(port: Path, checkpoint: Checkpoint, observations: Path | None) -> ParityReport:
-    """Run all checks on recorded observations where there are any, else on drawn ones."""
-    from sb3port.parity.checks import verify_port
-    from sb3port.parity.datasets import dataset_observations
-    from sb3port.parity.observations import recorded_observations, sampled_observations
-
-    if observations is None:
-        return verify_port(port, checkpoint, sampled_observations(checkpoint.spec, checkpoint.normalizer))
-    read_recorded = dataset_observations if observations.is_dir() else recorded_observations
-    return verify_port(port, checkpoint, read_recorded(observations, checkpoint.spec))
-
-
-def _reference(source: Source, checkpoint: Checkpoint) -> Path | None:
-    """Give the recorded outputs, which judge no other statistics than those that they were made with."""
-    statistics = checkpoint.provenance.files.get("statistics")
-    left_out = checkpoint.provenance.no_stats and bool(source.statistics.names)
-    given = statistics is not None and Path(statistics.name).is_absolute()
-    return None if left_out or given else source.reference
-
-
-def _find_source(recorded: Provenance, label: str | None) -> Source:
-    """Resolve the recorded source, or the place that the user names."""
-    statistics = recorded.files.get("statistics")
-    name = statistics.name if statistics else ""
-    given = {"vecnormalize": Path(name)} if Path(name).is_absolute() else {"statistics": name or None}
-    filename = recorded.files["checkpoint"].name if recorded.kind != "file" else None
-    options = SourceOptions(filename, **given)
-    if label is not None:
-        return _resolve_other(label, options)
-    options = replace(options, revision=recorded.revision)
-    if recorded.kind == "hub":  # also where a folder of that name lies here
-        return resolve_hub(recorded.location, options)
-    return resolve(recorded.location, options)
-
-
-def _resolve_other(label: str, options: SourceOptions) -> Source:
-    """Resolve another place of the same files, which may have other names there."""
-    try:
-        return resolve(label, options)
-    except UsageError:
-        return resolve(label, replace(options, filename=None, statistics=None))
-
-
-def _other_files(recorded: Provenance, found: Provenance) -> str:
-    """Say which files are not those that were ported, empty where all are."""
-    others = [
-        file.name
-        for role, file in recorded.files.items()
-        if role not in _TELLING
-        if role not in found.files or found.files[role].sha256 != file.sha256
-    ]
-    return f"{', '.join(others)} with the recorded SHA-256 not found" if others else ""
-
-
-def _inconclusive(recorded: Provenance, reason: str) -> ParityReport:
-    """Report that nothing was compared; the port may be right or wrong."""
-    check = Check("source.files", Comparison(Verdict.INCONCLUSIVE, reason=reason))
-    return ParityReport(recorded, "none", 0, "", [check])

@@ -1,14 +1,18 @@
 """`sb3port.json`: what a port is, where it comes from and how it was trained."""
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sb3port import __version__
 from sb3port.checkpoint import (
+    Array,
     Checkpoint,
     ConfiguredTraining,
     EnvironmentSpec,
@@ -19,6 +23,7 @@ from sb3port.checkpoint import (
     Wrapper,
 )
 from sb3port.errors import NotPortable, UsageError
+from sb3port.features import batch_keys
 from sb3port.schedules import schedule_to_json
 
 PORT_FILE, CONFIG_FILE, WEIGHTS_FILE = "sb3port.json", "config.json", "model.safetensors"
@@ -29,7 +34,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Give the content of `sb3port.json`."""
+    """Give the content of `sb3port.json`, but for `files`: the SHA-256 of the port's other files."""
     training = checkpoint.training
     return {
         "format": FORMAT,
@@ -126,6 +131,34 @@ def read_provenance(folder: Path) -> Provenance:
         NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
     """
     return provenance_of(read_port_file(folder), folder)
+
+
+def recorded_files(folder: Path) -> dict[str, str]:
+    """Read from `sb3port.json` the SHA-256 of every file that the conversion wrote, by name; it may be empty.
+
+    Raises:
+        UsageError, NotPortable: As `read_port_file`.
+    """
+    files = read_port_file(folder).get("files", {})
+    if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
+        raise NotPortable(f"{folder / PORT_FILE} is damaged: its files have no SHA-256")
+    return files
+
+
+def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Give the SHA-256 of those of the files that there are, by name, with `/` between folders."""
+    found = {name: folder / name for name in names if (folder / name).is_file()}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
+
+
+def statistics_tensors(checkpoint: Checkpoint) -> dict[str, Array]:
+    """Give the state of the VecNormalize step: float64 as saved, flattened like the observations."""
+    normalizer, keys = checkpoint.normalizer, batch_keys(checkpoint.spec.observation_space)
+    state: dict[str, Array] = {}
+    for name, rms in (normalizer.statistics if normalizer else {}).items():
+        found = {"mean": rms.mean.reshape(-1), "var": rms.var.reshape(-1), "count": np.float64(rms.count)}
+        state |= {f"{keys[name]}.{part}": np.asarray(value, np.float64) for part, value in found.items()}
+    return state
 
 
 def provenance_of(content: Mapping[str, Any], folder: Path) -> Provenance:

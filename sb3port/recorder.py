@@ -1,22 +1,21 @@
 """Recording rollouts: episodes are run, and the policy is asked what it thought of what it saw."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from sb3port.checkpoint import Array, Checkpoint, PolicySpec, short_name
+from sb3port.checkpoint import Array, Checkpoint, short_name
 from sb3port.conversion import read
 from sb3port.environments import frames_per_second, make_env
-from sb3port.features import mask_size
 from sb3port.parity.observations import Observations
 from sb3port.parity.outputs import Outputs, plain_actions
 from sb3port.port import is_port
 from sb3port.readers.source import SourceOptions
 from sb3port.recording import Recording
-from sb3port.rollouts import Actor, Step, run_episode
+from sb3port.rollouts import Actor, Step, observed, run_episode
 from sb3port.spaces import Dict
 from sb3port.wrapping import env_id_of, wrapping_of
 
@@ -110,7 +109,7 @@ def _recording(
         fps=fps,
         spec=actor.spec,
         seeds=tuple(options.seeds),
-        observations=_observations(actor.spec, steps, numbers),
+        observations=observed(actor.spec, steps, numbers),
         outputs={name: np.concatenate([thought[name] for thought in thoughts]) for name in thoughts[0]},
         taken=plain_actions(space, np.stack([step.action.given.reshape(space.shape) for step in steps])),
         sampled=plain_actions(space, np.stack([step.action.raw for step in steps])),
@@ -130,26 +129,6 @@ def _thoughts(actor: Witness, episode: list[Step]) -> Outputs:
 
 
 def _answer(actor: Witness, steps: list[Step]) -> Outputs:
-    observations = _observations(actor.spec, steps, np.arange(len(steps)))
+    observations = observed(actor.spec, steps, np.arange(len(steps)))
     given = actor.outputs(observations, np.stack([step.action.raw for step in steps]))
     return {name: given[name] for name in _ASKED if name in given}
-
-
-def _observations(spec: PolicySpec, steps: list[Step], numbers: Array) -> Observations:
-    """Give what was seen as a batch; with a memory it is one sequence, which starts from zero."""
-    found = {
-        # As it will be read again: convolutions of images with another layout differ in the last bits.
-        key: np.ascontiguousarray(np.stack([step.observation[key] for step in steps]))
-        for key in steps[0].observation
-    }
-    if spec.maskable:
-        return Observations("", found, masks=np.stack(list(_masks(spec, steps))))
-    if spec.lstm_hidden_size is None:
-        return Observations("", found)
-    zeros = np.zeros((4, spec.n_lstm_layers, 1, spec.lstm_hidden_size), np.float32)
-    return Observations("", found, starts=numbers == 0, states=zeros)
-
-
-def _masks(spec: PolicySpec, steps: list[Step]) -> Iterator[Array]:
-    allowed = np.ones(mask_size(spec), bool)
-    yield from (allowed if step.mask is None else step.mask for step in steps)

@@ -1,6 +1,6 @@
 """Episodes: who acts, what happens at each step, how an episode runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from sb3port.checkpoint import Array, PolicySpec
 from sb3port.environments import Env, action_mask, given_action, seen
 from sb3port.errors import UsageError
+from sb3port.features import mask_size
 from sb3port.parity.observations import Observations
 
 
@@ -78,4 +79,30 @@ def run_episode(env: Env, actor: Actor, seed: int, finite: bool = False) -> Iter
 def as_batch(observation: dict[str, Array], mask: Array | None) -> Observations:
     """Give one observation as a batch."""
     rows = {key: array[None] for key, array in observation.items()}
-    return Observations("", rows, masks=None if mask is None else mask[None])
+    return Observations(rows, masks=None if mask is None else mask[None])
+
+
+def observed(spec: PolicySpec, steps: Sequence[Step], numbers: Array) -> Observations:
+    """Give what was seen in some steps as a batch; with a memory it is one sequence, which starts from zero.
+
+    Args:
+        spec: The policy's.
+        steps: Of one or more episodes.
+        numbers: The index of each step in its episode.
+    """
+    found = {
+        # As it will be read again: convolutions of images with another layout differ in the last bits.
+        key: np.ascontiguousarray(np.stack([step.observation[key] for step in steps]))
+        for key in steps[0].observation
+    }
+    if spec.maskable:
+        return Observations(found, masks=np.stack(list(_masks(spec, steps))))
+    if spec.lstm_hidden_size is None:
+        return Observations(found)
+    zeros = np.zeros((4, spec.n_lstm_layers, 1, spec.lstm_hidden_size), np.float32)
+    return Observations(found, starts=numbers == 0, states=zeros)
+
+
+def _masks(spec: PolicySpec, steps: Sequence[Step]) -> Iterator[Array]:
+    allowed = np.ones(mask_size(spec), bool)
+    yield from (allowed if step.mask is None else step.mask for step in steps)

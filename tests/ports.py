@@ -11,6 +11,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3port.conversion import Conversion, ConvertOptions, convert
+from sb3port.parity.report import ParityReport
+from sb3port.verification import VerifyOptions, verify
 
 Outputs = dict[str, torch.Tensor | None]
 
@@ -18,6 +20,11 @@ Outputs = dict[str, torch.Tensor | None]
 def port_of(source: Path, dest: Path, **options: Any) -> Conversion:
     """Convert a source without a word."""
     return convert(str(source), dest, ConvertOptions(**options), lambda *_: None)
+
+
+def verified(port: Path, label: str | None = None, **options: Any) -> ParityReport:
+    """Verify a port, without another process: importing LeRobot again costs eight seconds."""
+    return verify(port, label, VerifyOptions(**{"reload": False, **options}))
 
 
 def port_outputs(folder: Path, observations: np.ndarray, actions: np.ndarray) -> Outputs:

@@ -1,89 +1,172 @@
-"""The checks of a port: its tensors, then its outputs against the oracle and against recorded ones."""
+"""The checks of a port, in order: a list of functions, each of which gives the checks of one or more stages.
 
-from collections.abc import Iterator
-from dataclasses import replace
+A check that an earlier one makes meaningless is skipped, which is not passed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from sb3port.checkpoint import Checkpoint
-from sb3port.errors import NotPortable
-from sb3port.parity.compare import Comparison, Verdict, compare
-from sb3port.parity.observations import Observations
+from sb3port.checkpoint import Array, Checkpoint
+from sb3port.parity.candidates import compare_with_oracle
+from sb3port.parity.compare import Comparison, compare
+from sb3port.parity.integrity import check_names
+from sb3port.parity.noise import NoiseMeter
+from sb3port.parity.observations import ObservationSet
 from sb3port.parity.oracle import Oracle
-from sb3port.parity.outputs import Outputs
 from sb3port.parity.ported import Port
-from sb3port.parity.report import Check, ParityReport
+from sb3port.parity.reload import FreshProcess
+from sb3port.parity.report import Check, ObservationSummary, TensorRow
+from sb3port.parity.tensors import compare_tensors, expected_tensors, written_tensors
+from sb3port.parity.verdicts import DEFAULT, NONE, Tolerance, Verdict
+
+_RELOADED = ("action", "value", "log_prob")
+COMPUTED = ("normaliser", "network", "distribution", "action", "recurrent")
 
 
-def verify_port(folder: Path, checkpoint: Checkpoint, observations: Observations) -> ParityReport:
-    """Compare a port with its source.
+@dataclass
+class Subject:
+    """What is checked, and what the checks have found so far.
 
     Args:
         folder: The port.
-        checkpoint: Read from the source.
-        observations: What to compare them on.
+        checkpoint: Read from its source.
+        observations: What outputs are compared on.
+        tolerance: By which they are judged.
+        fresh: Another process that loads the port, None for none.
+        blocked: Why nothing further can be compared, else empty.
+        tensors: Filled by the check of the tensors.
+        summaries: Filled by the comparison of outputs.
+    """
+
+    folder: Path
+    checkpoint: Checkpoint
+    observations: Sequence[ObservationSet]
+    tolerance: Tolerance = DEFAULT
+    fresh: FreshProcess | None = None
+    blocked: str = ""
+    tensors: Sequence[TensorRow] = ()
+    summaries: list[ObservationSummary] = field(default_factory=list)
+
+    @cached_property
+    def expected(self) -> dict[str, Array]:
+        """The tensors that a port of this source holds."""
+        return expected_tensors(self.checkpoint)
+
+    @cached_property
+    def written(self) -> dict[str, Array]:
+        """The tensors that it does hold."""
+        return written_tensors(self.folder)
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """SB3's own classes."""
+        return Oracle(self.checkpoint)
+
+    @cached_property
+    def port(self) -> Port:
+        """The port, loaded by LeRobot."""
+        return Port(self.folder)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A function that gives checks, and the stages that they belong to.
+
+    Args:
+        stages: Reported as skipped where the step is.
+        run: Gives the checks.
+        needs_outputs: Whether it needs a port that can be loaded.
+    """
+
+    stages: tuple[str, ...]
+    run: Callable[[Subject], Iterator[Check]]
+    needs_outputs: bool = True
+
+
+def check_integrity(subject: Subject) -> Iterator[Check]:
+    """Every tensor is accounted for, and none is invented; else LeRobot could not load the port."""
+    check = check_names(subject.expected, subject.written)
+    if check.verdict is Verdict.FAIL:
+        subject.blocked = "the port does not hold the tensors of its source"
+    yield check
+
+
+def check_tensors(subject: Subject) -> Iterator[Check]:
+    """Every tensor has the same bits."""
+    check, subject.tensors = compare_tensors(subject.expected, subject.written)
+    yield check
+
+
+def check_outputs(subject: Subject) -> Iterator[Check]:
+    """Everything that policies compute, from raw observations to the environment's actions."""
+    checks = list(_log_std(subject))
+    for observations in subject.observations:
+        outcome = compare_with_oracle(subject.oracle, subject.port, observations, subject.tolerance)
+        subject.summaries.append(outcome.summary)
+        checks += outcome.checks
+    yield from sorted(checks, key=lambda check: COMPUTED.index(check.stage))
+
+
+def _log_std(subject: Subject) -> Iterator[Check]:
+    """The spread of actions, which belongs to the policy and not to an observation."""
+    expected, actual = (getattr(side.policy, "log_std", None) for side in (subject.oracle, subject.port))
+    if expected is not None and actual is not None:
+        found = compare(expected.detach().numpy(), actual.detach().numpy(), tolerance=NONE)
+        yield Check("network", found, "log_std")
+
+
+def check_reload(subject: Subject) -> Iterator[Check]:
+    """Another process loads the port, and computes the same on the first batch."""
+    if subject.fresh is None:
+        yield skipped("reload", "not asked for; sb3port verify loads the port in another process, too")
+        return
+    observations = subject.observations[0]
+    batch = next(observations.batches())
+    sample = subject.oracle.sample(batch)
+    expected = subject.oracle.outputs(batch, sample)
+    actual = subject.fresh.outputs(batch, sample)
+    if isinstance(actual, str):
+        failed = Comparison(Verdict.FAIL, f"a fresh process cannot load the port: {actual}")
+        yield Check("reload", failed, observations=observations.name)
+        return
+    noise = NoiseMeter(subject.oracle).measure(batch, {**expected, "sample": sample}, sample)
+    for name in _RELOADED:
+        found = compare(expected[name], actual[name], noise[name], subject.tolerance, batch.shown)
+        yield Check("reload", found, name, observations.name)
+
+
+STEPS = (
+    Step(("integrity",), check_integrity, needs_outputs=False),
+    Step(("tensors",), check_tensors, needs_outputs=False),
+    Step(COMPUTED, check_outputs),
+    Step(("reload",), check_reload),
+)
+
+
+def run_steps(subject: Subject, steps: Sequence[Step] = STEPS) -> list[Check]:
+    """Run all steps; those that make no sense any more are skipped.
 
     Raises:
         NotPortable: The port is broken, so that there is nothing to compare.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # bits depend on how the work is split
+    checks: list[Check] = []
     try:
-        checks = list(_checks(folder, checkpoint, observations))
+        for step in steps:
+            if subject.blocked and step.needs_outputs:
+                checks += [skipped(stage, subject.blocked) for stage in step.stages]
+            else:
+                checks += step.run(subject)
     finally:
         torch.set_num_threads(threads)
-    count, digest = len(observations), observations.sha256
-    return ParityReport(checkpoint.provenance, observations.label, count, digest, checks)
+    return checks
 
 
-def _checks(folder: Path, checkpoint: Checkpoint, observations: Observations) -> Iterator[Check]:
-    yield Check("source.tensors", _compare_tensors(folder, checkpoint))
-    oracle, port = Oracle(checkpoint), Port(folder)
-    sampled = observations.recorded.get("sampled_action")
-    sampled = oracle.sample(observations) if sampled is None else sampled
-    expected, actual = oracle.outputs(observations, sampled), port.outputs(observations, sampled)
-    noise = oracle.noise(observations, expected, sampled)
-    yield from _compare_outputs("oracle", expected, actual, noise)
-    recorded = {name: array for name, array in observations.recorded.items() if name in expected}
-    yield from _compare_outputs("recorded", recorded, actual, noise)
-
-
-def _compare_outputs(
-    against: str, expected: Outputs, actual: Outputs, noise: dict[str, float]
-) -> Iterator[Check]:
-    for name, array in expected.items():
-        if name not in actual:
-            yield Check(f"{against}.{name}", Comparison(Verdict.FAIL, reason="the port gives none"))
-        else:
-            # Binary actions are integers here, and floats in what SB3 recorded.
-            same_kind = array.astype(actual[name].dtype) if actual[name].dtype.kind == "i" else array
-            yield Check(f"{against}.{name}", compare(same_kind, actual[name], noise.get(name)))
-
-
-def _compare_tensors(folder: Path, checkpoint: Checkpoint) -> Comparison:
-    """Compare every weight of the port with the source's, bit for bit."""
-    try:
-        written = load_file(folder / "model.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise NotPortable(f"{folder / 'model.safetensors'} cannot be read ({error})") from error
-    if set(written) != set(checkpoint.tensors):
-        names = ", ".join(sorted(set(written) ^ set(checkpoint.tensors)))
-        return Comparison(Verdict.FAIL, reason=f"tensors that only one side has: {names[:500]}")
-    different = {
-        name: outcome
-        for name, array in checkpoint.tensors.items()
-        if (outcome := compare(array, written[name])).verdict is not Verdict.BIT_EXACT
-    }
-    if different:
-        name, outcome = max(different.items(), key=lambda item: item[1].max_abs)
-        return replace(outcome, verdict=Verdict.FAIL, reason=_tensor_reason(name, outcome, len(different)))
-    return Comparison(Verdict.BIT_EXACT, shape=(sum(array.size for array in checkpoint.tensors.values()),))
-
-
-def _tensor_reason(name: str, outcome: Comparison, count: int) -> str:
-    where = list(outcome.worst.index) if outcome.worst else ""
-    more = f", and {count - 1} more differ" if count > 1 else ""
-    return outcome.reason or f"{name} differs by up to {outcome.max_abs:.3g} at {where}{more}"
+def skipped(stage: str, reason: str) -> Check:
+    """Report that a stage said nothing."""
+    return Check(stage, Comparison(Verdict.SKIPPED, reason))

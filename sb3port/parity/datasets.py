@@ -24,7 +24,8 @@ from sb3port.dataset_columns import (
 )
 from sb3port.errors import NotPortable, UsageError
 from sb3port.features import mask_key
-from sb3port.parity.observations import Observations, as_observations
+from sb3port.parity.observations import ObservationSet
+from sb3port.parity.recorded import as_set
 from sb3port.spaces import Dict, Discrete, parts
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ def is_dataset(path: Path) -> bool:
     return (path / "meta" / "info.json").is_file()
 
 
-def dataset_observations(path: Path, spec: PolicySpec) -> Observations:
+def dataset_observations(path: Path, spec: PolicySpec, name: str = "recorded") -> ObservationSet:
     """Read observations, and what was recorded with them, from the folder of a LeRobotDataset.
 
     Args:
         path: The folder, `root` in LeRobot's words.
         spec: The policy's.
+        name: The name of the set.
 
     Returns:
         All frames in their order, in the type and shape of the space. The memory of a recurrent policy starts
@@ -59,7 +61,7 @@ def dataset_observations(path: Path, spec: PolicySpec) -> Observations:
         raise UsageError(f"{path} is not a LeRobotDataset: it has no meta/info.json")
     wanted = observation_features(spec)
     arrays = _read(path, sorted(wanted), [*_RECORDED, _FRAME])
-    return as_observations(_named(arrays, spec), spec, path)
+    return as_set(_named(arrays, spec), spec, path, name)
 
 
 def _named(columns: dict[str, Array], spec: PolicySpec) -> dict[str, Array]:

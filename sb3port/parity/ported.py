@@ -15,7 +15,15 @@ from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
 from sb3port.features import batch_key, mask_key
 from sb3port.parity.observations import Observations
-from sb3port.parity.outputs import OBSERVATION, Outputs, by_key
+from sb3port.parity.outputs import (
+    OBSERVATION,
+    Outputs,
+    by_key,
+    head_name,
+    in_sequence,
+    outputs_of,
+    seeded,
+)
 from sb3port.spaces import Box, Dict, Simple, parts, space_from_json
 
 
@@ -40,23 +48,29 @@ class Port:
         self.space = space_from_json(config.observation_space or {})
         action_space = space_from_json(config.action_space or {})
         assert not isinstance(action_space, Dict)
-        self.action_shape = action_space.shape
+        self.action_space = action_space
 
     @torch.no_grad()
-    def outputs(self, observations: Observations, sampled: Array) -> Outputs:
+    def outputs(self, observations: Observations, actions: Array) -> Outputs:
         """Compute everything that is compared, on one batch; the arguments are those of `Oracle.outputs`."""
         batch = self.preprocess(self._batch(observations))
         memory = _memory(observations)
         states, starts = memory or (None, None)
-        mode, final = self.policy.predict(batch, True, states.pi if states else None, starts)
-        actions = torch.as_tensor(sampled).flatten(1) if sampled.ndim > 1 else torch.as_tensor(sampled)
-        values, log_prob, entropy = self.policy.evaluate_actions(batch, actions, states, starts)
-        network = {"mode": mode, "value": values, "log_prob": log_prob, "entropy": entropy}
-        if final is not None:
-            network["final_states"] = torch.stack(final)
-        given = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
-        action = self._act(batch, memory).reshape(-1, *self.action_shape)
-        return {**self._normalized(batch, observations), "action": action, **given}
+        pi = states.pi if states else None
+        given = torch.as_tensor(actions).flatten(1) if actions.ndim > 1 else torch.as_tensor(actions)
+        with outputs_of(self.policy.action_net) as heads:
+            values, log_prob, entropy = self.policy.evaluate_actions(batch, given, states, starts)
+        mode, final = self.policy.predict(batch, True, pi, starts)
+        network: dict[str, Tensor | None] = {
+            head_name(self.action_space): heads[0],
+            "value": values,
+            "mode": mode,
+        }
+        network |= {"log_prob": log_prob, "entropy": entropy}
+        network |= {"final_states": torch.stack(final)} if final is not None else {}
+        network |= {"sample": self._sample(batch, len(observations), pi, starts)}
+        found = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
+        return {**self._normalized(batch, observations), **found, **self._acts(batch, observations)}
 
     @torch.no_grad()
     def act(
@@ -86,6 +100,14 @@ class Port:
         masks = observations.masks
         return batch if masks is None else batch | {mask_key(self.space): torch.as_tensor(masks)}
 
+    def _sample(
+        self, batch: dict[str, Tensor], count: int, state: LSTMState | None, starts: Tensor | None
+    ) -> Tensor:
+        with seeded():
+            if self.policy.config.use_sde:
+                self.policy.reset_noise(count)
+            return self.policy.predict(batch, False, state, starts)[0]
+
     def _normalized(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
         """Give what the network sees, in the shape of the observations."""
         seen = {
@@ -94,18 +116,34 @@ class Port:
         }
         return by_key(OBSERVATION, seen)
 
-    def _act(self, batch: dict[str, Tensor], memory: tuple[RNNStates, Tensor] | None) -> Array:
+    def _acts(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
         """Act as on a robot; a recurrent policy steps through its sequences together."""
-        if memory is None:
-            return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy())
-        state: LSTMState | None = memory[0].pi
-        actions, length = [], len(memory[1]) // memory[0].pi[0].shape[1]
-        for step in range(length):
-            rows = {key: value[step::length] for key, value in batch.items() if isinstance(value, Tensor)}
-            chosen, state = self.policy.predict(rows, True, state, memory[1][step::length])
-            actions.append(self.postprocess(chosen.unsqueeze(1) if chosen.ndim == 1 else chosen).numpy())
-        stacked = np.stack(actions, axis=1)
-        return stacked.reshape(-1, *stacked.shape[2:])
+        if observations.states is None or observations.starts is None:
+            return {"action": self._shaped(self._select(batch))}
+        steps = [_rows(batch, step, observations.steps) for step in range(observations.steps)]
+        hidden, cell, *_ = torch.as_tensor(observations.states)
+        starts, actions = torch.as_tensor(observations.starts).float(), []
+        state: LSTMState | None = (hidden, cell)
+        for step, rows in enumerate(steps):
+            chosen, state = self.policy.predict(rows, True, state, starts[step :: observations.steps])
+            chosen = chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
+            actions.append(np.asarray(self.postprocess(chosen).numpy()))
+        self.policy.reset()
+        remembered = [self._select(rows) for rows in steps]
+        self.policy.reset()
+        acts = {"action": in_sequence(actions), "remembered_action": in_sequence(remembered)}
+        return {name: self._shaped(action) for name, action in acts.items()}
+
+    def _select(self, batch: dict[str, Tensor]) -> Array:
+        return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy())
+
+    def _shaped(self, actions: Array) -> Array:
+        return actions.reshape(-1, *self.action_space.shape)
+
+
+def _rows(batch: dict[str, Tensor], step: int, steps: int) -> dict[str, Tensor]:
+    """Give the rows of all sequences at one step."""
+    return {key: value[step::steps] for key, value in batch.items() if isinstance(value, Tensor)}
 
 
 def _memory(observations: Observations) -> tuple[RNNStates, Tensor] | None:

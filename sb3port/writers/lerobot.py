@@ -5,17 +5,15 @@ Beside LeRobot's own files it holds `sb3port.json` (what the port is and where i
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from sb3port.checkpoint import Array, Checkpoint, Normalizer, OptimizerState
-from sb3port.features import batch_keys
+from sb3port.checkpoint import Array, Checkpoint, OptimizerState
 from sb3port.hyperparameters import true_settings
-from sb3port.port import PORT_FILE, STATISTICS_FILE, port_json
+from sb3port.port import PORT_FILE, STATISTICS_FILE, hash_files, port_json, statistics_tensors
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.writers.lerobot_template import (
     config_json,
@@ -39,11 +37,11 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     _write_json(folder / "policy_preprocessor.json", preprocessor_json(spec, checkpoint.normalizer), indent=2)
     _write_json(folder / "policy_postprocessor.json", postprocessor_json(spec), indent=2)
     _write_tensors(folder / "model.safetensors", dict(checkpoint.tensors))
-    if checkpoint.normalizer is not None and checkpoint.normalizer.statistics:
-        keys = batch_keys(spec.observation_space)
-        _write_tensors(folder / STATISTICS_FILE, _statistics(checkpoint.normalizer, keys))
+    if statistics := statistics_tensors(checkpoint):
+        _write_tensors(folder / STATISTICS_FILE, statistics)
     _write_training_state(checkpoint, folder / "training_state")
-    _write_json(folder / PORT_FILE, port_json(checkpoint), indent=2)
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    _write_json(folder / PORT_FILE, {**port_json(checkpoint), "files": hash_files(folder, names)}, indent=2)
     (folder / "README.md").write_text(model_card(checkpoint), encoding="utf-8")
 
 
@@ -55,15 +53,6 @@ def _learning_rate(schedule: Schedule | None) -> float:
         case LinearSchedule() | SimpleLinearSchedule():
             return schedule(1.0)
     return _SB3_LEARNING_RATE
-
-
-def _statistics(normalizer: Normalizer, keys: Mapping[str, str]) -> dict[str, Array]:
-    """Give the state of the VecNormalize step: float64 as saved, flattened like the observations."""
-    state: dict[str, Array] = {}
-    for name, rms in normalizer.statistics.items():
-        parts = {"mean": rms.mean.reshape(-1), "var": rms.var.reshape(-1), "count": np.float64(rms.count)}
-        state |= {f"{keys[name]}.{part}": np.asarray(value, np.float64) for part, value in parts.items()}
-    return state
 
 
 def _write_json(path: Path, content: dict[str, Any] | list[Any], indent: int) -> None:

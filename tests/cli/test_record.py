@@ -21,9 +21,12 @@ def test_record_and_verify(cli: Cli, port: Path, form: str, here: Path) -> None:
     verified = cli("verify", port, "--observations", "data/it", "--json")
     verified.succeeds()
     content = json.loads(verified.out)
-    assert content["observations"]["source"] == "recorded (it)"
-    assert content["observations"]["count"] == 200
-    assert {"recorded.action", "recorded.value", "recorded.log_prob"} <= {c["id"] for c in content["checks"]}
+    assert (content["observations"][0]["label"], content["observations"][0]["count"]) == (
+        "recorded (it)",
+        200,
+    )
+    judged = {check["output"] for check in content["checks"] if check["against"] == "reference"}
+    assert {"action", "value", "log_prob"} <= judged
     assert [path.name for path in (here / "data").iterdir()] == ["it"]
 
 
@@ -34,7 +37,7 @@ def test_a_wrong_recording_fails_the_port(cli: Cli, port: Path) -> None:
     np.savez("b.npz", **arrays)
     result = cli("verify", port, "--observations", "b.npz")
     assert result.code == 1
-    assert "recorded.value" in result.out
+    assert "network.value:reference" in result.out
 
 
 def test_a_port_acts_itself(cli: Cli, port: Path) -> None:

@@ -30,6 +30,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copytree(fixture, folder / "hub/sb3/ppo-Pendulum-v1")
     shutil.copy(fixture / "ppo-Pendulum-v1.zip", folder / "model.zip")
     shutil.copy(fixture / "vec_normalize.pkl", folder)
+    shutil.copy(fixture / "reference.npz", folder / "mine.npz")
     with serve(folder / "hub") as hub:
         (folder / "endpoint").write_text(hub.endpoint)
         yield folder
@@ -78,11 +79,14 @@ def test_other_commands_run(sandbox: Path) -> None:
     port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
         assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", sandbox).returncode == 0
-    setup, converts, lerobot_eval = blocks("sh")
+    setup, converts, verifies, lerobot_eval = blocks("sh")
     for command in converts.strip().splitlines():
         done = run(f"{command.split('#')[0]} --force", sandbox)
         assert done.returncode == 0, done.stdout
         assert "parity" in done.stdout
+    for command in verifies.strip().splitlines():
+        done = run(command.split("#")[0], sandbox)
+        assert done.returncode == 0, done.stdout
     assert [line.split("#")[0].strip() for line in setup.strip().splitlines()] == ["make demo", "make test"]
     done = run(lerobot_eval, sandbox)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.conversion import Conversion, ConvertOptions, convert, verify
+from sb3port.conversion import Conversion, ConvertOptions, convert
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
 from sb3port.port import read_provenance
 from sb3port.readers.source import SourceOptions
+from tests.ports import verified
 
 from .hub_client import Client
 from .state import LoopbackHub
@@ -42,7 +43,7 @@ def test_repository_is_pulled_ported_and_verified(hub: LoopbackHub, tmp_path: Pa
     assert done.checkpoint.environment.env_id == "Pendulum-v1"
     provenance = read_provenance(tmp_path / "port")
     assert (provenance.kind, provenance.location, provenance.revision) == ("hub", REPO, commit)
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verified(tmp_path / "port").verdict == "bit-exact"
 
 
 def test_default_destination_is_named_after_the_repository(
@@ -72,7 +73,7 @@ def test_port_stays_with_the_revision_that_it_was_made_of(
     (root / REPO / "ppo-Pendulum-v1.zip").write_bytes(b"something else")
     second = hub.commit(REPO)
     assert first != second
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verified(tmp_path / "port").verdict == "bit-exact"
     with pytest.raises(NotPortable, match="not a whole zip"):
         pull(REPO, tmp_path / "newer")
     for dest, pinned in (
@@ -89,7 +90,7 @@ def test_port_of_the_hub_is_not_confused_by_a_folder_of_that_name(
     pull(REPO, tmp_path / "port")
     monkeypatch.chdir(root)
     assert Path(REPO).is_dir()
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verified(tmp_path / "port").verdict == "bit-exact"
 
 
 def test_files_in_the_cache_are_a_source_like_any_other(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_files_in_the_cache_are_a_source_like_any_other(hub: LoopbackHub, tmp_pa
     done = pull(str(link), tmp_path / "again")
     assert done.checkpoint.provenance.name == "ppo-Pendulum-v1"
     assert done.checkpoint.normalizer is not None
-    assert verify(tmp_path / "again", None, None).verdict == "bit-exact"
+    assert verified(tmp_path / "again").verdict == "bit-exact"
 
 
 def test_offline_from_the_cache(hub: LoopbackHub, client: Client, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_offline_from_the_cache(hub: LoopbackHub, client: Client, tmp_path: Path
     client.offline()
     offline = pull(REPO, tmp_path / "offline")
     assert offline.checkpoint.provenance.revision == online.checkpoint.provenance.revision
-    assert verify(tmp_path / "offline", None, None).verdict == "bit-exact"
+    assert verified(tmp_path / "offline").verdict == "bit-exact"
     with pytest.raises(SourceUnreachable, match="offline"):
         pull("sb3port/ppo-CartPole-v1", tmp_path / "other")
 
@@ -145,7 +146,7 @@ def test_repository_with_two_zips_lists_them(hub: LoopbackHub, root: Path, tmp_p
         pull("someone/models", tmp_path / "port")
     pull("someone/models", tmp_path / "port", filename="second.zip")
     assert read_provenance(tmp_path / "port").files["checkpoint"].name == "second.zip"
-    assert verify(tmp_path / "port", None, None).holds(exact=True)
+    assert verified(tmp_path / "port").holds(exact=True)
 
 
 @pytest.mark.zoo

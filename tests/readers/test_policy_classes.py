@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.conversion import verify
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.port import read_provenance
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
-from tests.ports import port_of
+from tests.ports import port_of, verified
 
 from .making import read
 
@@ -133,4 +132,4 @@ def test_tensors_of_their_own_are_listed(assume: bool, custom: Path) -> None:
 def test_the_assumption_is_recorded_and_holds_when_the_port_is_verified(custom: Path, tmp_path: Path) -> None:
     port_of(custom / "Other.zip", tmp_path / "port", verify=False, assume_standard_forward=True)
     assert read_provenance(tmp_path / "port").assume_standard_forward
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verified(tmp_path / "port").verdict == "bit-exact"

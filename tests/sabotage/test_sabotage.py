@@ -1,168 +1,252 @@
 """Wrong ports, each made of a right one: verification must notice every one, in the check meant for it."""
 
 import json
-from collections.abc import Callable
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
-from sb3port.conversion import verify
-from sb3port.parity.report import ParityReport
-from sb3port.port import STATISTICS_FILE
-from tests.ports import port_of
+from sb3port.errors import NotPortable
+from sb3port.parity.report import Check, ParityReport
+from sb3port.port import PORT_FILE
+from tests.conftest import FIXTURES, REPOSITORY
+from tests.ports import port_of, verified
+from tests.sabotage import wrong_ports as wrong
+from tests.sabotage.wrong_ports import Sabotage, config, postprocessor, preprocessor, statistics, weights
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
-PI, VF = "mlp_extractor.policy_net", "mlp_extractor.value_net"
-
-Tensors = dict[str, np.ndarray]
-
-
-def edit_tensors(port: Path, change: Callable[[Tensors], None], name: str = "model.safetensors") -> None:
-    tensors = load_file(port / name)
-    change(tensors)
-    save_file({key: np.array(array, order="C") for key, array in tensors.items()}, port / name)
-
-
-def edit_json(port: Path, name: str, change: Callable[[dict[str, Any]], None]) -> None:
-    content = json.loads((port / name).read_text())
-    change(content)
-    (port / name).write_text(json.dumps(content))
-
-
-def flip_last_bit(tensors: Tensors) -> None:
-    tensors[f"{PI}.2.weight"].view(np.int32)[11, 7] ^= 1
-
-
-def swap_nets(tensors: Tensors) -> None:
-    for layer in ("0.weight", "0.bias", "2.weight", "2.bias"):
-        pi, vf = f"{PI}.{layer}", f"{VF}.{layer}"
-        tensors[pi], tensors[vf] = tensors[vf], tensors[pi]
-
-
-def transpose(tensors: Tensors) -> None:
-    tensors[f"{PI}.2.weight"] = tensors[f"{PI}.2.weight"].T
-
-
-def drop_bias(tensors: Tensors) -> None:
-    tensors["value_net.bias"][:] = 0
-
-
-def shift_log_std(tensors: Tensors) -> None:
-    tensors["log_std"] += np.float32(1e-3)
-
-
-WEIGHTS = {
-    "one weight's last bit flipped": (flip_last_bit, None),
-    "policy and value net swapped": (swap_nets, "action"),
-    "a square weight transposed": (transpose, "action"),
-    "the value bias dropped": (drop_bias, "value"),
-    "log_std off by 1e-3": (shift_log_std, "log_prob"),
+SOURCES = {
+    "pendulum": FIXTURES / "ppo-Pendulum-v1",  # gSDE, VecNormalize
+    "cartpole": FIXTURES / "ppo-CartPole-v1",  # discrete actions
+    "squashed": REPOSITORY / "fixtures/eras/2.3.2/ppo-gsde-squash",
+    "gaussian": REPOSITORY / "fixtures/eras/2.9.2/ppo-box",
+    "images": REPOSITORY / "fixtures/eras/2.9.2/ppo-cnn-rgb",
 }
 
 
-def preprocessor(**config: Any) -> Callable[[Path], None]:
-    def change(content: dict[str, Any]) -> None:
-        content["steps"][2]["config"].update(config)
+@dataclass(frozen=True)
+class Case:
+    """A wrong port.
 
-    return lambda port: edit_json(port, "policy_preprocessor.json", change)
+    Args:
+        sabotage: What is done to a right one.
+        fails: The checks that fail, by the beginnings of their ids.
+        holds: Some that do not, likewise: what is wrong is not everywhere.
+        source: What the port is made of.
+    """
 
-
-def postprocessor(**config: Any) -> Callable[[Path], None]:
-    def change(content: dict[str, Any]) -> None:
-        content["steps"][-1]["config"].update(config)
-
-    return lambda port: edit_json(port, "policy_postprocessor.json", change)
-
-
-def without_normaliser(port: Path) -> None:
-    edit_json(port, "policy_preprocessor.json", lambda content: content["steps"].pop(2))
-
-
-def without_clipping(port: Path) -> None:
-    edit_json(port, "policy_postprocessor.json", lambda content: content["steps"].pop())
+    sabotage: Sabotage
+    fails: tuple[str, ...]
+    holds: tuple[str, ...] = ()
+    source: str = "pendulum"
 
 
-def statistics(change: Callable[[Tensors], None]) -> Callable[[Path], None]:
-    return lambda port: edit_tensors(port, change, STATISTICS_FILE)
-
-
-def float32_statistics(tensors: Tensors) -> None:
-    for name in ("mean", "var"):
-        key = f"observation.state.{name}"
-        tensors[key] = tensors[key].astype(np.float32).astype(np.float64)
-
-
-def of_another_run(tensors: Tensors) -> None:
-    tensors["observation.state.mean"] += 0.01
-
-
-def config(**fields: Any) -> Callable[[Path], None]:
-    return lambda port: edit_json(port, "config.json", lambda content: content.update(fields))
-
-
-AROUND = {
-    "another activation": (config(activation_fn="ReLU"), "action"),
-    "expln instead of exp": (config(use_expln=True), "log_prob"),
-    "clip_obs of 1.5": (preprocessor(clip_obs=1.5), "normalized_observation"),
-    "another epsilon": (preprocessor(epsilon=1e-3), "normalized_observation"),
-    "no normaliser": (without_normaliser, "normalized_observation"),
-    "float32 statistics": (statistics(float32_statistics), "normalized_observation"),
-    "statistics of another run": (statistics(of_another_run), "normalized_observation"),
-    "action bounds off": (postprocessor(low=-1.9), "action"),
-    "no clipping of actions": (without_clipping, "action"),
+AROUND = ("integrity.files", "integrity.names", "tensors")
+BEFORE = (*AROUND, "normaliser")
+NETWORK = (*BEFORE, "network.mean", "network.value")
+CASES = {
+    "one weight's last bit flipped": Case(weights(wrong.flip_last_bit), ("tensors",), ("normaliser",)),
+    "policy and value net swapped": Case(
+        weights(wrong.swap_nets), ("tensors", "network.mean", "network.value", "action"), ("normaliser",)
+    ),
+    "a square weight transposed": Case(
+        weights(wrong.transpose), ("tensors", "network.mean", "action"), ("network.value",)
+    ),
+    "the value's bias dropped": Case(
+        weights(lambda t: t["value_net.bias"].fill(0)), ("tensors", "network.value"), ("network.mean",)
+    ),
+    "log_std off by 1e-3": Case(
+        weights(lambda t: t["log_std"].__iadd__(np.float32(1e-3))),
+        (
+            "tensors",
+            "network.log_std",
+            "distribution.log_prob",
+            "distribution.entropy",
+            "distribution.sample",
+        ),
+        ("network.mean", "network.value", "action", "distribution.mode"),
+    ),
+    "two actions swapped": Case(
+        weights(wrong.swap_logits), ("tensors", "network.logits", "action"), ("network.value",), "cartpole"
+    ),
+    "another mean of the observations": Case(
+        statistics(lambda t: t["observation.state.mean"].__iadd__(0.01)), ("tensors", "normaliser"), ()
+    ),
+    "float32 statistics": Case(statistics(wrong.float32_statistics), ("tensors", "normaliser")),
+    "epsilon outside the root": Case(statistics(wrong.epsilon_outside_the_root), ("tensors", "normaliser")),
+    "another epsilon": Case(preprocessor(epsilon=1e-3), ("normaliser",), AROUND),
+    "clipped at 5": Case(preprocessor(clip_obs=5.0), ("normaliser",), AROUND),
+    "never clipped": Case(preprocessor(clip_obs=1e9), ("normaliser",), AROUND),
+    "no normaliser": Case(wrong.without_normaliser, ("normaliser", "network.mean"), AROUND),
+    "another activation": Case(
+        config(activation_fn="ReLU"), ("network.mean", "network.value", "distribution.mode", "action"), BEFORE
+    ),
+    "expln for exp": Case(
+        config(use_expln=True), ("distribution.log_prob", "distribution.sample"), (*NETWORK, "action")
+    ),
+    "squashed": Case(config(squash_output=True), ("distribution.mode", "action"), NETWORK, "pendulum"),
+    "not squashed": Case(config(squash_output=False), ("distribution.mode", "action"), NETWORK, "squashed"),
+    "clipped, not unscaled": Case(wrong.clip_for_squash, ("action",), (*NETWORK, "distribution"), "squashed"),
+    "action bounds off": Case(postprocessor(high=1.9), ("action",), (*NETWORK, "distribution")),
+    "actions not clipped": Case(
+        wrong.without_action_step, ("action",), (*NETWORK, "distribution"), "gaussian"
+    ),
+    "images not divided by 255": Case(
+        config(normalize_images=False), ("network", "action"), BEFORE, "images"
+    ),
 }
+REFUSED = {
+    "gSDE off": config(use_sde=False),
+    "another width": config(net_arch={"pi": [64, 32], "vf": [64, 64]}),
+    "a type that nobody knows": config(type="sac"),
+}
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pristine")
+    for name, source in SOURCES.items():
+        port_of(source, folder / name, verify=False)
+    return folder
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Path:
-    port_of(FIXTURES / "ppo-Pendulum-v1", tmp_path / "port", verify=False)
-    return tmp_path / "port"
+def port(pristine: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pristine / "pendulum", tmp_path / "port"))
 
 
-def verdicts(report: ParityReport) -> dict[str, str]:
-    return {check.id: str(check.comparison.verdict) for check in report.checks}
+def among(report: ParityReport, prefix: str) -> list[Check]:
+    found = [check for check in report.checks if check.id.startswith(prefix) and check.against != "reference"]
+    assert found, prefix
+    return found
 
 
-def test_the_right_port_passes(port: Path) -> None:
-    report = verify(port, None, None)
+@pytest.mark.parametrize("name", SOURCES)
+def test_right_ports_pass(name: str, pristine: Path) -> None:
+    report = verified(pristine / name)
     assert report.holds(exact=True)
-    assert set(verdicts(report).values()) <= {"bit-exact", "within noise"}
+    for check in report.checks:
+        if check.stage != "reload":
+            allowed = {"bit-exact"} | ({"within noise"} if check.against == "reference" else set())
+            assert check.verdict in allowed, check.id
 
 
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_wrong_weights_are_noticed(name: str, port: Path) -> None:
-    sabotage, output = WEIGHTS[name]
-    edit_tensors(port, sabotage)
-    report = verify(port, None, None)
+@pytest.mark.parametrize("name", CASES)
+def test_wrong_ports_are_noticed_where_they_are_wrong(name: str, pristine: Path, tmp_path: Path) -> None:
+    case = CASES[name]
+    port = Path(shutil.copytree(pristine / case.source, tmp_path / "port"))
+    case.sabotage(port)
+    report = verified(port)
     assert report.verdict == "fail"
-    assert verdicts(report)["source.tensors"] == "fail"
-    if output is not None:  # one bit need not show in any output
-        assert verdicts(report)[f"oracle.{output}"] != "bit-exact"
-
-
-@pytest.mark.parametrize("name", AROUND)
-def test_wrong_surroundings_are_noticed(name: str, port: Path) -> None:
-    sabotage, output = AROUND[name]
-    sabotage(port)
-    report = verify(port, None, None)
     assert not report.holds(exact=True)
-    assert verdicts(report)["source.tensors"] == "bit-exact"
-    assert verdicts(report)[f"oracle.{output}"] != "bit-exact"
-    if name != "float32 statistics":  # which may stay within noise
-        assert report.verdict == "fail"
+    for prefix in case.fails:
+        failed = [check for check in among(report, prefix) if check.verdict == "fail"]
+        assert failed, prefix
+        for check in failed:
+            assert_worst_is_told(check)
+    for prefix in case.holds:
+        assert {check.verdict for check in among(report, prefix)} == {"bit-exact"}, prefix
+
+
+def assert_worst_is_told(check: Check) -> None:
+    outcome = check.comparison
+    assert outcome.worst is not None
+    assert abs(outcome.worst.candidate - outcome.worst.reference) == pytest.approx(outcome.max_abs)
+    assert outcome.max_abs >= outcome.mean_abs > 0
+    assert bool(outcome.worst.observation) is (check.observations is not None)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_ports_that_cannot_be_loaded_are_refused(name: str, port: Path) -> None:
+    REFUSED[name](port)
+    with pytest.raises(NotPortable):
+        verified(port)
+
+
+def test_statistics_that_are_gone(port: Path) -> None:
+    (port / wrong.STATISTICS_FILE).unlink()
+    wrong.record_files(port)
+    report = verified(port)
+    (names,) = among(report, "integrity.names")
+    assert names.verdict == report.verdict == "fail"
+    assert "observation.state.mean" in names.comparison.reason
+
+
+@pytest.mark.parametrize("change", ["missing", "invented"])
+def test_tensors_that_only_one_side_has(change: str, port: Path) -> None:
+    def edit(tensors: wrong.Tensors) -> None:
+        if change == "missing":
+            del tensors["value_net.bias"]
+        else:
+            tensors["mlp_extractor.policy_net.4.weight"] = np.zeros(3, np.float32)
+
+    wrong.edit_tensors(port, edit)
+    report = verified(port)
+    assert report.verdict == "fail"
+    (names,) = among(report, "integrity.names")
+    assert names.verdict == "fail"
+    assert names.comparison.reason.startswith(f"{change} tensors: ")
+    assert {check.verdict for check in among(report, "network")} == {"skipped"}
+    assert report.worst is names
+
+
+@pytest.mark.parametrize("name", ["config.json", "training_state/training_step.json"])
+def test_files_that_changed_since_the_conversion(name: str, port: Path) -> None:
+    (port / name).write_bytes((port / name).read_bytes().replace(b": ", b" : ").replace(b'{"', b'{ "', 1))
+    report = verified(port)
+    (files,) = among(report, "integrity.files")
+    assert files.verdict == report.verdict == "fail"
+    assert files.comparison.reason == f"changed since the conversion: {name}"
+
+
+def test_a_file_that_is_gone(port: Path) -> None:
+    (port / "training_state" / "training_step.json").unlink()
+    (files,) = among(verified(port), "integrity.files")
+    assert files.verdict == "fail"
+    assert files.comparison.reason == "missing: training_state/training_step.json"
+
+
+def test_another_source_proves_nothing(port: Path) -> None:
+    def other(content: dict[str, object]) -> None:
+        content["source"]["files"]["checkpoint"]["sha256"] = "0" * 64  # type: ignore[index]
+
+    wrong.edit_json(port, PORT_FILE, other)
+    report = verified(port)
+    assert report.verdict == "inconclusive"
+    (source,) = among(report, "integrity.source")
+    assert "ppo-Pendulum-v1.zip" in source.comparison.reason
 
 
 def test_the_worst_case_is_named(port: Path) -> None:
-    edit_tensors(port, lambda tensors: tensors["value_net.bias"].__iadd__(np.float32(3)))
-    report = verify(port, None, None)
+    wrong.edit_tensors(port, lambda tensors: tensors["value_net.bias"].__iadd__(np.float32(3)))
+    report = verified(port)
     worst = report.worst
     assert worst is not None
-    assert worst.id == "source.tensors"
+    assert worst.id == "tensors"
     assert worst.comparison.reason == "value_net.bias differs by up to 3 at [0]"
     assert worst.comparison.max_abs == pytest.approx(3, rel=1e-5)
-    found = worst.comparison.worst
-    assert found is not None
-    assert found.candidate - found.reference == pytest.approx(3, rel=1e-5)
+    (row,) = (row for row in report.tensors if row.verdict == "fail")
+    assert (row.name, row.shape, row.dtype) == ("value_net.bias", (1,), "float32")
+
+
+def test_the_worst_observation_is_the_one_that_gave_it(port: Path) -> None:
+    postprocessor(high=0.5)(port)
+    with np.load(SOURCES["pendulum"] / "reference.npz") as recorded:
+        observations, actions = recorded["observation"], recorded["action"]
+    (check,) = among(verified(port), "action.action:recorded")
+    worst = check.comparison.worst
+    assert worst is not None
+    assert worst.reference == actions.max()
+    assert worst.candidate == 0.5
+    assert worst.observation == {"": observations[worst.index[0]].tolist()}
+    assert actions[worst.index] == actions.max()
+
+
+def test_one_flipped_bit_is_one_unit_in_the_last_place(port: Path) -> None:
+    wrong.edit_tensors(port, wrong.flip_last_bit)
+    (tensors,) = among(verified(port), "tensors")
+    assert tensors.comparison.max_ulp == 1
+    assert tensors.comparison.worst is not None
+    assert tensors.comparison.worst.index == (11, 7)
+    assert json.loads((port / PORT_FILE).read_text())["files"]

@@ -100,7 +100,8 @@ def _read_image(images: Tensor, shape: tuple[int, int, int], key: str, normalize
 
 
 def _read_vector(rows: Tensor, size: int, key: str, encode: Callable[[Tensor], Tensor]) -> Tensor:
-    return encode(flat_rows(rows, size, key))
+    # SB3 copies observations, and the last bits of what a layer gives depend on the layout of its inputs.
+    return encode(flat_rows(rows, size, key)).contiguous()
 
 
 def _numbers(space: spaces.Space[Any]) -> Callable[[Tensor], Tensor]:  # noqa: ARG001 (the others need it)
