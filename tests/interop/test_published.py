@@ -9,8 +9,9 @@ import pytest
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
-from sb3port.conversion import Conversion, verify
+from sb3port.conversion import Conversion
 from sb3port.errors import UsageError
+from sb3port.verification import verify
 from tests.hub.hub_client import Client
 from tests.hub.loopback import serve
 from tests.hub.state import LoopbackHub
@@ -90,7 +91,7 @@ def test_huggingface_sb3(
 ) -> None:
     done = port_of(Path(repo), tmp_path / "port")
     assert files(done) == expected.split()
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verify(tmp_path / "port").verdict == "bit-exact"
     recorded = json.loads((hub.root.parent / "actions.json").read_text())[env_id]
     found = actions(tmp_path / "port", observation)
     np.testing.assert_allclose(found.flatten(), np.asarray(recorded).flatten(), rtol=0, atol=1e-5)
@@ -129,7 +130,7 @@ def test_unzipped_folder_of_a_repository(hub: LoopbackHub, tmp_path: Path) -> No
     repo.commit(tree, "unzipped")
     done = port_of(Path("zoo/ppo-Pendulum-v1@unzipped"), tmp_path / "port")
     assert files(done) == ["ppo-Pendulum-v1/data", "vec_normalize.pkl"]
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verify(tmp_path / "port").verdict == "bit-exact"
 
 
 def test_rl_zoo3_log_folder(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sb3port.checkpoint import EnvironmentSpec, Wrapper
-from sb3port.conversion import verify
 from sb3port.errors import Unsafe, UsageError
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
+from sb3port.verification import verify
 from tests.ports import port_of
 
 from .making import change, read
@@ -196,4 +196,4 @@ def test_verification_does_not_depend_on_them(folder: Path, tmp_path: Path) -> N
     (folder / "config.yml").write_text("gamma: 0.9")
     port_of(folder, tmp_path / "port", verify=False)
     (folder / "config.yml").unlink()
-    assert verify(tmp_path / "port", None, None).verdict == "bit-exact"
+    assert verify(tmp_path / "port").verdict == "bit-exact"
