@@ -56,6 +56,12 @@ class NotPortable(Sb3portError):
     exit_code = 4
 
 
+class BrokenReport(Sb3portError):
+    """Not a parity report, one of another version, or a damaged one (4)."""
+
+    exit_code = 4
+
+
 class MalformedPickle(NotPortable):
     """A pickle that ends early, is longer or deeper than any honest one, or is no pickle at all (4)."""
 

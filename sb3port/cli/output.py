@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sb3port.errors import Sb3portError
+from sb3port.escaping import visible
 
 if TYPE_CHECKING:
     from sb3port.cli.console import OutputConsole
@@ -98,6 +99,10 @@ class Output:
             self._stdout.out(essence)
         return self.as_json or self.quiet
 
+    def text(self, text: str) -> None:
+        """Print a file's content as it is."""
+        self._stdout.out(text, end="")
+
     def line(self, text: str = "") -> None:
         """Print a line of the result for people, which may hold Rich markup."""
         self._stdout.print(text, soft_wrap=True)
@@ -151,9 +156,9 @@ def _print_named(console: "OutputConsole", name: str, text: str, style: str) -> 
     """Print a name and its text, on a terminal folded between words, further lines below the first."""
     from rich.text import Text
 
-    lines = [part for line in _visible(text).split("\n") for part in _fold(console, line, len(name))]
+    lines = [part for line in visible(text).split("\n") for part in _fold(console, line, len(name))]
     for index, line in enumerate(lines):
-        label = Text(_visible(name), style) if index == 0 else Text(" " * len(name))
+        label = Text(visible(name), style) if index == 0 else Text(" " * len(name))
         console.print(label.append(line, "not bold not dim default"), soft_wrap=True)
 
 
@@ -163,8 +168,3 @@ def _fold(console: "OutputConsole", line: str, indent: int) -> list[str]:
     width = max(console.width - indent, 20)
     # Paths and commands stay whole, so that they can be copied.
     return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def _visible(text: str) -> str:
-    """Write control characters out: names in a stranger's file must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -1,0 +1,125 @@
+"""Reports written to a folder, and to the summary of a CI run."""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sb3port.errors import UsageError
+from sb3port.reports.json_text import Report, canonical, render_json
+from sb3port.reports.junit import render_junit
+from sb3port.reports.markdown import render_markdown, render_markdown_index
+from sb3port.reports.words import model_name
+
+FILES = {"json": "parity.json", "md": "parity.md", "junit": "junit.xml", "html": "parity.html"}
+SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def write_reports(report: Mapping[str, Any], folder: Path | None) -> None:
+    """Write a report in every form, and append it to the summary of a GitHub workflow where there is one.
+
+    Args:
+        report: As JSON values; infinity and NaN may be floats.
+        folder: Where `parity.json`, `parity.md`, `junit.xml` and `parity.html` shall lie; None for nowhere.
+
+    Raises:
+        UsageError: The folder cannot be written.
+    """
+    content = canonical(report)
+    if folder is not None:
+        write_files(folder, {FILES[form]: render([content], form) for form in FILES})
+    if summary := os.environ.get(SUMMARY):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"{render_markdown(content)}\n")
+
+
+def keep_with_port(report: Mapping[str, Any], port: Path) -> None:
+    """Write a report into a port: `parity.json`, and a section of the model card.
+
+    Args:
+        report: As JSON values; infinity and NaN may be floats.
+        port: The folder.
+    """
+    content = canonical(report)
+    (port / FILES["json"]).write_text(render_json(content), encoding="utf-8")
+    with (port / "README.md").open("a", encoding="utf-8") as card:
+        card.write(f"\n{render_markdown(content)}")
+
+
+def render(reports: Sequence[Report], form: str) -> str:
+    """Render one report, or an index of several.
+
+    Args:
+        reports: The reports, at least one.
+        form: A key of `FILES`.
+    """
+    one, several = _RENDERERS[form]
+    return one(reports[0]) if len(reports) == 1 else several(reports)
+
+
+def render_folder(reports: Sequence[Report], forms: Sequence[str]) -> dict[str, str]:
+    """Give the content of a folder by file name; several reports get an `index.html` and a page each."""
+    files = {FILES[form]: render(reports, form) for form in forms if form != "html" or len(reports) == 1}
+    if "html" not in forms or len(reports) == 1:
+        return files
+    from sb3port.reports.html import render_html, render_html_index
+
+    names = [f"{name}.html" for name in unique_names([model_name(report) for report in reports])]
+    pages = {name: render_html(report) for name, report in zip(names, reports, strict=True)}
+    return {**files, **pages, "index.html": render_html_index(reports, names)}
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Make names fit for files, each another; none of them is "index"."""
+    taken = {"index"}
+    return [
+        _untaken(re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100].strip(".-") or "port", taken) for name in names
+    ]
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    count, found = 1, name
+    while found.lower() in taken:
+        count += 1
+        found = f"{name}-{count}"
+    taken.add(found.lower())
+    return found
+
+
+def write_files(folder: Path, contents: Mapping[str, str]) -> None:
+    """Write text files so that none of them is ever half there.
+
+    Raises:
+        UsageError: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".reports-", dir=folder) as staging:
+            for name, text in contents.items():
+                (Path(staging) / name).write_text(text, encoding="utf-8", newline="\n")
+            for name in contents:
+                (Path(staging) / name).replace(folder / name)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _html(report: Report) -> str:
+    from sb3port.reports.html import render_html  # Jinja takes time to import
+
+    return render_html(report)
+
+
+def _html_index(reports: Sequence[Report]) -> str:
+    from sb3port.reports.html import render_html_index
+
+    return render_html_index(reports, [None] * len(reports))
+
+
+_RENDERERS: dict[str, tuple[Callable[[Report], str], Callable[[Sequence[Report]], str]]] = {
+    "json": (render_json, render_json),
+    "md": (render_markdown, render_markdown_index),
+    "junit": (lambda report: render_junit([report]), render_junit),
+    "html": (_html, _html_index),
+}

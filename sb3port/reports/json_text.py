@@ -1,0 +1,20 @@
+"""A report as JSON: the same bytes for the same report."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sb3port.reports.numbers import strict
+
+type Report = Mapping[str, Any]
+
+
+def canonical(report: Mapping[str, Any]) -> Report:
+    """Give a report as it is read back from its canonical form, from which all renderings are made."""
+    content: Report = json.loads(render_json(report))
+    return content
+
+
+def render_json(report: Any) -> str:
+    """Give a report, or a list of them, in its one canonical form: keys sorted, all ASCII."""
+    return json.dumps(strict(report), sort_keys=True, indent=1, allow_nan=False) + "\n"

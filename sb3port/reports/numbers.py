@@ -1,0 +1,58 @@
+"""The numbers of a report: JSON has none for infinity and NaN, so those are texts."""
+
+import math
+import re
+from typing import Any
+
+
+def number(value: Any) -> float:
+    """Read a number: JSON's own, or one of the texts "inf", "-inf" and "nan"."""
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond all floats
+        return math.inf if value > 0 else -math.inf
+
+
+def maybe(value: Any) -> float | None:
+    """Read a number where there may be none."""
+    return None if value is None else number(value)
+
+
+def strict(value: Any) -> Any:
+    """Write infinity and NaN as texts, however deep they are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    return [strict(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def size_text(value: Any) -> str:
+    """Show how large a difference is, to two digits; nothing where there is no number."""
+    size = maybe(value)
+    if size is None:
+        return ""
+    if size == 0:
+        return "0"
+    return _short(f"{size:.2g}" if 0.01 <= abs(size) < 1e4 else f"{size:.1e}")
+
+
+def count_text(value: Any) -> str:
+    """Show a count, with commas; nothing where there is none."""
+    return "" if value is None else f"{int(value):,}"
+
+
+def exact_text(value: Any) -> str:
+    """Show a number so that another float32 would be shown otherwise."""
+    exact = maybe(value)
+    return "" if exact is None else _short(f"{exact:.9g}")
+
+
+def percent_text(share: Any) -> str:
+    """Show a share as a percentage, to two digits."""
+    return f"{100 * number(share):.2g} %"
+
+
+def _short(text: str) -> str:
+    """Drop what says nothing: 1e-7 for 1.0e-07."""
+    return re.sub(r"e([+-])0+(\d)", r"e\1\2", text).replace("e+", "e").replace(".0e", "e")

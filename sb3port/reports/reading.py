@@ -1,0 +1,53 @@
+"""Reports read from files, and nothing that only looks like one."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sb3port.errors import BrokenReport, UsageError
+from sb3port.reports.json_text import Report, canonical
+from sb3port.reports.shape import first_flaw
+
+SCHEMA_FILE = Path(__file__).with_name("parity.schema.json")
+SCHEMA, VERSION = "sb3port.parity", 1
+_WRITTEN_BY = "write reports with: sb3port verify PORT --report-dir DIR"
+_NOT_JSON = {"Infinity": "inf", "-Infinity": "-inf", "NaN": "nan"}
+
+
+def read_report(path: Path) -> Report:
+    """Read a `parity.json`, or the one in a folder.
+
+    Raises:
+        UsageError: It is absent.
+        BrokenReport: It is no parity report, one of another version, or a damaged one.
+    """
+    path = path / "parity.json" if path.is_dir() else path
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file", _WRITTEN_BY)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_NOT_JSON.__getitem__)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BrokenReport(f"{path} cannot be read as JSON ({error})") from error
+    _check(content, str(path))
+    return canonical(content)
+
+
+def _check(content: Any, where: str) -> None:
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise BrokenReport(f"{where} is not a parity report", _WRITTEN_BY)
+    version = content.get("version")
+    if version != VERSION:
+        found = f"{where} is of version {version!r} of {SCHEMA}"
+        hint = "update sb3port" if isinstance(version, int) and version > VERSION else None
+        raise BrokenReport(f"{found}, of which this sb3port reads version {VERSION}", hint)
+    flaw = first_flaw(content, schema())
+    if flaw is not None:
+        raise BrokenReport(f"{where} is a damaged parity report: {flaw}")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Give the JSON schema of parity reports (draft 2020-12)."""
+    content: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return content

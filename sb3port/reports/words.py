@@ -1,0 +1,136 @@
+"""What a report says, in words: its name, its verdict, its counts and its worst case."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sb3port.families.algorithms import display_name
+from sb3port.reports.json_text import Report
+from sb3port.reports.numbers import exact_text, maybe, number, size_text
+
+type Check = Mapping[str, Any]
+
+# Worst first; a check that was skipped says less than one that passed, and is no flaw by itself.
+VERDICTS = ("fail", "inconclusive", "skipped", "within atol", "within noise", "bit-exact")
+HOLDING = VERDICTS[3:]
+AGAINST = {"source": "the file", "oracle": "SB3 here", "reference": "recorded"}
+_SENTENCES = {
+    "bit-exact": "The port computes the same bits as SB3's own classes do in the same process.",
+    "within noise": "The port computes what SB3's own classes compute, up to the noise of float32.",
+    "within atol": "No difference is larger than what was allowed in place of the noise of float32.",
+    "inconclusive": "Whether the port computes what its source computes cannot be told.",
+    "fail": "The port does not compute what its source computes.",
+}
+
+
+def model_name(report: Report) -> str:
+    """Name the port, or its source where the port has no name."""
+    return str(report["port"]["name"] or report["source"]["location"] or "a port")
+
+
+def algorithm_name(report: Report) -> str:
+    """Give the algorithm as people write it, such as "MaskablePPO"."""
+    return display_name(report["model"]["algorithm"])
+
+
+def worst_title(report: Report) -> str:
+    """Say what the worst check is: what went wrong, what is missing, or only the largest difference."""
+    return {"fail": "Worst", "inconclusive": "Reason"}.get(report["verdict"], "Largest difference")
+
+
+def headline(report: Report) -> str:
+    """Say in one sentence what the verdict means."""
+    return _SENTENCES[report["verdict"]]
+
+
+def counted(report: Report) -> list[Check]:
+    """Give the checks that the verdict counts."""
+    return [check for check in report["checks"] if not check["informational"]]
+
+
+def verdict_counts(report: Report) -> dict[str, int]:
+    """Say how many counted checks ended how, worst first."""
+    found = Counter(check["verdict"] for check in counted(report))
+    return {verdict: found[verdict] for verdict in VERDICTS if found[verdict]}
+
+
+def counts_text(report: Report) -> str:
+    """Say the same as text: "1 fail, 12 bit-exact"."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(report).items()) or "no checks"
+
+
+def by_verdict(reports: Sequence[Report]) -> list[Report]:
+    """Sort reports, the worst verdict first, then by name."""
+    return sorted(reports, key=lambda report: (VERDICTS.index(report["verdict"]), model_name(report)))
+
+
+def worst_check(report: Report) -> Check | None:
+    """Give the counted check that went most wrong, None where all that ran are bit-exact.
+
+    Of failed checks those of the files come first, since they explain all that follow.
+    """
+    return min(_flawed(report), key=_badness, default=None)
+
+
+def worst_checks(report: Report) -> list[Check]:
+    """Give the worst check and, where it happened on no observation, the worst one that did."""
+    worst = worst_check(report)
+    if worst is None or observation_of(worst):
+        return [worst] if worst else []
+    observed = [check for check in _flawed(report) if observation_of(check)]
+    return [worst, *sorted(observed, key=_badness)[:1]]
+
+
+def _flawed(report: Report) -> list[Check]:
+    return [check for check in counted(report) if check["verdict"] not in ("bit-exact", "skipped")]
+
+
+def _badness(check: Check) -> tuple[int, bool, float]:
+    measured = check["max_abs"] if check["times_noise"] is None else check["times_noise"]
+    size = maybe(measured) or 0.0
+    size = math.inf if math.isnan(size) else size
+    return VERDICTS.index(check["verdict"]), check["against"] != "source", -size
+
+
+def describe(check: Check) -> str:
+    """Say in one sentence what a check found: why it ended so, or where the difference is largest."""
+    worst = check["worst"]
+    if check["reason"] or worst is None:
+        return str(check["reason"]).rstrip(".") or str(check["verdict"])
+    where = f" at [{', '.join(map(str, worst['index']))}]" if worst["index"] else ""
+    expected, given = exact_text(worst["reference"]), exact_text(worst["candidate"])
+    return (
+        f"largest difference {size_text(check['max_abs'])}{where}, "
+        f"where {expected} was expected and the port gives {given}"
+    )
+
+
+def observation_of(check: Check) -> Mapping[str, Sequence[Any]]:
+    """Give the observation of the worst case by key, "" where observations are no Dict; empty for none."""
+    return (check["worst"] or {}).get("observation") or {}
+
+
+def tolerance_of(check: Check, report: Report) -> float | None:
+    """Give the largest difference that a check lets pass; None where there was no noise to compare with."""
+    noise, rule = maybe(check["noise"]), report["tolerance"]
+    if not noise or check["histogram"] is None:
+        return None
+    if rule.get("atol") is not None:
+        return number(rule["atol"])
+    return max(number(rule["floor"]), number(rule["noise_factor"]) * noise)
+
+
+def tolerance_text(report: Report) -> str:
+    """Say what counts as noise."""
+    rule = report["tolerance"]
+    if rule.get("atol") is not None:
+        return f"within atol: no difference above {size_text(rule['atol'])}"
+    floor, factor = size_text(rule["floor"]), exact_text(rule["noise_factor"])
+    gap = "the oracle's own float32-against-float64 gap"
+    return f"within noise: no difference above max({floor}, {factor} × {gap})"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Show a shape as NumPy's users write it: "64 × 3"."""
+    return " × ".join(map(str, shape)) or "scalar"

@@ -1,0 +1,156 @@
+"""Reports as HTML, read back by a parser: self-contained, without scripts, with all that the JSON says."""
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from sb3port.reports.html import render_html, render_html_index
+from sb3port.reports.numbers import exact_text
+
+from . import examples
+
+EXAMPLES = examples.every()
+VOID = {"meta", "link", "wbr", "br"}
+
+
+class Page(HTMLParser):
+    """What is in a page, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
+
+    def attributes(self, name: str) -> list[str]:
+        return [value for _, attributes in self.elements if (value := attributes.get(name)) is not None]
+
+
+def pages() -> dict[str, str]:
+    index = render_html_index(list(EXAMPLES.values()), [None] * len(EXAMPLES))
+    return {**{name: render_html(report) for name, report in EXAMPLES.items()}, "index": index}
+
+
+PAGES = pages()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_needs_nothing_else(name: str) -> None:
+    page = Page(PAGES[name])
+    assert page.open == []
+    assert {"script", "img", "iframe", "object", "form"} & {tag for tag, _ in page.elements} == set()
+    assert [key for _, attributes in page.elements for key in attributes if key.startswith("on")] == []
+    assert all(link.startswith(("#", "data:image/svg+xml,")) for link in page.attributes("href"))
+    assert page.attributes("src") == []
+    assert "url(" not in PAGES[name]
+    assert "@import" not in PAGES[name]
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.attributes("href") if link.startswith("#")} <= set(ids)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_control_characters(name: str) -> None:
+    assert all(character.isprintable() or character == "\n" for character in PAGES[name])
+
+
+def test_strangers_texts_are_texts() -> None:
+    page = Page(PAGES["hostile"])
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in examples.HOSTILE)
+    assert f"{shown} fail. The port" in page.text
+    assert page.text.count(shown) > 40
+    assert "7*7" in page.text
+    reference = Page(PAGES["failing"])
+    kinds = [{tag for tag, _ in one.elements} for one in (page, reference)]
+    assert kinds[0] <= kinds[1]
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "hostile"])
+def test_everything_is_there(name: str) -> None:
+    report, page = EXAMPLES[name], Page(PAGES[name])
+    assert f"ppo-Pendulum-v1 {report['verdict']}." in page.text
+    assert len([one for one in page.attributes("id") if one.startswith("check-")]) == len(report["checks"])
+    for check in report["checks"]:
+        assert check["reason"] in page.text
+        assert f"{check['id']}: {check['verdict']}" in page.attributes("title")
+    for tensor in report["tensors"]:
+        assert tensor["name"] in page.text
+    for one in report["observations"]:
+        assert f"{one['count']}, {one['label']}" in page.text
+    for value in report["environment"].values():
+        assert str(value) in page.text
+
+
+def test_the_worst_observation_is_shown() -> None:
+    text = Page(PAGES["of_dict"]).text
+    assert "The observation achieved_goal 00.51-0.2521e-9 The observation pixels" in text
+    assert "pixels, its first 64 numbers" in text
+    check = EXAMPLES["failing"]["checks"][-2]
+    assert exact_text(check["worst"]["reference"]) in Page(PAGES["failing"]).text
+
+
+def test_every_output_has_its_plots() -> None:
+    report, page = EXAMPLES["failing"], Page(PAGES["failing"])
+    plotted = sum(check["histogram"] is not None for check in report["checks"])
+    labels = page.attributes("aria-label")
+    assert labels.count("Histogram of the absolute differences") == plotted
+    assert labels.count("Reference against port") == plotted
+    bars = [attributes for _, attributes in page.elements if "beyond" in str(attributes.get("class"))]
+    assert bars
+    nothing = Page(PAGES["inconclusive"])
+    assert "Outputs" not in nothing.text
+    assert "Tensors" not in nothing.text
+
+
+def test_index_starts_with_the_worst_and_links() -> None:
+    reports = [EXAMPLES["good"], EXAMPLES["failing"]]
+    page = Page(render_html_index(reports, ["good.html", "failing.html"]))
+    assert [link for link in page.attributes("href") if link.endswith(".html")] == [
+        "failing.html",
+        "good.html",
+    ]
+    assert page.text.index("1 of 13 tensors differs") < page.text.index("network.mode:recorded@reference")
+
+
+def test_bytes_do_not_depend_on_the_process() -> None:
+    code = (
+        "from tests.reports import examples\n"
+        "from sb3port.reports.files import FILES, render\n"
+        "reports = list(examples.every().values())\n"
+        "print([render(some, form) for some in (reports[:1], reports) for form in FILES])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
+            cwd=os.fspath(__file__).partition("/tests/")[0],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
