@@ -6,13 +6,14 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-_TYPE_NAME = re.compile(r" <\w+>$")
+_TYPE_NAME = re.compile(r" <[\w\[\]]+>$")
+_NO_BRACES = str.maketrans("", "", "{}")
 EXIT_CODES = {
     0: "done, or parity holds",
     1: "the check ran and says no, or cannot say",
     2: "wrong arguments, DEST exists, statistics missing, several candidates",
     3: "the source cannot be reached",
-    4: "not a checkpoint that can be ported, or a broken port",
+    4: "not a checkpoint that can be ported, or a broken port or report",
     5: "refused as unsafe",
     70: "a bug in sb3port",
 }
@@ -23,7 +24,7 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Give the usage line, `[OPTIONS] SOURCE [DEST]`."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [piece.translate(_NO_BRACES) for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and then the options, each with its help."""

@@ -1,0 +1,99 @@
+"""`sb3port diff`: what differs between two checkpoints or ports."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sb3port.cli import options
+from sb3port.cli.output import Output
+from sb3port.escaping import one_line
+
+if TYPE_CHECKING:
+    from sb3port.checkpoint import Checkpoint
+    from sb3port.difference import ArrayDifference, Difference
+
+EXAMPLES = (
+    "sb3port diff sb3/ppo-Pendulum-v1 ports/ppo-Pendulum-v1",
+    "sb3port diff before.zip after.zip --no-stats --json",
+)
+_LONGEST = 60
+
+
+def diff(
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="Any SOURCE of convert, or a port.", show_default=False)
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)],
+    no_stats: options.NoStats = False,
+    assume_standard_forward: options.AssumeStandardForward = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Tell what differs between two checkpoints or ports.
+
+    Settings, spaces, normaliser and training are compared, and every tensor to the bit. Exit code 0 says that
+    they are equal, 1 that they differ. Nothing in them is executed, and torch is not needed.
+    """
+    from sb3port.difference import difference
+
+    output = Output(json, quiet, verbose)
+    one, other = (_read(label, no_stats, assume_standard_forward) for label in (a, b))
+    found = difference(one, other)
+    essence = "equal" if found.equal else "different"
+    if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, essence):
+        _print(output, found)
+    if not found.equal:
+        raise typer.Exit(1)
+
+
+def _read(label: str, no_stats: bool, assume_standard_forward: bool) -> "Checkpoint":
+    from sb3port.conversion import read
+    from sb3port.port import PORT_FILE
+    from sb3port.readers.source import SourceOptions
+
+    if (Path(label) / PORT_FILE).is_file():  # which says itself how it was read
+        return read(label, SourceOptions())
+    return read(label, SourceOptions(), not no_stats, assume_standard_forward)
+
+
+def _print(output: Output, found: "Difference") -> None:
+    for section, settings in found.settings.items():
+        if settings:
+            output.line(f"[bold underline]{section.capitalize()}[/]")
+            cells = [(one.name, _cell(output, one.a), _cell(output, one.b)) for one in settings]
+            output.table(("setting", "A", "B"), cells)
+            output.line()
+    for section in found.arrays:
+        _print_arrays(output, section, found)
+    rows = {section: _summary(section, found) for section, arrays in found.arrays.items() if arrays}
+    output.fields({**rows, "verdict": "equal" if found.equal else "different"})
+
+
+def _print_arrays(output: Output, section: str, found: "Difference") -> None:
+    shown = found.arrays[section] if output.verbose else found.different(section)
+    if shown:
+        output.line(f"[bold underline]{section.capitalize()}[/]")
+        output.table(("name", "verdict", "A", "B", "max diff"), [_row(output, array) for array in shown])
+        output.line()
+
+
+def _row(output: Output, array: "ArrayDifference") -> tuple[str, ...]:
+    kinds = (array.a or "", array.b or "")
+    largest = "" if array.max_abs is None else f"{array.max_abs:.1e}" if array.max_abs else "0"
+    return (_cell(output, array.name), array.verdict, *(_cell(output, kind) for kind in kinds), largest)
+
+
+def _summary(section: str, found: "Difference") -> str:
+    count, different = len(found.arrays[section]), len(found.different(section))
+    return f"{count}, {f'{different} differ' if different else 'all equal'}"
+
+
+def _cell(output: Output, text: str) -> str:
+    """Give a text without markup and control characters, cut where no details are wanted."""
+    from rich.markup import escape
+
+    shown = one_line(text)
+    cut = len(shown) > _LONGEST and not output.verbose
+    return escape(f"{shown[: _LONGEST - 1]}…" if cut else shown)
