@@ -1,6 +1,5 @@
 """From a checkpoint to a port: what `sb3port convert` does, as functions."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from sb3port.port import is_port
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import Source, SourceOptions, resolve
+from sb3port.reports.files import keep_with_port
 from sb3port.verification import reference_of, run_checks
 from sb3port.writers.lerobot import write_port
 from sb3port.writers.staging import refuse_existing, staged_folder
@@ -141,7 +141,7 @@ def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: 
     report = run_checks(staging, checkpoint, reference_of(source, checkpoint), name)
     if not report.holds():
         raise VerificationFailed(f"{_refusal(report)}, so it is not written", report.to_json())
-    (staging / "parity.json").write_text(json.dumps(report.to_json(), indent=2), encoding="utf-8")
+    keep_with_port(report.to_json(), staging)
     return report
 
 

@@ -16,6 +16,12 @@ def _one_torch_thread() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True)
+def _no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the reports of tests out of the summary of the run that tests them."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
 @pytest.fixture(scope="session")
 def pendulum() -> Path:
     """A checkpoint with gSDE and VecNormalize statistics, in a Hub repository's layout."""

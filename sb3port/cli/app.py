@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sb3port import __version__
-from sb3port.cli import convert, diff, finetune, inspect, record, train, verify
+from sb3port.cli import convert, diff, finetune, inspect, record, report, train, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, examples, exit_codes
 from sb3port.cli.output import Output
@@ -33,6 +33,7 @@ app.command("eval", cls=Command, epilog=examples(evaluation.EXAMPLES))(evaluatio
 app.command("finetune", cls=Command, epilog=examples(finetune.EXAMPLES))(finetune.finetune)
 app.command("train", cls=Command, epilog=examples(train.EXAMPLES))(train.train)
 app.command("diff", cls=Command, epilog=examples(diff.EXAMPLES))(diff.diff)
+app.command("report", cls=Command, epilog=examples(report.EXAMPLES))(report.report)
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
-from sb3port.errors import VerificationFailed
+from sb3port.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
     from sb3port.conversion import Conversion
@@ -37,6 +37,7 @@ def convert(
     assume_standard_forward: options.AssumeStandardForward = False,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the port with SB3.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the port at DEST.")] = False,
+    report_dir: options.ReportDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -48,7 +49,10 @@ def convert(
     from sb3port.conversion import ConvertOptions
     from sb3port.conversion import convert as run
     from sb3port.readers.source import SourceOptions
+    from sb3port.reports.files import write_reports
 
+    if report_dir is not None and no_verify:
+        raise UsageError("--no-verify leaves nothing to report for --report-dir", "drop one of the two")
     output = Output(json, quiet, verbose)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     chosen = ConvertOptions(narrowed, not no_stats, assume_standard_forward, not no_verify, force)
@@ -56,10 +60,13 @@ def convert(
         with ExitStack() as spinner:
             done = run(source, dest, chosen, _stages(output, spinner, chosen.verify))
     except VerificationFailed as failed:
+        write_reports(failed.report, report_dir)
         if json:
             content = {"port": None, "verdict": failed.report["verdict"], "report": failed.report}
             output.result("sb3port.convert", content, "")
         raise
+    if done.report:
+        write_reports(done.report.to_json(), report_dir)
     _print(output, done)
 
 

@@ -68,3 +68,12 @@ NoWrappers = Annotated[
 ]
 Episodes = Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")]
+ReportDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--report-dir",
+        metavar="DIR",
+        file_okay=False,
+        help="Write the parity report there, as JSON, Markdown, JUnit XML and HTML, also if parity fails.",
+    ),
+]

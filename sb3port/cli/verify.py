@@ -49,6 +49,7 @@ def verify(
     no_reload: Annotated[
         bool, typer.Option("--no-reload", help="Do not load the port in a second process.")
     ] = False,
+    report_dir: options.ReportDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -59,6 +60,7 @@ def verify(
     observations, means or logits, values, log-probabilities, entropies, samples and actions on the same
     observations. Exit code 0 says that parity holds, 1 that it does not or that nothing can be said.
     """
+    from sb3port.reports.files import write_reports
     from sb3port.verification import VerifyOptions
     from sb3port.verification import verify as run
 
@@ -66,6 +68,7 @@ def verify(
     chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload)
     with output.working("loading SB3 and LeRobot, comparing"):
         report = run(port, source, chosen)
+    write_reports(report.to_json(), report_dir)
     if not output.result("sb3port.verify", report.to_json(), str(report.verdict)):
         _print(output, report, exact)
     if report.verdict == "inconclusive" and source is None and not report.count:

@@ -25,6 +25,7 @@ CONTRACT = {
     errors.UsageError: 2,
     errors.SourceUnreachable: 3,
     errors.NotPortable: 4,
+    errors.BrokenReport: 4,
     errors.MalformedPickle: 4,
     errors.Unsafe: 5,
     errors.Sb3portError: 70,
@@ -143,6 +144,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 CALLS = (
     ("convert", PENDULUM, "new"),
     ("inspect", CARTPOLE),
+    ("diff", PENDULUM, CARTPOLE),
     ("verify", "port"),
     ("verify", "port", "-v"),
     ("eval", "port", "--env", "Pendulum-v1", "--episodes", 2),

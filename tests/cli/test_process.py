@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reports import examples
+
 from .conftest import PENDULUM, ZIP
 
 HEAVY = ("torch", "lerobot", "stable_baselines3", "gymnasium", "huggingface_hub")
@@ -37,10 +39,13 @@ def _python(code: str, *arguments: object, **options: object) -> subprocess.Comp
         ("inspect", PENDULUM),
         ("inspect", ZIP, "--json"),
         ("convert", PENDULUM, "port", "--no-verify"),
+        ("diff", PENDULUM, PENDULUM),
+        ("report", "parity.json", "--out", "reports"),
     ],
     ids=lambda arguments: " ".join(Path(str(a)).name for a in arguments),
 )
 def test_nothing_heavy_is_imported(arguments: tuple[object, ...]) -> None:
+    Path("parity.json").write_text(json.dumps(examples.good()))
     done = _python(RUNNER, *arguments)
     assert done.returncode == 0, done.stderr
     imported = json.loads(done.stderr.splitlines()[-1])

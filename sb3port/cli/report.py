@@ -1,0 +1,64 @@
+"""`sb3port report`: parity reports rendered again, from their JSON alone."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sb3port.cli.output import Output
+from sb3port.errors import UsageError
+
+EXAMPLES = (
+    "sb3port report ports/ppo-Pendulum-v1",
+    "sb3port report a/parity.json b/parity.json --out reports",
+    "sb3port report parity.json --to junit > junit.xml",
+)
+
+
+class Form(StrEnum):
+    """The forms of a report."""
+
+    JSON = "json"
+    MARKDOWN = "md"
+    JUNIT = "junit"
+    HTML = "html"
+
+
+def report(
+    reports: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="REPORT", help="parity.json files, or folders that hold one.", show_default=False
+        ),
+    ],
+    to: Annotated[
+        list[Form] | None,
+        typer.Option(
+            "--to",
+            metavar="FORM",
+            help="json, md, junit or html; md by default, into a folder all of them.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A folder, or - for stdout.")] = Path("-"),
+) -> None:
+    """Render parity reports as JSON, Markdown, JUnit XML or HTML.
+
+    Several reports become one index page, with a page each, and one JUnit file. Nothing is compared anew, and
+    torch is not needed.
+    """
+    from sb3port.reports.files import render, render_folder, write_files
+    from sb3port.reports.reading import read_report
+
+    output = Output()
+    found = [read_report(path) for path in reports]
+    if out != Path("-"):
+        files = render_folder(found, to or list(Form))
+        write_files(out, files)
+        output.lines(str(out / name) for name in files)
+        return
+    forms = to or [Form.MARKDOWN]
+    if len(forms) > 1:
+        raise UsageError("stdout takes one form at a time", "write several into a folder with --out DIR")
+    output.text(render(found, forms[0]))
