@@ -102,8 +102,8 @@ def _summary(checkpoint: Checkpoint) -> str:
     version = f" {provenance.sb3_version}" if provenance.sb3_version else ""
     return (
         f"A {algorithm} policy trained with Stable-Baselines3{version}, ported to LeRobot with sb3port.\n"
-        "If `parity.json` lies beside this file, it says how the port was compared with the original, and so does\n"
-        "the end of this page."
+        "If `parity.json` lies beside this file, it says how the port was compared with the original,\n"
+        "and so does the end of this page."
     )
 
 
