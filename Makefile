@@ -12,7 +12,7 @@ help:
 	@echo "make interop     run the tests that build environments with other packages"
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
-	@echo "make benchmarks  measure start-up and conversion"
+	@echo "make benchmarks  measure start-up, conversion and predict"
 	@echo "make clean       remove what was set up"
 
 demo: setup
@@ -41,6 +41,7 @@ format: setup
 
 benchmarks: setup
 	$(RUN) python benchmarks/startup.py
+	$(RUN) python benchmarks/predict_latency.py
 
 clean:
 	rm -rf .venv .uv .interop uv.lock

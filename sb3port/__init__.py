@@ -1,5 +1,97 @@
-"""Port Stable-Baselines3 checkpoints to LeRobot policies, and prove that nothing changed."""
+"""Port Stable-Baselines3 checkpoints to LeRobot policies, and prove that nothing changed.
+
+The functions here are the commands of the same names; what they need is imported when they are called.
+"""
 
 from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sb3port.conversion import Conversion
+    from sb3port.inference.policy import Backend, PortedPolicy
+    from sb3port.parity.report import ParityReport
 
 __version__ = version("sb3port")
+__all__ = ["__version__", "convert", "load_policy", "verify"]
+
+
+def convert(
+    source: str | Path,
+    dest: str | Path | None = None,
+    *,
+    filename: str | None = None,
+    revision: str | None = None,
+    vecnormalize: str | Path | None = None,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    verify: bool = True,
+    force: bool = False,
+) -> "Conversion":
+    """Port an SB3 checkpoint to a LeRobot policy, and verify it. Nothing in the checkpoint is executed.
+
+    Args:
+        source: A Hub repository (`org/name`, `org/name@revision`), an SB3 zip, or a folder in a Hub layout.
+        dest: Where the port shall lie; `ports/<name>` by default.
+        filename: The zip within the source, where it holds several.
+        revision: Branch, tag or commit of a Hub repository.
+        vecnormalize: VecNormalize statistics to use instead of those that lie beside the zip.
+        use_stats: False to leave VecNormalize statistics out, even where training used them.
+        assume_standard_forward: Take a policy class of the author's own for SB3's, where its tensors are
+            those of SB3's.
+        verify: False to skip the comparison with SB3.
+        force: Replace the port at `dest`.
+
+    Returns:
+        The folder (`port`), what was read (`checkpoint`) and what was compared (`report`).
+
+    Raises:
+        sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
+    """
+    from sb3port.conversion import ConvertOptions
+    from sb3port.conversion import convert as run
+    from sb3port.readers.source import SourceOptions
+
+    narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
+    options = ConvertOptions(narrowed, use_stats, assume_standard_forward, verify, force)
+    return run(str(source), Path(dest) if dest is not None else None, options, lambda *_: None)
+
+
+def verify(
+    port: str | Path, *, source: str | Path | None = None, observations: str | Path | None = None
+) -> "ParityReport":
+    """Compare a port with its source, which is read anew.
+
+    Args:
+        port: A folder that `convert` wrote.
+        source: Where the source is now, if not where the port was made from.
+        observations: What `sb3port record` wrote; by default what lies beside the source, or drawn ones.
+
+    Returns:
+        What was compared; its `verdict` says whether parity holds.
+
+    Raises:
+        sb3port.errors.Sb3portError: The port is broken, or a place is absent.
+    """
+    from sb3port.conversion import verify as run
+
+    label = str(source) if source is not None else None
+    return run(Path(port), label, Path(observations) if observations is not None else None)
+
+
+def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPolicy":
+    """Load a policy that is called as SB3's models are, without LeRobot and without SB3.
+
+    Args:
+        source: A port, or whatever `convert` takes, which nobody has verified then.
+        backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch; it gives them
+            within noise, and has neither convolutions nor LSTMs nor random actions.
+
+    Raises:
+        sb3port.errors.Sb3portError: It cannot be read, or the backend does not have what the policy needs.
+    """
+    from sb3port.conversion import read
+    from sb3port.inference.policy import PortedPolicy
+    from sb3port.readers.source import SourceOptions
+
+    return PortedPolicy(read(str(source), SourceOptions()), backend)

@@ -100,8 +100,11 @@ class Model:
         venv = DummyVecEnv([lambda: env])
         if self.normalizer is None:
             return venv
-        normalized = VecNormalize(venv, training=False, norm_reward=False, clip_obs=self.normalizer.clip_obs)
-        normalized.obs_rms, normalized.norm_obs_keys = self.normalizer.obs_rms, self.normalizer.norm_obs_keys
+        keys, clip_obs = self.normalizer.norm_obs_keys, self.normalizer.clip_obs
+        normalized = VecNormalize(
+            venv, training=False, norm_reward=False, clip_obs=clip_obs, norm_obs_keys=keys
+        )
+        normalized.obs_rms = self.normalizer.obs_rms
         return normalized
 
 

@@ -1,0 +1,31 @@
+"""From what networks give to actions for the environment, as SB3's `predict` makes them."""
+
+from sb3port.checkpoint import Array, PolicySpec
+from sb3port.spaces import Box, Dict
+
+
+class ActionWriter:
+    """Gives actions the shape of their space, and those of a Box its bounds.
+
+    Args:
+        spec: The policy's.
+    """
+
+    def __init__(self, spec: PolicySpec) -> None:
+        space = spec.action_space
+        assert not isinstance(space, Dict)
+        self._shape = (-1, *space.shape)
+        # With the shape of a batch of one: for one action numpy has nothing to broadcast.
+        self._bounds = (space.low[None], space.high[None]) if isinstance(space, Box) else None
+        self._unscale = spec.squash_output
+
+    def __call__(self, raw: Array) -> Array:
+        """Clip or unscale n actions; numpy's rules decide on the type, as for SB3."""
+        actions = raw.reshape(self._shape)
+        if self._bounds is None:
+            return actions
+        low, high = self._bounds
+        if self._unscale:
+            scaled: Array = low + (0.5 * (actions + 1.0) * (high - low))
+            return scaled
+        return actions.clip(low, high)

@@ -1,0 +1,116 @@
+"""A ported policy with the `predict` of SB3's models, for raw observations."""
+
+import importlib
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from sb3port.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.errors import UsageError
+from sb3port.inference.actions import ActionWriter
+from sb3port.inference.observations import Input, ObservationReader
+
+type Backend = Literal["torch", "numpy"]
+type State = tuple[Array, ...]
+
+_NETWORKS = {"torch": "TorchNetwork", "numpy": "NumpyNetwork"}
+
+
+class Network(Protocol):
+    """What a backend computes; `n` observations at a time."""
+
+    def act(self, features: Input, masks: Array | None) -> Array:
+        """Give the most likely actions of a policy without memory, neither clipped nor scaled."""
+
+    def sample(self, features: Input, masks: Array | None) -> Array:
+        """Draw random actions of a policy without memory."""
+
+    def remember(
+        self, features: Input, state: State | None, starts: Any, deterministic: bool
+    ) -> tuple[Array, State]:
+        """Give actions of a recurrent policy, and its state after them."""
+
+    def reset_noise(self, n_envs: int) -> None:
+        """Draw new exploration matrices for gSDE."""
+
+
+class PortedPolicy:
+    """A policy that is called as SB3's models are.
+
+    Observations are raw: VecNormalize statistics of the training are part of the policy, as if VecNormalize
+    wrapped the environment with `training=False`.
+
+    Args:
+        checkpoint: A port, or anything else that was read.
+        backend: "torch" gives the bits of SB3's own `predict`; "numpy" gives them within noise, is faster for
+            few observations, does without torch, and has neither convolutions nor LSTMs nor random actions.
+
+    Attributes:
+        spec: What the policy computes.
+
+    Raises:
+        UsageError: There is no such backend, or it does not have what the policy needs.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, backend: Backend = "torch") -> None:
+        if backend not in _NETWORKS:
+            raise UsageError(f"there is no backend {backend!r}", f"there are: {', '.join(_NETWORKS)}")
+        module = importlib.import_module(f"sb3port.inference.{backend}_network")
+        self.spec: PolicySpec = checkpoint.spec
+        self._recurrent, self._maskable = self.spec.lstm_hidden_size is not None, self.spec.maskable
+        self._network: Network = getattr(module, _NETWORKS[backend])(self.spec, checkpoint.tensors)
+        self._read = ObservationReader(self.spec, checkpoint.normalizer)
+        self._write = ActionWriter(self.spec)
+
+    def predict(
+        self,
+        observation: Any,
+        state: State | None = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+        action_masks: Any = None,
+    ) -> tuple[Array, State | None]:
+        """Choose actions, as `predict` of SB3's models does.
+
+        Args:
+            observation: One raw observation or a batch of n, `(n, *shape)`, for a Dict space a dictionary of
+                them. Images may have their channels first or last.
+            state: Recurrent policies: hidden and cell state `(layers, n, hidden)`, as this gave them; None is
+                zero. Other policies give it back as it is.
+            episode_start: Recurrent policies: bool `(n,)`, where an episode starts; None is nowhere.
+            deterministic: Take the most likely actions, SB3's default being random ones.
+            action_masks: Maskable policies: which choices are allowed, `(n, choices)`; None allows all.
+
+        Returns:
+            Actions for the environment, `(*shape)` or `(n, *shape)`, clipped or unscaled; and the new state.
+
+        Raises:
+            ValueError: An observation has another shape, or the policy has no masks.
+            UsageError: The backend has no random actions.
+        """
+        features, count, is_batch = self._read(observation)
+        if self._recurrent:
+            raw, state = self._network.remember(features, state, episode_start, deterministic)
+        else:
+            masks = None if action_masks is None else self._masks(action_masks, count)
+            raw = (self._network.act if deterministic else self._network.sample)(features, masks)
+        actions = self._write(raw)
+        return (actions if is_batch else actions.squeeze(axis=0)), state
+
+    def reset_noise(self, n_envs: int = 1) -> None:
+        """Draw new exploration matrices for random actions, which gSDE keeps until then.
+
+        Args:
+            n_envs: Number of environments that get a matrix of their own.
+
+        Raises:
+            ValueError: The policy does not use gSDE.
+        """
+        if not self.spec.use_sde:
+            raise ValueError("reset_noise() is for gSDE, which this policy does not use")
+        self._network.reset_noise(n_envs)
+
+    def _masks(self, masks: Any, count: int) -> Array:
+        if not self._maskable:
+            raise ValueError("action_masks are for maskable policies, but this one is not")
+        return np.asarray(masks, bool).reshape(count, -1)
