@@ -3,6 +3,7 @@
 The functions here are the commands of the same names; what they need is imported when they are called.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,14 +59,24 @@ def convert(
 
 
 def verify(
-    port: str | Path, *, source: str | Path | None = None, observations: str | Path | None = None
+    port: str | Path,
+    *,
+    source: str | Path | None = None,
+    observations: Sequence[str | Path] = (),
+    env: str | None = None,
+    atol: float | None = None,
+    reload: bool = True,
 ) -> "ParityReport":
     """Compare a port with its source, which is read anew.
 
     Args:
         port: A folder that `convert` wrote.
         source: Where the source is now, if not where the port was made from.
-        observations: What `sb3port record` wrote; by default what lies beside the source, or drawn ones.
+        observations: "recorded", "drawn", "edge", "rollout", or what `sb3port record` wrote; by default what
+            lies beside the source, or drawn ones. Edge cases are added in any case.
+        env: A Gymnasium environment id, for rollouts and for the comparison of returns.
+        atol: Largest difference of outputs that passes, in place of the rule.
+        reload: Whether another process shall load the port, too.
 
     Returns:
         What was compared; its `verdict` says whether parity holds.
@@ -73,10 +84,11 @@ def verify(
     Raises:
         sb3port.errors.Sb3portError: The port is broken, or a place is absent.
     """
-    from sb3port.conversion import verify as run
+    from sb3port.verification import VerifyOptions
+    from sb3port.verification import verify as run
 
-    label = str(source) if source is not None else None
-    return run(Path(port), label, Path(observations) if observations is not None else None)
+    options = VerifyOptions(tuple(map(str, observations)), env, atol, reload)
+    return run(Path(port), str(source) if source is not None else None, options)
 
 
 def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPolicy":

@@ -3,10 +3,12 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sb3port.checkpoint import Checkpoint
 from sb3port.environments import Env, make_env
 from sb3port.readers.port import read_port
 from sb3port.rollouts import Actor, run_episode
@@ -61,42 +63,64 @@ class Evaluation:
         }
 
 
-def evaluate_port(
-    folder: Path,
-    env_id: str,
-    episodes: int,
-    seed: int = 0,
-    track: Callable[[Sequence[int]], Iterable[int]] = iter,
-    wrapping: Wrapping = PLAIN,
-) -> Evaluation:
-    """Run a port, one episode per seed, with deterministic actions.
+@dataclass(frozen=True)
+class Setting:
+    """In what a policy is evaluated, deterministically.
+
+    Args:
+        env: A Gymnasium environment id.
+        seeds: One per episode.
+        wrapping: What to put around the environment.
+    """
+
+    env: str
+    seeds: Sequence[int]
+    wrapping: Wrapping = PLAIN
+
+
+type Track = Callable[[Sequence[int]], Iterable[int]]
+
+
+def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evaluation:
+    """Run a port, one episode per seed.
 
     Args:
         folder: The port.
-        env_id: A Gymnasium environment id.
-        episodes: How many.
-        seed: Seed of the first episode.
+        setting: In what.
         track: Called with the seeds when all is loaded; the episodes are those that it gives, in its time.
-        wrapping: What to put around the environment.
 
     Raises:
         NotPortable: The folder is not a port, or a broken one.
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
     spec = read_port(folder).spec
-    env = make_env(env_id, spec, wrapping=wrapping)
-    try:
+    with closing(make_env(setting.env, spec, wrapping=setting.wrapping)) as env:
         from sb3port.actors.port import PortActor
 
-        actor = PortActor(folder, spec)
-        seeds = tuple(range(seed, seed + episodes))
-        runs = [_run(env, actor, s) for s in track(seeds)]
-    finally:
-        env.close()
-    returns, lengths = (tuple(column) for column in zip(*runs, strict=True))
-    return Evaluation(env_id, seeds, returns, lengths, wrapping.names)
+        return _evaluate(PortActor(folder, spec), env, setting, track)
 
 
-def _run(env: Env, actor: Actor, seed: int) -> tuple[float, int]:
-    rewards = [step.reward for step in run_episode(env, actor, seed)]
-    return sum(rewards), len(rewards)
+def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) -> Evaluation:
+    """Run SB3's own policy of a checkpoint in the same way.
+
+    Raises:
+        UsageError: There is no such environment, or its spaces are not those of the checkpoint.
+    """
+    with closing(make_env(setting.env, checkpoint.spec, wrapping=setting.wrapping)) as env:
+        from sb3port.actors.sb3 import Sb3Actor
+
+        return _evaluate(Sb3Actor(checkpoint), env, setting, track)
+
+
+def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -> int:
+    """Film a port's episode of the first seed; see `video.film`."""
+    from sb3port.actors.port import PortActor
+    from sb3port.video import film
+
+    return film(PortActor(folder, read_port(folder).spec), setting, path, force)
+
+
+def _evaluate(actor: Actor, env: Env, setting: Setting, track: Track) -> Evaluation:
+    runs = [[step.reward for step in run_episode(env, actor, seed)] for seed in track(setting.seeds)]
+    returns, lengths = tuple(sum(run) for run in runs), tuple(len(run) for run in runs)
+    return Evaluation(setting.env, tuple(setting.seeds), returns, lengths, setting.wrapping.names)

@@ -10,7 +10,7 @@ from sb3port.checkpoint import Checkpoint, PolicySpec, Provenance
 from sb3port.descriptions import networks_text
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError
 from sb3port.parity.environment import environment
-from sb3port.parity.integrity import check_files, check_source, unreadable_source
+from sb3port.parity.integrity import check_files, check_source, other_files, unreadable_source
 from sb3port.parity.reload import FreshProcess
 from sb3port.parity.report import Check, ParityReport
 from sb3port.parity.verdicts import DEFAULT, Tolerance, Verdict
@@ -83,8 +83,7 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
 
 def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
     """Verify a port that sb3port trained: loaded with LeRobot, it computes what SB3 does with its weights."""
-    if label is not None:
-        raise UsageError(f"{port} was trained by sb3port, and has no source", "leave --source out")
+    _refuse_source_of_trained(port, label)
     with ExitStack() as stack:
         fresh = stack.enter_context(FreshProcess(port)) if options.reload else None
         checkpoint = read_port(port)
@@ -93,6 +92,11 @@ def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> Pa
         if hashlib.sha256(weights).hexdigest() != recorded.sha256:
             raise NotPortable(f"the weights of {port} are not those that were trained")
         return run_checks(port, checkpoint, None, port.name, options, (), fresh)
+
+
+def _refuse_source_of_trained(port: Path, label: str | None) -> None:
+    if label is not None:
+        raise UsageError(f"{port} was trained by sb3port, and has no source", "leave --source out")
 
 
 def run_checks(
@@ -171,6 +175,28 @@ def _resolve_other(label: str, options: SourceOptions) -> Source:
         return resolve(label, options)
     except UsageError:
         return resolve(label, replace(options, filename=None, statistics=None))
+
+
+def read_source(port: Path, label: str | None = None) -> Checkpoint:
+    """Read the source of a port anew, where `verify` reads it; what sb3port trained is its own source.
+
+    Args:
+        port: The folder.
+        label: Another place of the same source, or None for the one that the port records.
+
+    Raises:
+        UsageError: It is not the source that was ported, or it is absent.
+        Sb3portError: It cannot be read.
+    """
+    recorded = read_provenance(port)
+    if recorded.kind == "training":
+        _refuse_source_of_trained(port, label)
+        return read_port(port)
+    source = _find_source(recorded, label)
+    checkpoint = read_checkpoint(source, not recorded.no_stats, recorded.assume_standard_forward)
+    if other := other_files(recorded, checkpoint.provenance):
+        raise UsageError(f"{source.label} is not the source of this port: {other}")
+    return checkpoint
 
 
 def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:

@@ -1,17 +1,41 @@
 """`sb3port eval`: run a port in an environment."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.errors import UsageError
 
 if TYPE_CHECKING:
-    from sb3port.evaluation import Evaluation
+    from sb3port.evaluation import Evaluation, Setting
+    from sb3port.readers.published import PublishedResult
 
-EXAMPLES = ("sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20",)
+EXAMPLES = (
+    "sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20",
+    "sb3port eval ports/ppo-Pendulum-v1 --compare --plot a.png --video a.mp4",
+)
 _SHOWN = 10
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is to print."""
+
+    port: "Evaluation"
+    sb3: "Evaluation | None"
+    published: "PublishedResult | None"
+
+    @property
+    def differences(self) -> list[float]:
+        """Port minus SB3, for each seed."""
+        pairs = zip(self.port.returns, self.sb3.returns, strict=True) if self.sb3 else ()
+        return [one - other for one, other in pairs]
 
 
 def evaluate(
@@ -21,6 +45,20 @@ def evaluate(
     seed: options.Seed = 0,
     wrapper: options.OwnWrappers = None,
     no_wrappers: options.NoWrappers = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Run the source's SB3 policy on the same seeds, too.")
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Where the source is now, if not where the port was made from."),
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Film the first episode, as .mp4 or .gif.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Draw the returns, as .png, .svg or .pdf.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the film and the picture.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -28,41 +66,170 @@ def evaluate(
     """Run a port in a Gymnasium environment and print its returns.
 
     There is one episode per seed, and actions are deterministic. The environment gets the arguments and the
-    wrappers that it had in training, as far as we have them. With --quiet only the mean return is printed.
+    wrappers that it had in training, as far as we have them. With --compare or --plot, the return that the
+    authors published is looked for in results.json or the model card. With --quiet only the mean return is
+    printed.
     """
+    if source is not None and not compare:
+        raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
+    _check_files(video, plot, force)
+    output = Output(json, quiet, verbose)
+    setting = _setting_of(output, port, env, range(seed, seed + episodes), (wrapper, no_wrappers))
+    found = _run(output, port, setting, (compare, source), plot is not None)
+    files = _write(output, found, (port, setting), (video, plot), force)
+    if not output.result("sb3port.eval", {**_json(found), **files}, f"{found.port.mean:g}"):
+        _print(output, found, {"port": str(port)}, files)
+
+
+def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
+    from sb3port.plots import check_plot
+    from sb3port.video import check_video
+    from sb3port.writers.staging import refuse_existing_file
+
+    for path, check in ((video, check_video), (plot, check_plot)):
+        if path is not None:
+            check(path)
+            refuse_existing_file(path, force)
+
+
+def _setting_of(
+    output: Output, port: Path, env: str | None, seeds: Sequence[int], wrappers: tuple[list[str] | None, bool]
+) -> "Setting":
+    from sb3port.evaluation import Setting
     from sb3port.port import read_environment
     from sb3port.wrapping import env_id_of, wrapping_of
 
-    output = Output(json, quiet, verbose)
+    own, none = wrappers
     environment = read_environment(port)
-    env_id = env_id_of(environment, env)
-    wrapping = wrapping_of(environment, wrapper or (), not no_wrappers)
+    wrapping = wrapping_of(environment, own or (), not none)
     for warning in wrapping.warnings:
         output.warn(warning)
+    return Setting(env_id_of(environment, env), seeds, wrapping)
+
+
+def _run(
+    output: Output, port: Path, setting: "Setting", comparison: tuple[bool, str | None], plot: bool
+) -> _Found:
+    from sb3port.port import read_provenance
+    from sb3port.readers.published import published_result
+    from sb3port.verification import read_source
+
+    compare, label = comparison
+    checkpoint = read_source(port, label) if compare else None
+    provenance = checkpoint.provenance if checkpoint else read_provenance(port)
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading LeRobot"))
-        from sb3port.evaluation import evaluate_port
+        from sb3port.evaluation import evaluate_port, evaluate_sb3
 
-        def track(seeds: Sequence[int]) -> Iterable[int]:
-            spinner.close()
-            return output.track(seeds, "episodes")
+        result = evaluate_port(port, setting, _tracker(output, spinner, "episodes"))
+    with ExitStack() as spinner:
+        spinner.enter_context(output.working("loading SB3"))
+        track = _tracker(output, spinner, "episodes of SB3")
+        sb3 = evaluate_sb3(checkpoint, setting, track) if checkpoint else None
+    published = published_result(provenance) if compare or plot else None
+    return _Found(result, sb3, published)
 
-        result = evaluate_port(port, env_id, episodes, seed, track, wrapping)
-    if not output.result("sb3port.eval", result.to_json(), f"{result.mean:g}"):
-        output.fields({"port": str(port), **_rows(result, None if verbose else _SHOWN)})
+
+def _tracker(output: Output, spinner: ExitStack, name: str) -> Callable[[Sequence[int]], Iterable[int]]:
+    def track(seeds: Sequence[int]) -> Iterable[int]:
+        spinner.close()
+        return output.track(seeds, name)
+
+    return track
+
+
+def _write(
+    output: Output,
+    found: _Found,
+    run: tuple[Path, "Setting"],
+    paths: tuple[Path | None, Path | None],
+    force: bool,
+) -> dict[str, str]:
+    """Write what was asked for, and give its paths."""
+    from sb3port.evaluation import film_port
+    from sb3port.plots import Returns, plot_returns
+
+    (port, setting), (video, plot) = run, paths
+    if video is not None:
+        with output.working("filming"):
+            film_port(port, setting, video, force)
+    if plot is not None:
+        count = "1 episode" if len(setting.seeds) == 1 else f"{len(setting.seeds)} episodes"
+        title = f"{port.resolve().name} in {setting.env}, {count}"
+        plot_returns(Returns(title, found.port, found.sb3, found.published), plot, force)
+    return {name: str(path) for name, path in zip(("video", "plot"), paths, strict=True) if path is not None}
+
+
+def _json(found: _Found) -> dict[str, Any]:
+    published = found.published.to_json() if found.published else None
+    if found.sb3 is None:
+        return {**found.port.to_json(), "published": published}
+    return {
+        **found.port.to_json(),
+        "sb3": found.sb3.to_json(),
+        "mean_difference": found.port.mean - found.sb3.mean,
+        "published": published,
+    }
+
+
+def _print(output: Output, found: _Found, first: dict[str, str], files: dict[str, str]) -> None:
+    if found.sb3 is None:
+        rows = _rows(found.port, None if output.verbose else _SHOWN)
+    else:
+        _print_table(output, found)
+        rows = _compared_rows(found)
+    published = {"published": _published(found)} if found.sb3 or "plot" in files else {}
+    output.fields({**first, **rows, **published, **files})
+
+
+def _print_table(output: Output, found: _Found) -> None:
+    assert found.sb3 is not None
+    columns = zip(found.port.seeds, found.port.returns, found.sb3.returns, found.differences, strict=True)
+    numbers = [(str(s), f"{p:.2f}", f"{o:.2f}", f"{d:.1e}" if d else "0") for s, p, o, d in columns]
+    output.table(("seed", "port", "SB3", "difference"), numbers)
+    output.line()
 
 
 def _rows(result: "Evaluation", shown: int | None) -> dict[str, str]:
-    count, first, last = len(result.seeds), result.seeds[0], result.seeds[-1]
     returns = ", ".join(f"{value:.2f}" for value in result.returns[:shown])
+    count = len(result.seeds)
     more = f" and {count - shown} more (all of them with -v)" if shown and count > shown else ""
-    one = count == 1
-    error = "" if one else f" ± {result.standard_error:.2f} (mean ± standard error)"
     return {
-        "environment": result.env,
-        **({"wrappers": ", ".join(result.wrappers)} if result.wrappers else {}),
-        "episodes": f"1, seed {first}" if one else f"{count}, seeds {first} to {last}",
-        "return": f"{result.mean:.2f}{error}",
+        **_setting(result),
+        "return": _mean(result),
         "returns": returns + more,
-        "length": f"{result.mean_length:.1f} steps" + ("" if one else " (mean)"),
+        "length": f"{result.mean_length:.1f} steps" + ("" if count == 1 else " (mean)"),
     }
+
+
+def _compared_rows(found: _Found) -> dict[str, str]:
+    assert found.sb3 is not None
+    same = sum(difference == 0 for difference in found.differences)
+    difference = found.port.mean - found.sb3.mean
+    return {
+        **_setting(found.port),
+        "return": _mean(found.port),
+        "SB3's": _mean(found.sb3),
+        "difference": f"{difference:.1e} of the means" if difference else "none of the means",
+        "identical": f"{same} of {len(found.port.seeds)} episodes",
+    }
+
+
+def _setting(result: "Evaluation") -> dict[str, str]:
+    count, first, last = len(result.seeds), result.seeds[0], result.seeds[-1]
+    episodes = f"1, seed {first}" if count == 1 else f"{count}, seeds {first} to {last}"
+    wrappers = {"wrappers": ", ".join(result.wrappers)} if result.wrappers else {}
+    return {"environment": result.env, **wrappers, "episodes": episodes}
+
+
+def _mean(result: "Evaluation") -> str:
+    error = f" ± {result.standard_error:.2f} (mean ± standard error)" if len(result.seeds) > 1 else ""
+    return f"{result.mean:.2f}{error}"
+
+
+def _published(found: _Found) -> str:
+    published = found.published
+    if published is None:
+        return "nothing within reach"
+    spread = f" ± {published.std:.2f} (mean ± standard deviation)" if published.std is not None else ""
+    return f"{published.mean:.2f}{spread}, says {published.file}"

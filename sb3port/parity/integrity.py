@@ -19,16 +19,21 @@ def check_source(recorded: Provenance, found: Provenance) -> Check:
 
     Another source says nothing about the port: the verdict is inconclusive then.
     """
+    others = other_files(recorded, found)
+    if not others:
+        return _check("source", Comparison(Verdict.BIT_EXACT, shape=(len(recorded.files),)))
+    return _check("source", Comparison(Verdict.INCONCLUSIVE, f"this is not the source of the port: {others}"))
+
+
+def other_files(recorded: Provenance, found: Provenance) -> str:
+    """Say which files are not those that were ported, empty where all are."""
     others = [
         file.name
         for role, file in recorded.files.items()
         if role not in _TELLING
         if role not in found.files or found.files[role].sha256 != file.sha256
     ]
-    if not others:
-        return _check("source", Comparison(Verdict.BIT_EXACT, shape=(len(recorded.files),)))
-    reason = f"this is not the source of the port: {', '.join(others)} with the recorded SHA-256 not found"
-    return _check("source", Comparison(Verdict.INCONCLUSIVE, reason))
+    return f"{', '.join(others)} with the recorded SHA-256 not found" if others else ""
 
 
 def unreadable_source(reason: str) -> Check:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,7 +40,8 @@ def test_eval_json_and_quiet_agree(cli: Cli, port: Path) -> None:
 def test_eval_shows_ten_returns_and_all_with_verbose(
     cli: Cli, here: Path, port: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sb3port.evaluation._run", lambda *args: (float(args[-1]), 1))
+    one_step = lambda *arguments: [SimpleNamespace(reward=float(arguments[-1]))]  # noqa: E731
+    monkeypatch.setattr("sb3port.evaluation.run_episode", one_step)
     arguments = ("eval", port, "--env", "Pendulum-v1", "--episodes", 12)
     assert "9.00 and 2 more" in cli(*arguments).out
     assert cli(*arguments, "-v").out.count("11.00\n") == 1

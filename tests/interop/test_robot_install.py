@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.evaluation import evaluate_port
+from sb3port.evaluation import Setting, evaluate_port
 from tests.interop.environments import ROOT, environment, find_uv, run
 from tests.ports import port_of
 
@@ -61,7 +61,7 @@ def test_lerobot_eval_without_sb3(wheels: dict[str, Path], tmp_path: Path) -> No
         f"--output_dir={out}",
     )
     returns = json.loads((out / "eval_info.json").read_text())["per_task"][0]["metrics"]["sum_rewards"]
-    assert returns == pytest.approx(evaluate_port(tmp_path / "port", "Pendulum-v1", 1, 7, iter).returns)
+    assert returns == pytest.approx(evaluate_port(tmp_path / "port", Setting("Pendulum-v1", (7,))).returns)
 
 
 def print_sizes(sizes: dict[str, int]) -> None:

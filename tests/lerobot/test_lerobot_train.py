@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from sb3port.conversion import ConvertOptions, convert, read
-from sb3port.evaluation import evaluate_port
+from sb3port.evaluation import Setting, evaluate_port
 from sb3port.port import STATISTICS_FILE
 from sb3port.readers.source import SourceOptions
 from sb3port.recorder import RecordOptions, record
@@ -49,7 +49,7 @@ def test_cloning_from_nothing_beats_chance(dataset: Path, tmp_path: Path) -> Non
     action_space = '--policy.action_space={"type": "Discrete", "n": 2}'
     arguments = ("--policy.type=ppo", "--policy.device=cpu", "--policy.optimizer_lr=0.003", action_space)
     model = lerobot_train(dataset, tmp_path / "out", *arguments, "--steps=150", "--batch_size=256")
-    assert evaluate_port(model, "CartPole-v1", 5, 100, iter).mean > 150
+    assert evaluate_port(model, Setting("CartPole-v1", range(100, 105))).mean > 150
 
 
 def test_a_port_keeps_its_statistics(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_a_port_keeps_its_statistics(tmp_path: Path) -> None:
     assert any((before[name] != after[name]).any() for name in before)
     trained = read(str(model), SourceOptions())
     assert str(trained.spec.action_space) == "Box(-2, 2, (1,), float32)"
-    assert evaluate_port(model, "Pendulum-v1", 3, 0, iter).mean > -400
+    assert evaluate_port(model, Setting("Pendulum-v1", range(3))).mean > -400
