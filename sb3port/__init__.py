@@ -62,7 +62,7 @@ def verify(
     port: str | Path,
     *,
     source: str | Path | None = None,
-    observations: Sequence[str | Path] = (),
+    observations: str | Path | Sequence[str | Path] = (),
     env: str | None = None,
     atol: float | None = None,
     reload: bool = True,
@@ -72,8 +72,8 @@ def verify(
     Args:
         port: A folder that `convert` wrote.
         source: Where the source is now, if not where the port was made from.
-        observations: "recorded", "drawn", "edge", "rollout", or what `sb3port record` wrote; by default what
-            lies beside the source, or drawn ones. Edge cases are added in any case.
+        observations: "recorded", "drawn", "edge", "rollout", or what `sb3port record` wrote, or several of
+            these; by default what lies beside the source, or drawn ones. Edge cases are added in any case.
         env: A Gymnasium environment id, for rollouts and for the comparison of returns.
         atol: Largest difference of outputs that passes, in place of the rule.
         reload: Whether another process shall load the port, too.
@@ -87,7 +87,8 @@ def verify(
     from sb3port.verification import VerifyOptions
     from sb3port.verification import verify as run
 
-    options = VerifyOptions(tuple(map(str, observations)), env, atol, reload)
+    named = [observations] if isinstance(observations, str | Path) else observations
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload)
     return run(Path(port), str(source) if source is not None else None, options)
 
 
