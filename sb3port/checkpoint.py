@@ -185,10 +185,12 @@ class ConfiguredTraining:
     Args:
         schedules: As in `TrainingSettings`.
         hyperparameters: The other settings under SB3's own names, with `n_envs` and `n_timesteps`.
+        normalize_kwargs: Arguments of VecNormalize, None where there was none.
     """
 
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
+    normalize_kwargs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -42,16 +42,33 @@ def make_env(
             fit, or its spaces are not those of the policy.
     """
     # Not every environment can be told that it is not drawn.
-    env = plain = open_env(
-        env_id, wrapping.env_kwargs, **({"render_mode": render_mode} if render_mode else {})
-    )
+    env = open_wrapped(env_id, wrapping, **({"render_mode": render_mode} if render_mode else {}))
     try:
-        env = wrap_env(plain, wrapping)
         check_spaces(env, spec, env_id)
+    except UsageError:
+        env.close()
+        raise
+    return env
+
+
+def open_wrapped(env_id: str, wrapping: Wrapping, **kwargs: Any) -> Env:
+    """Make an environment with what goes around it, whatever its spaces.
+
+    Args:
+        env_id: A Gymnasium environment id.
+        wrapping: What goes around it.
+        kwargs: Of `gymnasium.make`.
+
+    Raises:
+        UsageError: There is none of this name, what it needs is not installed, or what goes around it does
+            not fit.
+    """
+    plain = open_env(env_id, wrapping.env_kwargs, **kwargs)
+    try:
+        return wrap_env(plain, wrapping)
     except UsageError:
         plain.close()
         raise
-    return env
 
 
 def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> Env:

@@ -58,7 +58,12 @@ def _configured_json(configured: ConfiguredTraining | None) -> dict[str, Any] | 
     if configured is None:
         return None
     schedules = {name: schedule_to_json(s) for name, s in configured.schedules.items()}
-    return {"schedules": schedules, "hyperparameters": dict(configured.hyperparameters)}
+    kwargs = configured.normalize_kwargs
+    return {
+        "schedules": schedules,
+        "hyperparameters": dict(configured.hyperparameters),
+        "normalize_kwargs": None if kwargs is None else dict(kwargs),
+    }
 
 
 def spec_json(spec: PolicySpec) -> dict[str, Any]:
@@ -190,7 +195,7 @@ def environment_of(content: Mapping[str, Any], folder: Path) -> EnvironmentSpec:
         NotPortable: It is damaged.
     """
     try:
-        return _environment(content.get("environment") or {})
+        return environment_from_json(content.get("environment") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
 
@@ -240,7 +245,12 @@ def _provenance(source: Mapping[str, Any]) -> Provenance:
     return Provenance(**{**{k: v for k, v in source.items() if k in known}, "files": files})
 
 
-def _environment(noted: Mapping[str, Any]) -> EnvironmentSpec:
+def environment_from_json(noted: Mapping[str, Any]) -> EnvironmentSpec:
+    """Read the fields of an environment; those that are absent have their defaults.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: It is not one.
+    """
     wrappers = tuple(Wrapper(str(w["name"]), dict(w["kwargs"])) for w in noted.get("wrappers", ()))
     env_id, frame_stack = noted.get("env_id"), noted.get("frame_stack")
     if not isinstance(env_id, str | None) or not isinstance(frame_stack, int | None):

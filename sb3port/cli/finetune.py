@@ -17,13 +17,16 @@ EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out
 def finetune(
     port: options.Port,
     given: dict[str, Any],
-    env: training_options.Env = None,
+    env: options.Env = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Environment steps to do.", show_default=False)
     ] = None,
     out: training_options.Out = None,
+    config: training_options.Config = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
+    wrapper: options.OwnWrappers = None,
+    no_wrappers: options.NoWrappers = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = None,
     device: training_options.Device = "cpu",
@@ -40,8 +43,8 @@ def finetune(
     saves; go on with: sb3port train --resume DIR.
     """
     output = Output(json, quiet)
-    if env is None or out is None or steps is None:
-        raise UsageError("--env, --steps and --out are needed")
+    if out is None:
+        raise UsageError("--out is needed", "say in which folder the run shall be")
     run = {
         "vec_env": vec_env,
         "seed": seed,
@@ -50,12 +53,16 @@ def finetune(
         "eval_episodes": eval_episodes,
     }
     with output.working("loading LeRobot"):
-        from sb3port.ppo.commands import RunOptions, begin_finetuning, refuse_run
+        from sb3port.ppo.commands import RunOptions, begin_finetuning
+        from sb3port.ppo.refusals import refuse_run
 
         refuse_run(out)
+        own = tuple(wrapper or ())
         trainer, checkpoint = begin_finetuning(
             port,
-            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, run),
+            RunOptions(
+                env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
+            ),
             output.warn,
         )
     run_to_end(output, trainer, checkpoint, out)

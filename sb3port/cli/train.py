@@ -1,5 +1,6 @@
 """`sb3port train`: PPO from scratch, or from where a run was cut off."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,10 +31,7 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Go on with a run that was cut off.", show_default=False),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="rl_zoo3's hyperparameters, in place of tuned ones."),
-    ] = None,
+    config: training_options.Config = None,
     algo: Annotated[str, typer.Option(metavar="NAME", help="ppo, ppo_mask or ppo_lstm.")] = "ppo",
     policy: Annotated[
         str | None, typer.Option(metavar="NAME", help="SB3's policy; the one that fits by default.")
@@ -46,6 +44,8 @@ def train(
     ] = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
+    wrapper: options.OwnWrappers = None,
+    no_wrappers: options.NoWrappers = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = 0,
     device: training_options.Device = "cpu",
@@ -61,10 +61,11 @@ def train(
     a port. Ctrl-C ends the training after the update that it is in, and saves.
     """
     output = Output(json, quiet)
+    own = tuple(wrapper or ())
     if resume is not None:
-        if env is not None or out is not None or steps is not None or config is not None or given:
+        if out is not None or steps is not None or config is not None or given:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
-        _resume(output, resume)
+        _resume(output, resume, (env or "", *own))
         return
     if env is None or out is None:
         raise UsageError("--env and --out are needed", "or --resume, to go on with a run")
@@ -76,20 +77,23 @@ def train(
         "eval_episodes": eval_episodes,
     }
     with output.working("loading LeRobot"):
-        from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training, refuse_run
+        from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training
+        from sb3port.ppo.refusals import refuse_run
 
         refuse_run(out)
         trainer = begin_training(
-            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, run),
-            PolicyOptions(algo, config, policy, policy_kwargs, normalize),
+            RunOptions(
+                env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
+            ),
+            PolicyOptions(algo, policy, policy_kwargs, normalize),
             lambda source: output.stage("plan", source),
         )
     run_to_end(output, trainer, None, out)
 
 
-def _resume(output: Output, path: Path) -> None:
+def _resume(output: Output, path: Path, named: Sequence[str]) -> None:
     with output.working("loading LeRobot"):
         from sb3port.ppo.running import resume
 
-        trainer, origin, out = resume(path, output.warn)
+        trainer, origin, out = resume(path, output.warn, named)
     run_to_end(output, trainer, origin, out)

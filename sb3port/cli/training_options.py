@@ -30,6 +30,10 @@ SaveEvery = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Steps between checkpoints; a tenth of all by default."),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Hyperparameters in rl_zoo3's YAML form.", show_default=False),
+]
 EvalEpisodes = Annotated[
     int, typer.Option(metavar="N", min=0, help="Episodes that evaluate each checkpoint; 0 for none.")
 ]

@@ -27,11 +27,23 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
     """
     from sb3port.ppo.running import train
 
+    output.stage("train", _in_words(trainer))
     with _watching(output) as watcher:
         outcome = train(trainer, origin, out, watcher)
     _print(output, outcome, out)
     if outcome.interrupted:
         raise typer.Exit(_INTERRUPTED)
+
+
+def _in_words(trainer: "Trainer") -> str:
+    """Say what begins, or goes on."""
+    from sb3port.descriptions import environment_text
+
+    settings, done = trainer.settings, trainer.counters.num_timesteps
+    kind = {"dummy": "environment", "subproc": "process"}[settings.vec_env]
+    count = kind if settings.n_envs == 1 else f"{kind}{'es' if kind == 'process' else 's'}"
+    steps = f"{done:,} to {settings.until:,}" if done else f"{settings.until:,}"
+    return f"{environment_text(settings.environment)}, {settings.n_envs} {count}, {steps} steps"
 
 
 @contextmanager
@@ -76,3 +88,5 @@ def _print(output: Output, outcome: "Outcome", out: Path) -> None:
     output.fields(rows)
     if outcome.interrupted:
         output.hint(f"go on with: sb3port train --resume {out}")
+    else:
+        output.hint(f"run it with: sb3port eval {(best or outcome.last) / 'pretrained_model'}")

@@ -46,6 +46,7 @@ def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
         replace(before, schedules=schedules, hyperparameters=values),
         trainer.engine.optimizer(),
         _provenance(settings.env, tensors),
+        environment=settings.environment,
     )
 
 
@@ -74,6 +75,12 @@ def point(folder: Path, name: str) -> None:
     link.symlink_to(folder.name)
     link.replace(folder.parent / name)
     link.parent.rmdir()
+
+
+def pointed(checkpoints: Path, name: str) -> Path | None:
+    """Give the checkpoint that a link points to, None where there is no such link."""
+    link = checkpoints / name
+    return checkpoints / link.readlink() if link.is_symlink() else None
 
 
 def find_checkpoint(path: Path) -> Path:

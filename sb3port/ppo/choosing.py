@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sb3port.checkpoint import EnvironmentSpec
 from sb3port.errors import UsageError
 from sb3port.ppo.plans import DEFAULT_STEPS, Plan
 from sb3port.ppo.tuned import TUNED
@@ -16,7 +17,7 @@ def plan_for(env: str, config: Path | None) -> Plan:
         config: A file of rl_zoo3's, which replaces the table here.
 
     Raises:
-        UsageError: The file has no row for the environment, or asks for wrappers.
+        UsageError: The file has no row for the environment, or asks for what training does not do.
         NotPortable: The file is damaged.
     """
     if config is None:
@@ -27,13 +28,10 @@ def plan_for(env: str, config: Path | None) -> Plan:
 
 
 def _from_zoo(read: ZooConfig, source: str) -> Plan:
-    wrappers = [wrapper.name for wrapper in (*read.env_wrapper, *read.vec_env_wrapper, *read.callback)]
-    wrappers += ["VecFrameStack"] if read.frame_stack else []
-    wrappers += ["env_kwargs"] if read.env_kwargs else []
-    if wrappers or read.unknown:
+    others = [*(wrapper.name for wrapper in read.callback), *read.unknown]
+    if others:
         raise UsageError(
-            f"{source} asks for {', '.join([*wrappers, *read.unknown])}, which training does not do",
-            "register an environment that is wrapped so, and leave them out of the file",
+            f"{source} asks for {', '.join(others)}, which training does not do", "leave it out of the file"
         )
     return Plan(
         source,
@@ -43,4 +41,9 @@ def _from_zoo(read: ZooConfig, source: str) -> Plan:
         read.normalize_kwargs if read.normalize else None,
         read.policy_kwargs,
         {**{k: v for k, v in read.hyperparameters.items() if k != "seed"}, **read.schedules},
+        EnvironmentSpec(
+            env_kwargs=read.env_kwargs,
+            wrappers=(*read.env_wrapper, *read.vec_env_wrapper),
+            frame_stack=read.frame_stack,
+        ),
     )

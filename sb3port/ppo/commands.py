@@ -5,21 +5,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sb3port.checkpoint import Checkpoint
+from sb3port.checkpoint import Checkpoint, EnvironmentSpec, Normalizer, Wrapper
 from sb3port.environments import check_spaces
-from sb3port.errors import UsageError
-from sb3port.ppo.checkpoints import LAST
+from sb3port.errors import NotPortable, UsageError
 from sb3port.ppo.choosing import plan_for
-from sb3port.ppo.finetuning import as_ppo, believed, normaliser_of
+from sb3port.ppo.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.fresh import ALGORITHMS, fresh_spec
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.plans import Plan, with_options
+from sb3port.ppo.refusals import check_normalised, check_sizes, refuse_unknown
 from sb3port.ppo.running import make_environments, prepare
 from sb3port.ppo.settings import RunSettings, without_statistics
 from sb3port.ppo.starting import start_fresh, start_from
 from sb3port.ppo.trainer import Trainer
 from sb3port.readers.port import read_port
 from sb3port.readers.zoo_values import read_kwargs
+from sb3port.wrappers import wrapper_warnings
+from sb3port.wrapping import env_id_of
 
 _CHECKPOINTS = 10
 
@@ -37,15 +39,21 @@ class RunOptions:
         n_envs: How many environments.
         normalize_kwargs: Arguments of VecNormalize as Python writes a dictionary.
         save_every: Steps between checkpoints.
+        config: A file of rl_zoo3's.
+        wrappers: The user's own, `module:Class`, innermost first, in place of those that are known.
+        wrapped: False to leave out the arguments and wrappers that are known.
         run: Fields of `RunSettings` as they are.
     """
 
-    env: str
+    env: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     n_envs: int | None = None
     normalize_kwargs: str | None = None
     save_every: int | None = None
+    config: Path | None = None
+    wrappers: tuple[str, ...] = ()
+    wrapped: bool = True
     run: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,14 +63,12 @@ class PolicyOptions:
 
     Args:
         algorithm: "ppo", "ppo_mask" or "ppo_lstm".
-        config: A file of rl_zoo3's.
         policy: SB3's name of the policy.
         policy_kwargs: As Python writes a dictionary.
         normalize: Whether to normalise.
     """
 
     algorithm: str = "ppo"
-    config: Path | None = None
     policy: str | None = None
     policy_kwargs: str | None = None
     normalize: bool | None = None
@@ -85,39 +91,16 @@ def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) 
     plan = _plan(options, new)
     announce(plan.source)
     settings = plan.hyperparameters(defaults(new.algorithm), options.given)
-    run = RunSettings(
-        options.env,
-        plan.n_timesteps,
-        settings,
-        plan.n_envs,
-        normalise=plan.normalizer(settings.gamma),
-        save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
-        **options.run,
-    )
-    _check_sizes(run)
+    environment = _environment(plan.environment, options)
+    refuse_unknown(environment, options.wrappers, plan)
+    run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
     envs = make_environments(run)
     kwargs = dict(plan.policy_kwargs)
     optimizer = str(kwargs.pop("optimizer_class", "Adam")), kwargs.pop("optimizer_kwargs", None)
     spaces = envs.observation_space, envs.action_space
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
+    check_normalised(run, spec)
     return start_fresh(run, spec, envs, *optimizer)
-
-
-def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
-    """Give the plan for the environment, changed by what the user gave."""
-    plan = plan_for(options.env, new.config)
-    normalize = _kwargs(options.normalize_kwargs, "--normalize-kwargs")
-    if new.normalize is False:
-        plan = replace(plan, normalize=None)
-    elif new.normalize or normalize is not None:
-        plan = replace(plan, normalize={**(plan.normalize or {}), **(normalize or {})})
-    given = {
-        "n_timesteps": options.steps,
-        "n_envs": options.n_envs,
-        "policy": new.policy,
-        "policy_kwargs": _kwargs(new.policy_kwargs, "--policy-kwargs"),
-    }
-    return with_options(plan, given)
 
 
 def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[Trainer, Checkpoint]:
@@ -136,53 +119,88 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     """
     prepare(options.run.get("device", "cpu"))
     checkpoint, notes = as_ppo(read_port(port))
-    settings, others, doubts = believed(checkpoint, options.given)
+    plan, doubts = _finetuning_plan(checkpoint, options)
     flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
-    normalizer, rewards = normaliser_of(checkpoint, flags)
-    checkpoint = replace(checkpoint, normalizer=normalizer)
-    for sentence in (*notes, *doubts, *rewards):
+    normalizer, rewards = normaliser_of(checkpoint, {**(plan.normalize or {}), **flags})
+    environment = _environment(plan.environment, options)
+    for sentence in (*notes, *doubts, *rewards, *wrapper_warnings(environment)):
         warn(sentence)
-    steps = options.steps or 0
-    seed = options.run.get("seed")
-    run = RunSettings(
-        options.env,
-        int(others.get("num_timesteps") or 0) + steps,
-        settings,
-        options.n_envs or int(others.get("n_envs") or 1),
-        normalise=None if normalizer is None else without_statistics(normalizer),
-        save_every=options.save_every or max(1, steps // _CHECKPOINTS),
-        **{**options.run, "seed": seed if seed is not None else int(others.get("seed") or 0)},
-    )
-    _check_sizes(run)
+    checkpoint = replace(checkpoint, normalizer=normalizer)
+    known = checkpoint.training.hyperparameters
+    settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
+    flags_alone = None if normalizer is None else without_statistics(normalizer)
+    if options.run.get("seed") is None:
+        options = replace(options, run={**options.run, "seed": int(known.get("seed") or 0)})
+    run = _run(options, plan, settings, environment, flags_alone, int(known.get("num_timesteps") or 0))
     envs = make_environments(run)
-    check_spaces(envs, checkpoint.spec, options.env)
+    check_spaces(envs, checkpoint.spec, run.env)
     return start_from(run, checkpoint, envs), checkpoint
 
 
-def refuse_run(out: Path) -> None:
-    """Refuse a folder that holds a run already.
+def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
+    """Give the plan for the environment, changed by what the user gave."""
+    plan = plan_for(options.env or "", options.config)
+    normalize = _kwargs(options.normalize_kwargs, "--normalize-kwargs")
+    if new.normalize is False:
+        plan = replace(plan, normalize=None)
+    elif new.normalize or normalize is not None:
+        plan = replace(plan, normalize={**(plan.normalize or {}), **(normalize or {})})
+    given = {
+        "n_timesteps": options.steps,
+        "n_envs": options.n_envs,
+        "policy": new.policy,
+        "policy_kwargs": _kwargs(new.policy_kwargs, "--policy-kwargs"),
+    }
+    return with_options(plan, given)
 
-    Raises:
-        UsageError: It does.
-    """
-    if (out / "checkpoints" / LAST).exists():
-        raise UsageError(f"{out} holds a run already", f"go on with it: sb3port train --resume {out}")
+
+def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan, list[str]]:
+    """Give the plan of a file, or else the checkpoint's, and what to say of it."""
+    if options.config is None:
+        if options.steps is None:
+            raise UsageError("--steps is needed", "say how many environment steps to do")
+        plan, sentences = plan_of(checkpoint, options.given)
+    else:
+        plan, sentences = plan_for(env_id_of(checkpoint.environment, options.env), options.config), []
+        # gSDE belongs to the policy, which there is already.
+        plan = replace(plan, settings={**plan.settings, "use_sde": checkpoint.spec.use_sde})
+    return with_options(plan, {"n_timesteps": options.steps, "n_envs": options.n_envs}), sentences
 
 
-def _check_sizes(run: RunSettings) -> None:
-    """Refuse what makes advantages NaN, as SB3 does.
+def _environment(known: EnvironmentSpec, options: RunOptions) -> EnvironmentSpec:
+    """Give what to train in: what is known of it, or what the user wants instead."""
+    env_id = env_id_of(known, options.env)
+    own = tuple(Wrapper(name) for name in options.wrappers)
+    if not options.wrapped:
+        return EnvironmentSpec(env_id, wrappers=own)
+    return replace(known, env_id=env_id, wrappers=own or known.wrappers, sources=("training",))
 
-    Raises:
-        UsageError: A rollout or a minibatch has one transition, whose advantages cannot be normalised.
-    """
-    settings: Hyperparameters = run.hyperparameters
-    alone = settings.n_steps * run.n_envs == 1 or settings.batch_size == 1
-    if settings.normalize_advantage and alone:
-        raise UsageError(
-            "n_steps * n_envs and batch_size must be greater than 1 for advantages to be normalised",
-            "take larger ones, or --no-normalize-advantage",
-        )
+
+def _run(
+    options: RunOptions,
+    plan: Plan,
+    settings: Hyperparameters,
+    environment: EnvironmentSpec,
+    normalise: Normalizer | None,
+    done: int = 0,
+) -> RunSettings:
+    """Put together what the run is told; `done` steps were done before."""
+    check_sizes(settings, plan.n_envs)
+    return RunSettings(
+        environment,
+        done + plan.n_timesteps,
+        settings,
+        plan.n_envs,
+        normalise=normalise,
+        norm_obs_keys=plan.norm_obs_keys,
+        save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
+        own_wrappers=options.wrappers,
+        **options.run,
+    )
 
 
 def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:
-    return None if text is None else read_kwargs(text, name)
+    try:
+        return None if text is None else read_kwargs(text, name)
+    except NotPortable as error:
+        raise UsageError(error.message, "write it as Python does, such as dict(net_arch=[64, 64])") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sb3port.checkpoint import Normalizer
+from sb3port.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.errors import UsageError
 from sb3port.ppo.hyperparameters import Hyperparameters, changed
 
@@ -20,9 +20,10 @@ class Plan:
         n_timesteps: Environment steps.
         n_envs: How many environments.
         policy: SB3's name of the policy, None for the one that fits the observations.
-        normalize: Arguments of VecNormalize, None for none.
+        normalize: Arguments of VecNormalize, None for no VecNormalize.
         policy_kwargs: SB3's, with classes by their names.
         settings: Hyperparameters that are not SB3's defaults.
+        environment: Arguments and wrappers of the environment.
     """
 
     source: str
@@ -32,6 +33,7 @@ class Plan:
     normalize: Mapping[str, Any] | None = None
     policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
 
     def hyperparameters(self, base: Hyperparameters, given: Mapping[str, Any]) -> Hyperparameters:
         """Give the settings of the plan with the user's own in them."""
@@ -45,14 +47,29 @@ class Plan:
         """
         if self.normalize is None:
             return None
-        given = {"gamma": gamma, **self.normalize}
-        known = set(vars(Normalizer(None, None))) - {"obs_rms", "ret_rms"}
-        if unknown := sorted(set(given) - known):
-            raise UsageError(
-                f"normalize_kwargs of {self.source} has {', '.join(unknown)}, which is not supported",
-                f"known: {', '.join(sorted(known))}",
-            )
+        given = {"gamma": gamma, **vec_normalize_flags(self.normalize, self.source)}
         return Normalizer(None, None, **given)
+
+    @property
+    def norm_obs_keys(self) -> tuple[str, ...] | None:
+        """Which parts of a Dict observation are normalised, None for all."""
+        keys = (self.normalize or {}).get("norm_obs_keys")
+        return None if keys is None else tuple(map(str, keys))
+
+
+def vec_normalize_flags(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Give those of VecNormalize's arguments that a `Normalizer` has.
+
+    Raises:
+        UsageError: VecNormalize has no such argument.
+    """
+    known = set(vars(Normalizer(None, None))) - {"obs_rms", "ret_rms"} | {"norm_obs_keys"}
+    if unknown := sorted(set(given) - known):
+        raise UsageError(
+            f"normalize_kwargs of {where} has {', '.join(unknown)}, which is not supported",
+            f"known: {', '.join(sorted(known))}",
+        )
+    return {name: value for name, value in given.items() if name != "norm_obs_keys"}
 
 
 def with_options(plan: Plan, given: Mapping[str, Any]) -> Plan:

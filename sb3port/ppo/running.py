@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from sb3port.checkpoint import Checkpoint
-from sb3port.environments import open_env
+from sb3port.environments import open_wrapped
 from sb3port.errors import TrainingDiverged, UsageError
-from sb3port.ppo.checkpoints import BEST, LAST, PORT, STATE, find_checkpoint, point, save_checkpoint
+from sb3port.ppo.checkpoints import BEST, LAST, PORT, STATE, find_checkpoint, point, pointed, save_checkpoint
 from sb3port.ppo.environments import Environments, InProcess
 from sb3port.ppo.episodes import MakeEnv
 from sb3port.ppo.evaluating import Evaluator
@@ -26,6 +26,7 @@ from sb3port.ppo.subprocesses import Subprocesses
 from sb3port.ppo.trainer import Trainer
 from sb3port.ppo.training_state import apply_state, read_state
 from sb3port.readers.port import read_port
+from sb3port.wrapping import wrapping_of
 
 _VEC_ENVS: dict[str, Callable[..., Environments]] = {"dummy": InProcess, "subproc": Subprocesses}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -93,7 +94,8 @@ def make_environments(settings: RunSettings) -> Environments:
 
 def _maker(settings: RunSettings) -> MakeEnv:
     """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
-    return partial(open_env, settings.env, disable_env_checker=True)
+    wrapping = wrapping_of(settings.environment, settings.own_wrappers)
+    return partial(open_wrapped, settings.env, wrapping, disable_env_checker=True)
 
 
 def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watcher) -> Outcome:
@@ -119,15 +121,16 @@ def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watch
     with _stop_requests() as stopping:
         while not trainer.is_over and not stopping:
             run.iterate(log)
-            if stopping or run.is_due():
-                run.save()
+            due = run.is_due()
+            if due or stopping:
+                run.save(evaluate=due)
     if evaluator:
         evaluator.close()
-    checkpoints = out / "checkpoints"
-    best = (checkpoints / BEST).resolve() if (checkpoints / BEST).exists() else None
+    last = pointed(out / "checkpoints", LAST)
+    assert last is not None
     return Outcome(
-        (checkpoints / LAST).resolve(),
-        best,
+        last,
+        pointed(out / "checkpoints", BEST),
         trainer.counters.num_timesteps,
         trainer.counters.best_return,
         run.values,
@@ -155,8 +158,8 @@ class _Run:
         try:
             self.values = self._trainer.iterate().values
         except TrainingDiverged as error:
-            kept = self._out / "checkpoints" / LAST
-            hint = f"the last good checkpoint is {kept.resolve()}" if kept.exists() else "nothing was saved"
+            kept = pointed(self._out / "checkpoints", LAST)
+            hint = f"the last good checkpoint is {kept}" if kept else "nothing was saved"
             raise TrainingDiverged(
                 error.message, f"{hint}; lower learning_rate, or look at {self._env}"
             ) from error
@@ -172,9 +175,10 @@ class _Run:
         every, now = max(self._trainer.settings.save_every, 1), self._trainer.counters.num_timesteps
         return self._trainer.is_over or now // every > self._saved_at // every
 
-    def save(self) -> None:
+    def save(self, evaluate: bool) -> None:
+        """Write a checkpoint; that of an interruption is not evaluated, so that it changes nothing."""
         counters, found, is_best = self._trainer.counters, None, False
-        if self._evaluator is not None:
+        if evaluate and self._evaluator is not None:
             found = self._evaluator.mean_return(self._trainer.engine, self._trainer.normaliser)
             is_best = counters.best_return is None or found > counters.best_return
             counters.best_return = found if is_best else counters.best_return
@@ -185,22 +189,26 @@ class _Run:
         self._watcher.saved(folder, found)
 
 
-def resume(path: Path, warn: Callable[[str], None]) -> tuple[Trainer, Checkpoint, Path]:
+def resume(
+    path: Path, warn: Callable[[str], None], named: Collection[str] = ()
+) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint, to the bit.
 
     Args:
         path: The folder of the run, for its last checkpoint, or a checkpoint in it.
         warn: Called with a sentence where an environment cannot be brought back to where it was.
+        named: Environments and wrappers of the user's own that may be imported: a file does not decide that.
 
     Returns:
         The trainer, its checkpoint, and the folder of the run.
 
     Raises:
-        UsageError: There is no checkpoint.
+        UsageError: There is no checkpoint, or it needs what is not in `named`.
         NotPortable: It is damaged.
     """
     folder = find_checkpoint(path)
     state = read_state(folder / STATE)
+    _refuse_imports(state.settings, named)
     prepare(state.settings.device)
     origin = read_port(folder / PORT)
     trainer = restored(state.settings, origin, make_environments(state.settings))
@@ -210,6 +218,21 @@ def resume(path: Path, warn: Callable[[str], None]) -> tuple[Trainer, Checkpoint
         shutil.rmtree(left_over, ignore_errors=True)
     point(folder, LAST)
     return trainer, origin, folder.parents[1]
+
+
+def _refuse_imports(settings: RunSettings, named: Collection[str]) -> None:
+    """Refuse to import a module because a file says so.
+
+    Raises:
+        UsageError: The user has not named it.
+    """
+    wanted = {"--env": [settings.env] if ":" in settings.env else [], "--wrapper": settings.own_wrappers}
+    missing = [f"{option} {name}" for option, names in wanted.items() for name in names if name not in named]
+    if missing:
+        raise UsageError(
+            "the run imported modules of your own, which a file alone does not decide",
+            f"name them again: {' '.join(missing)}",
+        )
 
 
 @contextmanager

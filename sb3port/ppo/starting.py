@@ -1,6 +1,6 @@
 """How a training begins: from scratch or where a checkpoint stopped, with SB3's random numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -52,6 +52,9 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
     optimizer = checkpoint.optimizer
     if optimizer is None:
         optimizer = new_optimizer(policy, training.optimizer_class, training.optimizer_kwargs)
+    # JSON has made lists of torch's tuples.
+    group = {k: tuple(v) if isinstance(v, list) else v for k, v in optimizer.group.items()}
+    optimizer = OptimizerState(group, optimizer.state)
     steps = training.hyperparameters.get("num_timesteps")
     trainer = _trainer(
         settings, spec, envs, policy, (training.optimizer_class, optimizer), checkpoint.normalizer
@@ -72,14 +75,17 @@ def _trainer(
     engine = make_engine(settings.engine, Learner(spec, policy, settings.hyperparameters, *optimizer, device))
     normaliser = None
     if normalizer is not None:
-        normaliser = RunningNormaliser(normalizer, _normalised(normalizer, envs), envs.count)
+        seen = _normalised(normalizer, settings.norm_obs_keys, envs)
+        normaliser = RunningNormaliser(normalizer, seen, envs.count)
     return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters())
 
 
-def _normalised(normalizer: Normalizer, envs: Environments) -> dict[str, tuple[int, ...]]:
-    """Give the shapes of the observations that are normalised: all, or those that have statistics."""
+def _normalised(
+    normalizer: Normalizer, keys: Iterable[str] | None, envs: Environments
+) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of the observations that are normalised: all, those named, or those with statistics."""
     if not normalizer.norm_obs:
         return {}
     found = {key: shape for key, (shape, _) in shapes(envs.observation_space).items()}
-    kept = normalizer.statistics
-    return {key: shape for key, shape in found.items() if key in kept} if kept else found
+    kept = normalizer.statistics or keys or found
+    return {key: shape for key, shape in found.items() if key in kept}

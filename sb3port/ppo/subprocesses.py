@@ -4,6 +4,7 @@ They give the same numbers as `environments.InProcess`.
 """
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -79,7 +80,8 @@ class Subprocesses(Environments):
 
 
 def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
-    """Answer requests until the other end closes."""
+    """Answer requests until the other end closes; it is the training that a Ctrl-C ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         episodes = Episodes(make(), index)
     except Sb3portError as error:
@@ -98,7 +100,7 @@ def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
     while True:
         try:
             name, *arguments = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, OSError):
             break
         try:
             pipe.send(methods[name](*arguments))

@@ -87,12 +87,26 @@ class Trainer:
         self.counters.num_timesteps += rollout.size
         self.counters.iterations += 1
         sizes = self._step_sizes()
-        statistics = self.engine.update(rollout, sizes)
+        statistics = self._learn(rollout, sizes)
         self.counters.n_updates += statistics.epochs
-        if not math.isfinite(statistics.loss + statistics.policy_gradient_loss + statistics.value_loss):
-            raise TrainingDiverged("the loss of the training became NaN or infinite")
         seconds = time.perf_counter() - began
         return Iteration(self._report(rollout, sizes, statistics, seconds))
+
+    def _learn(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
+        try:
+            update = self.engine.update(rollout, sizes)
+        except ValueError:  # torch's distributions refuse NaN
+            self._refuse_unfinite_weights()
+            raise
+        losses = (update.loss, update.policy_gradient_loss, update.value_loss)
+        if not all(map(math.isfinite, losses)):
+            raise TrainingDiverged("the loss of the training became NaN or infinite")
+        self._refuse_unfinite_weights()
+        return update
+
+    def _refuse_unfinite_weights(self) -> None:
+        if not all(np.isfinite(array).all() for array in self.engine.tensors().values()):
+            raise TrainingDiverged("weights of the policy became NaN or infinite")
 
     def _step_sizes(self) -> StepSizes:
         """Give the values of the schedules, at the share of all steps that remains."""

@@ -93,7 +93,12 @@ def _schedules(noted: Mapping[str, Any]) -> dict[str, Schedule]:
 
 
 def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
-    return None if noted is None else ConfiguredTraining(_schedules(noted), dict(noted["hyperparameters"]))
+    if noted is None:
+        return None
+    kwargs = noted.get("normalize_kwargs")
+    return ConfiguredTraining(
+        _schedules(noted), dict(noted["hyperparameters"]), None if kwargs is None else dict(kwargs)
+    )
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:

@@ -49,7 +49,8 @@ class Settings:
             return None
         steps = {} if self.config.n_timesteps is None else {"n_timesteps": self.config.n_timesteps}
         others = {**self.config.hyperparameters, "n_envs": self.config.n_envs, **steps}
-        return ConfiguredTraining(self.config.schedules, others)
+        normalize_kwargs = self.config.normalize_kwargs if self.config.normalize else None
+        return ConfiguredTraining(self.config.schedules, others, normalize_kwargs)
 
 
 def read_settings(source: Source) -> Settings:

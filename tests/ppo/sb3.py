@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from sb3_contrib import MaskablePPO, RecurrentPPO
@@ -15,10 +14,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from sb3port.checkpoint import Normalizer
-from sb3port.ppo.environments import InProcess
+from sb3port.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.ppo.fresh import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
+from sb3port.ppo.running import make_environments
 from sb3port.ppo.settings import RunSettings
 from sb3port.ppo.starting import start_fresh
 from sb3port.ppo.trainer import Trainer
@@ -40,6 +39,7 @@ class Case:
         normalise: Arguments of VecNormalize, None for none.
         policy_kwargs: SB3's, the activation by name.
         env_kwargs: Arguments of the environment.
+        wrapper: A wrapper of SB3's around it, which `begin_ours` does not know.
         engine: Ours.
         settings: Hyperparameters; "lin_X" for schedules.
     """
@@ -52,13 +52,15 @@ class Case:
     normalise: Mapping[str, Any] | None = None
     policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wrapper: Any = None
     engine: str = "exact"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def vec_env(case: Case) -> VecEnv:
     """SB3's environments, normalised as rl_zoo3 does it: by the discount factor of the training."""
-    venv = make_vec_env(case.env, case.n_envs, seed=_SEED, env_kwargs=dict(case.env_kwargs))
+    kwargs = dict(case.env_kwargs)
+    venv = make_vec_env(case.env, case.n_envs, _SEED, env_kwargs=kwargs, wrapper_class=case.wrapper)
     if case.normalise is None:
         return venv
     return VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
@@ -83,7 +85,7 @@ def begin_ours(case: Case) -> Trainer:
         normalise = Normalizer(None, None, **{"gamma": gamma, **case.normalise})
     base = defaults(case.algorithm)
     settings = RunSettings(
-        case.env,
+        EnvironmentSpec(case.env, case.env_kwargs),
         case.steps,
         changed(base, case.settings, "the test"),
         case.n_envs,
@@ -91,7 +93,7 @@ def begin_ours(case: Case) -> Trainer:
         engine=case.engine,
         normalise=normalise,
     )
-    envs = InProcess(lambda: gymnasium.make(case.env, **case.env_kwargs), case.n_envs)
+    envs = make_environments(settings)
     spec = fresh_spec(
         case.algorithm,
         case.policy,
@@ -119,9 +121,10 @@ def differences(trainer: Trainer, model: BaseAlgorithm) -> dict[str, float]:
 
 def assert_same(trainer: Trainer, model: BaseAlgorithm) -> None:
     """Compare weights, optimiser, last rollout and normaliser bit for bit."""
-    assert trainer.counters.num_timesteps == model.num_timesteps
-    assert trainer.counters.n_updates == model._n_updates
-    assert differences(trainer, model) == {}
+    counts = (trainer.counters.num_timesteps, trainer.counters.n_updates)
+    assert counts == (model.num_timesteps, model._n_updates), counts
+    found = differences(trainer, model)
+    assert not found, found
 
 
 type Pairs = dict[str, tuple[Any, Any]]
@@ -136,7 +139,8 @@ def _weights(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
 
 def _optimizer(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
     ours, theirs = trainer.engine.optimizer(), model.policy.optimizer
-    assert {k: v for k, v in theirs.param_groups[0].items() if k != "params"} == dict(ours.group)
+    group = {key: value for key, value in theirs.param_groups[0].items() if key != "params"}
+    assert group == dict(ours.group), (group, ours.group)
     state = {name: theirs.state[parameter] for name, parameter in model.policy.named_parameters()}
     assert {name for name in state if state[name]} == set(ours.state)
     return {

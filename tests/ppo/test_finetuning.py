@@ -1,0 +1,214 @@
+"""Fine-tuning goes on where the checkpoint stopped, as SB3 does after `PPO.load`."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from sb3_contrib.common.wrappers import TimeFeatureWrapper
+from stable_baselines3 import A2C
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3port.errors import UsageError
+from sb3port.port import read_environment
+from sb3port.ppo.commands import RunOptions, begin_finetuning
+from sb3port.ppo.running import Watcher, train
+from sb3port.ppo.trainer import Trainer
+from tests.plugin import environments  # noqa: F401 (registers them)
+from tests.ports import port_of
+
+from .sb3 import CLASSES, Case, assert_same, run, save_sb3, train_sb3
+
+SMALL = {"n_steps": 64, "batch_size": 32, "n_epochs": 2}
+LINEAR = {"learning_rate": LinearSchedule(1e-3, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.1, 0.5)}
+
+
+def kind(name: str, algorithm: str = "ppo", masks: str | None = None, **options: Any) -> Case:
+    env_kwargs = {"kind": name} | ({"masks": masks} if masks else {})
+    arguments = {"algorithm": algorithm, "env_kwargs": env_kwargs, "settings": SMALL}
+    if algorithm == "ppo_lstm":
+        arguments["policy_kwargs"] = {"lstm_hidden_size": 8, "net_arch": [8]}
+    return Case("plugin_tests/Any-v0", 128, 2, **arguments, **options)
+
+
+CASES = {
+    "gSDE, normalised": Case(
+        "Pendulum-v1",
+        512,
+        2,
+        normalise={},
+        settings={**SMALL, "use_sde": True, "sde_sample_freq": 4, "gamma": 0.9, "clip_range_vf": 0.3},
+    ),
+    "linear schedules": Case("CartPole-v1", 512, 2, settings={**SMALL, **LINEAR, "ent_coef": 0.01}),
+    "ReLU": Case(
+        "Pendulum-v1",
+        512,
+        2,
+        normalise={"norm_obs": False},
+        policy_kwargs={"activation_fn": "ReLU", "net_arch": {"pi": [32], "vf": [16, 16]}},
+        settings={**SMALL, "target_kl": 0.02, "max_grad_norm": 0.8},
+    ),
+    "recurrent": Case(
+        "CartPole-v1",
+        256,
+        2,
+        "ppo_lstm",
+        policy_kwargs={"lstm_hidden_size": 8, "net_arch": [8]},
+        settings=SMALL,
+    ),
+    "maskable": kind("vector-multi-discrete", "ppo_mask", masks="method"),
+    "image": kind("image", policy="CnnPolicy"),
+    "Dict": kind("dict", policy="MultiInputPolicy"),
+    "recurrent, Dict": kind("dict", "ppo_lstm", policy="MultiInputPolicy"),
+}
+
+
+def go_on(port: Path, env: str, warnings: list[str], **options: object) -> Trainer:
+    return begin_finetuning(port, RunOptions(env, **options), warnings.append)[0]
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_it_is_what_sb3_does(case: Case, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    source = save_sb3(train_sb3(case), tmp_path / "model")
+    (source / "env_kwargs.yml").write_text(yaml.safe_dump(case.env_kwargs))
+    port_of(source, tmp_path / "port", verify=False)
+    warnings: list[str] = []
+    trainer = run(go_on(tmp_path / "port", case.env, warnings, steps=case.steps, run={"seed": 7}))
+
+    venv = make_vec_env(case.env, case.n_envs, seed=7, env_kwargs=dict(case.env_kwargs))
+    if case.normalise is not None:
+        venv = VecNormalize.load(str(source / "vec_normalize.pkl"), venv)
+    model = CLASSES[case.algorithm].load(source / "model.zip", env=venv, device="cpu", seed=7)
+    n_updates = model._n_updates
+    model.learn(case.steps, reset_num_timesteps=False)
+
+    trainer.counters.n_updates += n_updates  # ours counts from where it begins
+    assert warnings == []
+    assert_same(trainer, model)
+
+
+def test_a_rate_of_zero_is_not_believed(tmp_path: Path) -> None:
+    case = CASES["linear schedules"]
+    model = train_sb3(replace(case, settings=SMALL))
+    model.learning_rate = 0.0
+    port_of(save_sb3(model, tmp_path / "model"), tmp_path / "port", verify=False)
+    warnings: list[str] = []
+    trainer = go_on(tmp_path / "port", case.env, warnings, steps=64)
+    assert trainer.settings.hyperparameters.learning_rate(1.0) == 3e-4
+    (warning,) = warnings
+    assert warning.startswith("learning_rate is 0 in the checkpoint, which no training had; SB3's default")
+    warnings.clear()
+    trainer = go_on(tmp_path / "port", case.env, warnings, steps=64, given={"learning_rate": "lin_1e-4"})
+    assert (trainer.settings.hyperparameters.learning_rate(0.5), warnings) == (5e-5, [])
+
+
+def test_ppo_goes_on_with_what_a2c_trained(tmp_path: Path) -> None:
+    model = A2C("MlpPolicy", "Pendulum-v1", gamma=0.9, n_steps=8, seed=0, device="cpu").learn(64)
+    port_of(save_sb3(model, tmp_path / "model"), tmp_path / "port", verify=False)
+    warnings: list[str] = []
+    trainer = go_on(tmp_path / "port", "Pendulum-v1", warnings, steps=64, given={"n_steps": 64})
+    assert trainer.spec.algorithm == "ppo"
+    assert trainer.settings.hyperparameters.gamma == 0.9
+    assert "A2C trained this policy" in warnings[0]
+    run(trainer)
+    assert trainer.counters.num_timesteps == 128
+
+
+def test_another_environment_is_refused(tmp_path: Path) -> None:
+    port_of(
+        save_sb3(train_sb3(CASES["linear schedules"]), tmp_path / "model"), tmp_path / "port", verify=False
+    )
+    with pytest.raises(UsageError, match=r"Pendulum-v1 has the observations .* trained with"):
+        go_on(tmp_path / "port", "Pendulum-v1", [], steps=64)
+
+
+def test_settings_are_those_of_the_checkpoint(tmp_path: Path) -> None:
+    case = CASES["gSDE, normalised"]
+    port_of(save_sb3(train_sb3(case), tmp_path / "model"), tmp_path / "port", verify=False)
+    settings = go_on(tmp_path / "port", case.env, [], steps=1000).settings
+    noted = json.loads((tmp_path / "port" / "sb3port.json").read_text())["training"]["hyperparameters"]
+    for name in ("n_steps", "batch_size", "n_epochs", "gamma", "sde_sample_freq", "use_sde"):
+        assert getattr(settings.hyperparameters, name) == noted[name] == {**SMALL, **case.settings}[name]
+    assert (settings.n_envs, settings.until, settings.seed) == (2, 1512, 3)
+
+
+TIME = "sb3_contrib.common.wrappers.TimeFeatureWrapper"
+LOST = CASES["linear schedules"]
+
+
+def lost_port(folder: Path, config: str) -> Path:
+    """The port of a model that was loaded with a placeholder, saved again, and lies beside a config.yml."""
+    model = train_sb3(replace(LOST, settings=SMALL, normalise={}, n_envs=1))
+    model.learning_rate = model.lr_schedule = 0.0
+    model.get_vec_normalize_env().norm_reward = False
+    source = save_sb3(model, folder / "model")
+    (source / "config.yml").write_text(config)
+    port_of(source, folder / "port", verify=False)
+    return folder / "port"
+
+
+def test_what_the_zip_has_lost_is_taken_from_config(tmp_path: Path) -> None:
+    config = "learning_rate: lin_0.002\nn_steps: 32\nn_envs: 4\nnormalize: true\ngamma: 0.99\n"
+    port = lost_port(tmp_path, config)
+    warnings: list[str] = []
+    settings = go_on(port, LOST.env, warnings, steps=512).settings
+    assert settings.hyperparameters.learning_rate(0.5) == 0.001
+    assert (settings.hyperparameters.n_steps, settings.n_envs) == (64, 4)
+    assert settings.normalise is not None
+    assert settings.normalise.norm_reward
+    said = "\n".join(warnings)
+    assert "learning_rate is 0 in the file" in said
+    assert "training goes on with linear 0.002 to 0" in said
+    assert "n_steps 64 (config.yml: 32)" in said
+    assert "rewards are normalised, as config.yml says" in said
+    warnings.clear()
+    given = {"learning_rate": 1e-4, "n_steps": 16}
+    kwargs = "dict(norm_reward=False)"
+    settings = go_on(port, LOST.env, warnings, steps=512, given=given, normalize_kwargs=kwargs).settings
+    assert (settings.hyperparameters.learning_rate(0.5), settings.hyperparameters.n_steps) == (1e-4, 16)
+    assert settings.normalise is not None
+    assert not settings.normalise.norm_reward
+    assert [said for said in warnings if "rate" in said or "n_steps" in said or "rewards" in said] == []
+
+
+def test_statistics_of_an_evaluation_are_doubted(tmp_path: Path) -> None:
+    port = lost_port(tmp_path, "{}")
+    (tmp_path / "model" / "config.yml").unlink()
+    port_of(tmp_path / "model", port, verify=False, force=True)
+    warnings: list[str] = []
+    assert not go_on(port, LOST.env, warnings, steps=64).settings.normalise.norm_reward
+    assert any('--normalize-kwargs "dict(norm_reward=True)"' in warning for warning in warnings)
+
+
+def test_a_file_replaces_the_settings_of_the_checkpoint(tmp_path: Path) -> None:
+    port = lost_port(tmp_path, "{}")
+    file = tmp_path / "ppo.yml"
+    file.write_text("CartPole-v1:\n  n_envs: 3\n  n_timesteps: !!float 1e4\n  learning_rate: lin_0.01\n")
+    settings = go_on(port, LOST.env, [], config=file, given={"n_epochs": 7}).settings
+    given = settings.hyperparameters
+    assert (given.learning_rate(0.5), given.n_steps, given.n_epochs) == (0.005, 2048, 7)
+    assert (settings.n_envs, settings.until) == (3, 512 + 10_000)
+    assert go_on(port, LOST.env, [], config=file, steps=100).settings.until == 612
+
+
+def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
+    case = replace(CASES["gSDE, normalised"], wrapper=TimeFeatureWrapper)
+    source = save_sb3(train_sb3(case), tmp_path / "model")
+    (source / "config.yml").write_text(f"env_wrapper: {TIME}\nn_envs: 2\nnormalize: true\ngamma: 0.9\n")
+    (source / "args.yml").write_text("env: Pendulum-v1")
+    port = tmp_path / "port"
+    port_of(source, port, verify=False)
+    options = RunOptions(steps=128, run={"eval_episodes": 1})
+    trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
+    assert (trainer.settings.env, trainer.envs.observation_space.shape) == ("Pendulum-v1", (4,))
+    outcome = train(trainer, checkpoint, tmp_path / "run", Watcher())
+    again = read_environment(outcome.last / "pretrained_model")
+    assert (again.env_id, again.wrappers) == ("Pendulum-v1", checkpoint.environment.wrappers)
+    with pytest.raises(UsageError, match=r"has the observations .* trained with"):
+        begin_finetuning(port, RunOptions(steps=128, wrapped=False, env="Pendulum-v1"), lambda _: None)
