@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -15,15 +16,17 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from sb3port.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.ppo.commands import RunOptions, begin_finetuning
 from sb3port.ppo.fresh import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
 from sb3port.ppo.running import make_environments
 from sb3port.ppo.settings import RunSettings
 from sb3port.ppo.starting import start_fresh
 from sb3port.ppo.trainer import Trainer
+from tests.ports import port_of
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "ppo_mask": MaskablePPO, "ppo_lstm": RecurrentPPO}
-_SEED = 3
+_SEED, _LATER_SEED = 3, 7
 
 
 @dataclass(frozen=True)
@@ -112,19 +115,64 @@ def run(trainer: Trainer) -> Trainer:
     return trainer
 
 
-def differences(trainer: Trainer, model: BaseAlgorithm) -> dict[str, float]:
-    """Give the largest difference of everything that differs in any bit; empty where all is the same."""
+def finetune(case: Case, source: Path, port: Path) -> tuple[Trainer, list[str]]:
+    """Port what SB3 saved, and do as many steps again; give the trainer and the warnings."""
+    port_of(source, port, verify=False)
+    warnings: list[str] = []
+    options = RunOptions(case.env, steps=case.steps, run={"seed": _LATER_SEED})
+    return run(begin_finetuning(port, options, warnings.append)[0]), warnings
+
+
+def finetune_sb3(case: Case, source: Path) -> BaseAlgorithm:
+    """Let SB3 load what it saved, and do as many steps again."""
+    venv = make_vec_env(case.env, case.n_envs, seed=_LATER_SEED, env_kwargs=dict(case.env_kwargs))
+    if case.normalise is not None:
+        venv = VecNormalize.load(str(source / "vec_normalize.pkl"), venv)
+    load = CLASSES[case.algorithm].load
+    model = load(source / f"{source.name}.zip", env=venv, device="cpu", seed=_LATER_SEED)
+    before = model._n_updates
+    model.learn(case.steps, reset_num_timesteps=False)
+    model._n_updates -= before  # ours counts from where it begins
+    return model
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same array of two trainings."""
+
+    ours: Any
+    theirs: Any
+
+    @property
+    def same(self) -> bool:
+        """Whether they are equal to the bit."""
+        one, other = (torch.as_tensor(np.array(array)) for array in (self.ours, self.theirs))
+        return torch.equal(one, other)
+
+    @property
+    def gap(self) -> float:
+        """The largest difference."""
+        return float(np.abs(np.asarray(self.ours, np.float64) - np.asarray(self.theirs, np.float64)).max())
+
+    @property
+    def size(self) -> int:
+        """How many numbers they have."""
+        return int(np.size(self.ours))
+
+
+def compared(trainer: Trainer, model: BaseAlgorithm) -> dict[str, Pair]:
+    """Pair weights, optimiser, last rollout and normaliser."""
+    counts = (trainer.counters.num_timesteps, trainer.counters.n_updates)
+    assert counts == (model.num_timesteps, model._n_updates), counts
     pairs = _weights(trainer, model) | _optimizer(trainer, model) | _rollout(trainer, model)
     pairs |= _statistics(trainer, model)
-    return {name: _gap(a, b) for name, (a, b) in pairs.items() if not _same(a, b)}
+    return {name: Pair(*pair) for name, pair in pairs.items()}
 
 
 def assert_same(trainer: Trainer, model: BaseAlgorithm) -> None:
-    """Compare weights, optimiser, last rollout and normaliser bit for bit."""
-    counts = (trainer.counters.num_timesteps, trainer.counters.n_updates)
-    assert counts == (model.num_timesteps, model._n_updates), counts
-    found = differences(trainer, model)
-    assert not found, found
+    """Compare them bit for bit, and say by how much they differ."""
+    different = {name: pair.gap for name, pair in compared(trainer, model).items() if not pair.same}
+    assert not different, different
 
 
 type Pairs = dict[str, tuple[Any, Any]]
@@ -180,14 +228,6 @@ def _statistics(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
     return pairs
 
 
-def _same(one: Any, other: Any) -> bool:
-    return torch.equal(torch.as_tensor(np.array(one)), torch.as_tensor(np.array(other)))
-
-
-def _gap(one: Any, other: Any) -> float:
-    return float(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max())
-
-
 def _for_sb3(value: Any) -> Any:
     """A schedule of the zoo as the function that rl_zoo3 makes of it."""
     if not isinstance(value, str):
@@ -198,10 +238,13 @@ def _for_sb3(value: Any) -> Any:
 
 
 def save_sb3(model: BaseAlgorithm, folder: Path) -> Path:
-    """Save a model and its statistics as the zoo does."""
+    """Save a model, its statistics and the arguments of its environment as the zoo does."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / f"{folder.name}.zip")
     normaliser = model.get_vec_normalize_env()
     if normaliser is not None:
         normaliser.save(str(folder / "vec_normalize.pkl"))
+    kwargs = getattr(model.get_env().envs[0].unwrapped.spec, "kwargs", None)
+    if kwargs:
+        (folder / "env_kwargs.yml").write_text(yaml.safe_dump(kwargs))
     return folder

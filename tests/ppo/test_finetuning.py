@@ -3,98 +3,38 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import yaml
 from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3port.errors import UsageError
 from sb3port.port import read_environment
 from sb3port.ppo.commands import RunOptions, begin_finetuning
 from sb3port.ppo.running import Watcher, train
 from sb3port.ppo.trainer import Trainer
-from tests.plugin import environments  # noqa: F401 (registers them)
 from tests.ports import port_of
 
-from .sb3 import CLASSES, Case, assert_same, run, save_sb3, train_sb3
-
-SMALL = {"n_steps": 64, "batch_size": 32, "n_epochs": 2}
-LINEAR = {"learning_rate": LinearSchedule(1e-3, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.1, 0.5)}
-
-
-def kind(name: str, algorithm: str = "ppo", masks: str | None = None, **options: Any) -> Case:
-    env_kwargs = {"kind": name} | ({"masks": masks} if masks else {})
-    arguments = {"algorithm": algorithm, "env_kwargs": env_kwargs, "settings": SMALL}
-    if algorithm == "ppo_lstm":
-        arguments["policy_kwargs"] = {"lstm_hidden_size": 8, "net_arch": [8]}
-    return Case("plugin_tests/Any-v0", 128, 2, **arguments, **options)
-
-
-CASES = {
-    "gSDE, normalised": Case(
-        "Pendulum-v1",
-        512,
-        2,
-        normalise={},
-        settings={**SMALL, "use_sde": True, "sde_sample_freq": 4, "gamma": 0.9, "clip_range_vf": 0.3},
-    ),
-    "linear schedules": Case("CartPole-v1", 512, 2, settings={**SMALL, **LINEAR, "ent_coef": 0.01}),
-    "ReLU": Case(
-        "Pendulum-v1",
-        512,
-        2,
-        normalise={"norm_obs": False},
-        policy_kwargs={"activation_fn": "ReLU", "net_arch": {"pi": [32], "vf": [16, 16]}},
-        settings={**SMALL, "target_kl": 0.02, "max_grad_norm": 0.8},
-    ),
-    "recurrent": Case(
-        "CartPole-v1",
-        256,
-        2,
-        "ppo_lstm",
-        policy_kwargs={"lstm_hidden_size": 8, "net_arch": [8]},
-        settings=SMALL,
-    ),
-    "maskable": kind("vector-multi-discrete", "ppo_mask", masks="method"),
-    "image": kind("image", policy="CnnPolicy"),
-    "Dict": kind("dict", policy="MultiInputPolicy"),
-    "recurrent, Dict": kind("dict", "ppo_lstm", policy="MultiInputPolicy"),
-}
+from .cases import FINETUNED, SMALL
+from .sb3 import Case, assert_same, finetune, finetune_sb3, run, save_sb3, train_sb3
 
 
 def go_on(port: Path, env: str, warnings: list[str], **options: object) -> Trainer:
     return begin_finetuning(port, RunOptions(env, **options), warnings.append)[0]
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", FINETUNED.values(), ids=FINETUNED)
 def test_it_is_what_sb3_does(case: Case, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     source = save_sb3(train_sb3(case), tmp_path / "model")
-    (source / "env_kwargs.yml").write_text(yaml.safe_dump(case.env_kwargs))
-    port_of(source, tmp_path / "port", verify=False)
-    warnings: list[str] = []
-    trainer = run(go_on(tmp_path / "port", case.env, warnings, steps=case.steps, run={"seed": 7}))
-
-    venv = make_vec_env(case.env, case.n_envs, seed=7, env_kwargs=dict(case.env_kwargs))
-    if case.normalise is not None:
-        venv = VecNormalize.load(str(source / "vec_normalize.pkl"), venv)
-    model = CLASSES[case.algorithm].load(source / "model.zip", env=venv, device="cpu", seed=7)
-    n_updates = model._n_updates
-    model.learn(case.steps, reset_num_timesteps=False)
-
-    trainer.counters.n_updates += n_updates  # ours counts from where it begins
+    trainer, warnings = finetune(case, source, tmp_path / "port")
     assert warnings == []
-    assert_same(trainer, model)
+    assert_same(trainer, finetune_sb3(case, source))
 
 
 def test_a_rate_of_zero_is_not_believed(tmp_path: Path) -> None:
-    case = CASES["linear schedules"]
+    case = FINETUNED["linear schedules"]
     model = train_sb3(replace(case, settings=SMALL))
     model.learning_rate = 0.0
     port_of(save_sb3(model, tmp_path / "model"), tmp_path / "port", verify=False)
@@ -122,14 +62,16 @@ def test_ppo_goes_on_with_what_a2c_trained(tmp_path: Path) -> None:
 
 def test_another_environment_is_refused(tmp_path: Path) -> None:
     port_of(
-        save_sb3(train_sb3(CASES["linear schedules"]), tmp_path / "model"), tmp_path / "port", verify=False
+        save_sb3(train_sb3(FINETUNED["linear schedules"]), tmp_path / "model"),
+        tmp_path / "port",
+        verify=False,
     )
     with pytest.raises(UsageError, match=r"Pendulum-v1 has the observations .* trained with"):
         go_on(tmp_path / "port", "Pendulum-v1", [], steps=64)
 
 
 def test_settings_are_those_of_the_checkpoint(tmp_path: Path) -> None:
-    case = CASES["gSDE, normalised"]
+    case = FINETUNED["gSDE, normalised"]
     port_of(save_sb3(train_sb3(case), tmp_path / "model"), tmp_path / "port", verify=False)
     settings = go_on(tmp_path / "port", case.env, [], steps=1000).settings
     noted = json.loads((tmp_path / "port" / "sb3port.json").read_text())["training"]["hyperparameters"]
@@ -139,7 +81,7 @@ def test_settings_are_those_of_the_checkpoint(tmp_path: Path) -> None:
 
 
 TIME = "sb3_contrib.common.wrappers.TimeFeatureWrapper"
-LOST = CASES["linear schedules"]
+LOST = FINETUNED["linear schedules"]
 
 
 def lost_port(folder: Path, config: str) -> Path:
@@ -198,7 +140,7 @@ def test_a_file_replaces_the_settings_of_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
-    case = replace(CASES["gSDE, normalised"], wrapper=TimeFeatureWrapper)
+    case = replace(FINETUNED["gSDE, normalised"], wrapper=TimeFeatureWrapper)
     source = save_sb3(train_sb3(case), tmp_path / "model")
     (source / "config.yml").write_text(f"env_wrapper: {TIME}\nn_envs: 2\nnormalize: true\ngamma: 0.9\n")
     (source / "args.yml").write_text("env: Pendulum-v1")
