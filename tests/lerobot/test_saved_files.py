@@ -10,7 +10,8 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from lerobot_policy_ppo import PPOConfig, VecNormalizeProcessorStep, make_ppo_pre_post_processors
 from sb3port.checkpoint import Checkpoint
-from tests.conformance.test_conformance import CASES, saved
+from tests.conformance.building import saved
+from tests.conformance.cases import CASES
 from tests.golden.test_zoo import MODELS
 from tests.ports import port_of
 

@@ -12,7 +12,8 @@ from sb3port.parity.noise import NoiseMeter
 from sb3port.parity.oracle import Oracle
 from sb3port.readers.source import SourceOptions
 from sb3port.spaces import Box
-from tests.conformance.test_conformance import CASES, saved
+from tests.conformance.building import saved
+from tests.conformance.cases import CASES
 
 
 def test_noise_of_actions_is_that_of_what_the_environment_gets(tmp_path: Path) -> None:

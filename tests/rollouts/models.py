@@ -45,6 +45,7 @@ class Kind:
         return f"{kind}{'Lstm' if self.algorithm is RecurrentPPO else ''}Policy"
 
 
+SEEDS = (3, 4, 5)
 LSTM = {"lstm_hidden_size": 6}
 CNN = {"features_extractor_kwargs": {"features_dim": 8}}
 MODELS = {
@@ -146,3 +147,31 @@ def raw_observations(name: str, count: int) -> Any:
 def row_of(values: Any, index: int) -> Any:
     """One observation of a batch."""
     return {k: v[index] for k, v in values.items()} if isinstance(values, dict) else values[index]
+
+
+def episodes_of_sb3(model: Model, deterministic: bool = True) -> list[tuple[list[Any], list[float]]]:
+    """What SB3's own `predict` does in an episode of each of `SEEDS`: its actions and rewards."""
+    found = []
+    for seed in SEEDS:
+        env, actions, rewards, state, done = model.kind.make_env(), [], [], None, False
+        observation, _ = env.reset(seed=seed)
+        torch.manual_seed(seed)
+        if not deterministic and getattr(model.sb3.policy, "use_sde", False):
+            model.sb3.policy.reset_noise(1)
+        while not done:
+            batch = _batched(observation)
+            masks = {"action_masks": env.mask()[None]} if env.masks else {}
+            action, state = model.predict(batch, state=state, deterministic=deterministic, **masks)
+            actions.append(action[0])
+            given = int(action[0]) if isinstance(env.action_space, spaces.Discrete) else action[0]
+            observation, reward, terminated, truncated, _ = env.step(given)
+            rewards.append(reward)
+            done = terminated or truncated
+        found.append((actions, rewards))
+    return found
+
+
+def _batched(observation: Any) -> Any:
+    if isinstance(observation, dict):
+        return {key: np.asarray(value)[None] for key, value in observation.items()}
+    return np.asarray(observation)[None]

@@ -23,41 +23,11 @@ from sb3port.verification import VerifyOptions, verify
 from sb3port.writers.dataset import write_dataset
 from sb3port.writers.recordings import write_npz
 
-from .models import MODELS, Model, make_model
-
-SEEDS = (3, 4, 5)
+from .models import MODELS, SEEDS, Model, episodes_of_sb3, make_model
 
 
 def recorded(model: Model, label: Path | None = None, deterministic: bool = True) -> Recording:
     return record(str(label or model.source), RecordOptions(model.kind.env_id, SEEDS, deterministic))
-
-
-def episodes_of_sb3(model: Model, deterministic: bool = True) -> list[tuple[list[Any], list[float]]]:
-    """What SB3's own `predict` does in the same episodes: its actions and rewards."""
-    found = []
-    for seed in SEEDS:
-        env, actions, rewards, state, done = model.kind.make_env(), [], [], None, False
-        observation, _ = env.reset(seed=seed)
-        torch.manual_seed(seed)
-        if not deterministic and getattr(model.sb3.policy, "use_sde", False):
-            model.sb3.policy.reset_noise(1)
-        while not done:
-            batch = batched(observation)
-            masks = {"action_masks": env.mask()[None]} if env.masks else {}
-            action, state = model.predict(batch, state=state, deterministic=deterministic, **masks)
-            actions.append(action[0])
-            given = int(action[0]) if isinstance(env.action_space, spaces.Discrete) else action[0]
-            observation, reward, terminated, truncated, _ = env.step(given)
-            rewards.append(reward)
-            done = terminated or truncated
-        found.append((actions, rewards))
-    return found
-
-
-def batched(observation: Any) -> Any:
-    if isinstance(observation, dict):
-        return {key: np.asarray(value)[None] for key, value in observation.items()}
-    return np.asarray(observation)[None]
 
 
 def whole(found: ObservationSet) -> Observations:
