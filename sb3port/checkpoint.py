@@ -46,8 +46,9 @@ class PolicySpec:
     Args:
         algorithm: Who trained it: a key of `families.algorithms`, such as "ppo".
         activation_fn: Name of a `torch.nn` activation, such as "Tanh".
-        features_extractor: Name of one of SB3's features extractors.
-        features_extractor_kwargs: Its widths (`features_dim` or `cnn_output_dim`), as the tensors have them.
+        features_extractor: Name of a features extractor, or `module:Class` of one whose code is the user's.
+        features_extractor_kwargs: Its arguments: widths (`features_dim` or `cnn_output_dim`) as the tensors
+            have them; those of a class of the user's as the file has them.
         sde_net_arch: Layer sizes of gSDE's own features extractor, which SB3 had until 1.2; None without one.
         maskable: Whether it is sb3-contrib's `MaskableActorCriticPolicy`.
         lstm_hidden_size: Width of the LSTM of a recurrent policy, None for the others.
@@ -61,7 +62,7 @@ class PolicySpec:
     net_arch: NetArch
     activation_fn: str = "Tanh"
     features_extractor: str = "FlattenExtractor"
-    features_extractor_kwargs: Mapping[str, int] = field(default_factory=dict)
+    features_extractor_kwargs: Mapping[str, Any] = field(default_factory=dict)
     share_features_extractor: bool = True
     ortho_init: bool = True
     normalize_images: bool = True
@@ -230,6 +231,7 @@ class Provenance:
         ignored: Tensors of the source that the port leaves out, each with its reason.
         no_stats: Whether the user chose to leave VecNormalize statistics out.
         assume_standard_forward: Whether the user chose to take a policy class of the author's own for SB3's.
+        extractor: `module:Class`, which the user named as the code of the features extractor, else None.
     """
 
     kind: str
@@ -242,6 +244,7 @@ class Provenance:
     ignored: Mapping[str, str] = field(default_factory=dict)
     no_stats: bool = False
     assume_standard_forward: bool = False
+    extractor: str | None = None
 
     @property
     def name(self) -> str:
@@ -254,7 +257,8 @@ class Checkpoint:
     """A trained policy and everything known about it.
 
     Args:
-        tensors: Read-only arrays by canonical name, in SB3's `named_parameters()` order.
+        tensors: Read-only arrays by canonical name, in the order of SB3's `named_parameters()`, with the
+            buffers that some features extractors have among their parameters.
         training: As the zip has it; `hyperparameters.true_settings` tells what to believe.
         warnings: Sentences a user should read before relying on the checkpoint.
         environment: What it was trained in.

@@ -7,6 +7,7 @@ from pathlib import Path
 from sb3port.checkpoint import Checkpoint, short_name
 from sb3port.errors import UsageError, VerificationFailed
 from sb3port.families.algorithms import display_name
+from sb3port.own_code import use_extractor
 from sb3port.parity.report import ParityReport, describe
 from sb3port.parity.verdicts import Verdict
 from sb3port.port import is_port
@@ -44,6 +45,7 @@ class ConvertOptions:
         source: What narrows the source down.
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        extractor: `module:Class` of a features extractor whose code is the user's own; imported to verify.
         verify: False to skip the verification, which needs torch, SB3 and LeRobot.
         force: Replace a port that is already there.
     """
@@ -51,12 +53,17 @@ class ConvertOptions:
     source: SourceOptions = field(default_factory=SourceOptions)
     use_stats: bool = True
     assume_standard_forward: bool = False
+    extractor: str | None = None
     verify: bool = True
     force: bool = False
 
 
 def read(
-    label: str, options: SourceOptions, use_stats: bool = True, assume_standard_forward: bool = False
+    label: str,
+    options: SourceOptions,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
 ) -> Checkpoint:
     """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port.
 
@@ -65,8 +72,8 @@ def read(
     """
     _refuse_contradiction(options, use_stats)
     if not is_port(Path(label)):
-        return read_checkpoint(resolve(label, options), use_stats, assume_standard_forward)
-    if options != SourceOptions() or not use_stats or assume_standard_forward:
+        return read_checkpoint(resolve(label, options), use_stats, assume_standard_forward, extractor)
+    if options != SourceOptions() or not use_stats or assume_standard_forward or extractor:
         raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
     return read_port(Path(label))
 
@@ -96,9 +103,13 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     source = resolve(label, options.source)
     dest = dest or Path("ports") / short_name(source.location)
     refuse_existing(dest, options.force)
-    checkpoint = read_checkpoint(source, options.use_stats, options.assume_standard_forward)
+    checkpoint = read_checkpoint(
+        source, options.use_stats, options.assume_standard_forward, options.extractor
+    )
     announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
+    if options.extractor is not None and options.verify:
+        use_extractor(checkpoint.spec, options.extractor, source.label)
     with staged_folder(dest, options.force) as staging:
         _write(checkpoint, staging, dest)
         announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")

@@ -1,6 +1,7 @@
 """A policy in words, for the command line and for model cards."""
 
 from sb3port.checkpoint import EnvironmentSpec, PolicySpec
+from sb3port.families.extractors import is_own
 
 
 def networks_text(spec: PolicySpec) -> str:
@@ -26,8 +27,12 @@ def environment_text(environment: EnvironmentSpec) -> str:
 def _extractor_text(spec: PolicySpec) -> str:
     if spec.features_extractor == "FlattenExtractor":
         return ""
-    widths = "".join(f" {width}" for width in spec.features_extractor_kwargs.values())
-    return f"{spec.features_extractor}{widths}{'' if spec.share_features_extractor else ' each'}"
+    apart = "" if spec.share_features_extractor else " each"
+    given = spec.features_extractor_kwargs
+    if is_own(spec.features_extractor):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"{spec.features_extractor}({arguments}){apart}"
+    return f"{spec.features_extractor}{''.join(f' {width}' for width in given.values())}{apart}"
 
 
 def _memory_text(spec: PolicySpec) -> str:

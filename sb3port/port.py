@@ -41,6 +41,7 @@ def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
         "sb3port": __version__,
         "source": provenance_json(checkpoint.provenance),
         "spec": spec_json(checkpoint.spec),
+        "tensors": list(checkpoint.tensors),
         "normalizer": normalizer_json(checkpoint.normalizer),
         "training": {
             "schedules": {name: schedule_to_json(s) for name, s in training.schedules.items()},
@@ -103,6 +104,7 @@ def provenance_json(provenance: Provenance) -> dict[str, Any]:
         "ignored": dict(provenance.ignored),
         "no_stats": provenance.no_stats,
         "assume_standard_forward": provenance.assume_standard_forward,
+        "extractor": provenance.extractor,
     }
 
 

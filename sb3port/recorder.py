@@ -10,6 +10,7 @@ import numpy as np
 from sb3port.checkpoint import Array, Checkpoint, short_name
 from sb3port.conversion import read
 from sb3port.environments import frames_per_second, make_env
+from sb3port.own_code import use_extractor
 from sb3port.parity.observations import Observations
 from sb3port.parity.outputs import Outputs, plain_actions
 from sb3port.port import is_port
@@ -41,6 +42,7 @@ class RecordOptions:
         source: What narrows the source down.
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        extractor: `module:Class` of a features extractor whose code is the user's own.
         wrappers: `module:Class` of the user's, in place of the wrappers of the training.
         wrap: False to leave out arguments and wrappers that the environment had in training.
     """
@@ -51,6 +53,7 @@ class RecordOptions:
     source: SourceOptions = field(default_factory=SourceOptions)
     use_stats: bool = True
     assume_standard_forward: bool = False
+    extractor: str | None = None
     wrappers: Sequence[str] = ()
     wrap: bool = True
 
@@ -68,7 +71,9 @@ def record(
     Raises:
         Sb3portError: With the exit code of the contract; NaN or infinite observations are a UsageError.
     """
-    checkpoint = read(label, options.source, options.use_stats, options.assume_standard_forward)
+    own = None if is_port(Path(label)) else options.extractor
+    checkpoint = read(label, options.source, options.use_stats, options.assume_standard_forward, own)
+    use_extractor(checkpoint.spec, options.extractor, label)
     env_id = env_id_of(checkpoint.environment, options.env)
     wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)
     env = make_env(env_id, checkpoint.spec, wrapping=wrapping)

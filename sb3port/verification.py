@@ -9,6 +9,7 @@ from pathlib import Path
 from sb3port.checkpoint import Checkpoint, PolicySpec, Provenance
 from sb3port.descriptions import networks_text
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError
+from sb3port.own_code import blaming
 from sb3port.parity.environment import environment
 from sb3port.parity.integrity import check_files, check_source, other_files, unreadable_source
 from sb3port.parity.reload import FreshProcess
@@ -69,7 +70,7 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
         fresh = stack.enter_context(FreshProcess(port)) if options.reload else None
         try:
             source = _find_source(recorded, label)
-            checkpoint = read_checkpoint(source, not recorded.no_stats, recorded.assume_standard_forward)
+            checkpoint = _read_as_recorded(source, recorded)
         except (SourceUnreachable, UsageError, NotPortable) as error:
             if label is not None or isinstance(error, Unsafe):
                 raise
@@ -132,7 +133,8 @@ def run_checks(
     steps = [*STEPS]
     if (env := options.env) is not None:
         steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, env)))
-    checks = [*before, check_files(folder), *run_steps(subject, steps)]
+    with blaming(checkpoint.spec):
+        checks = [*before, check_files(folder), *run_steps(subject, steps)]
     return ParityReport(
         checkpoint.provenance,
         name,
@@ -193,10 +195,16 @@ def read_source(port: Path, label: str | None = None) -> Checkpoint:
         _refuse_source_of_trained(port, label)
         return read_port(port)
     source = _find_source(recorded, label)
-    checkpoint = read_checkpoint(source, not recorded.no_stats, recorded.assume_standard_forward)
+    checkpoint = _read_as_recorded(source, recorded)
     if other := other_files(recorded, checkpoint.provenance):
         raise UsageError(f"{source.label} is not the source of this port: {other}")
     return checkpoint
+
+
+def _read_as_recorded(source: Source, recorded: Provenance) -> Checkpoint:
+    """Read a source with the options of the conversion."""
+    use_stats = not recorded.no_stats
+    return read_checkpoint(source, use_stats, recorded.assume_standard_forward, recorded.extractor)
 
 
 def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:

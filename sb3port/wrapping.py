@@ -1,20 +1,16 @@
 """Putting around an environment what was around that of the training, or what the user wants instead."""
 
 import importlib
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sb3port.checkpoint import EnvironmentSpec, Wrapper
 from sb3port.errors import UsageError
+from sb3port.importing import working_folder_first
 from sb3port.wrappers import applied, wrapper_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import gymnasium
 
 LEAVE_OUT = "--no-wrappers leaves out what is noted of the training; --wrapper module:Class puts in your own"
@@ -104,21 +100,11 @@ def _wrap_in_own(env: "gymnasium.Env[Any, Any]", wrapper: Wrapper) -> "gymnasium
     """Import a class of the user's, from the working folder, too, and wrap an environment in it."""
     module, _, attribute = wrapper.name.partition(":")
     try:
-        with _working_folder_first():
+        with working_folder_first():
             wrapped: gymnasium.Env[Any, Any] = getattr(importlib.import_module(module), attribute)(env)
     except Exception as error:  # whatever the user's code raises
         raise UsageError(f"--wrapper {wrapper.name} does not work: {error!r}") from error
     return wrapped
-
-
-@contextmanager
-def _working_folder_first() -> "Iterator[None]":
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
 
 
 def _in_words(wrapper: Wrapper) -> str:

@@ -35,6 +35,7 @@ def convert(
     vecnormalize: options.Vecnormalize = None,
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
+    extractor: options.Extractor = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the port with SB3.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the port at DEST.")] = False,
     report_dir: options.ReportDir = None,
@@ -55,7 +56,7 @@ def convert(
         raise UsageError("--no-verify leaves nothing to report for --report-dir", "drop one of the two")
     output = Output(json, quiet, verbose)
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    chosen = ConvertOptions(narrowed, not no_stats, assume_standard_forward, not no_verify, force)
+    chosen = ConvertOptions(narrowed, not no_stats, assume_standard_forward, extractor, not no_verify, force)
     try:
         with ExitStack() as spinner:
             done = run(source, dest, chosen, _stages(output, spinner, chosen.verify))
@@ -86,16 +87,19 @@ def _print(output: Output, done: "Conversion") -> None:
 def _print_summary(output: Output, done: "Conversion") -> None:
     from sb3port.cli.summary import policy_rows
 
-    parity = f"{done.report.verdict}, compared with SB3's own classes" if done.report else "not verified"
+    own = done.checkpoint.provenance.extractor
+    classes = f"SB3's own classes{f' and {own}' if own else ''}"
+    parity = f"{done.report.verdict}, compared with {classes}" if done.report else "not verified"
     output.line()
     output.fields({"port": str(done.port), "parity": parity, **policy_rows(done.checkpoint)})
     output.line()
     port = shlex.quote(str(done.port))
+    named = f" --extractor {shlex.quote(own)}" if own else ""
     if done.report:
         env_id = done.checkpoint.environment.registered_id or "ENV_ID"
-        output.hint(f"run it with: sb3port eval {port} --env {env_id}")
+        output.hint(f"run it with: sb3port eval {port} --env {env_id}{named}")
     else:
-        output.hint(f"compare it with SB3: sb3port verify {port}")
+        output.hint(f"compare it with SB3: sb3port verify {port}{named}")
 
 
 def _stages(output: Output, spinner: ExitStack, verify: bool) -> Callable[[str, str], None]:

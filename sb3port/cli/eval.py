@@ -59,6 +59,7 @@ def evaluate(
         Path | None, typer.Option(metavar="PATH", help="Draw the returns, as .png, .svg or .pdf.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the film and the picture.")] = False,
+    extractor: options.Extractor = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -70,11 +71,15 @@ def evaluate(
     authors published is looked for in results.json or the model card. With --quiet only the mean return is
     printed.
     """
+    from sb3port.own_code import use_extractor_of
+
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
     _check_files(video, plot, force)
     output = Output(json, quiet, verbose)
     setting = _setting_of(output, port, env, range(seed, seed + episodes), (wrapper, no_wrappers))
+    with output.working("loading LeRobot"):
+        use_extractor_of(port, extractor)
     found = _run(output, port, setting, (compare, source), plot is not None)
     files = _write(output, found, (port, setting), (video, plot), force)
     if not output.result("sb3port.eval", {**_json(found), **files}, f"{found.port.mean:g}"):

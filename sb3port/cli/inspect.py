@@ -19,6 +19,7 @@ def inspect(
     vecnormalize: options.Vecnormalize = None,
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
+    extractor: options.Extractor = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -33,7 +34,7 @@ def inspect(
 
     output = Output(json, quiet)
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward)
+    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor)
     essence = (
         f"{checkpoint.spec.algorithm} {checkpoint.spec.observation_space} {checkpoint.spec.action_space}"
     )

@@ -77,3 +77,10 @@ ReportDir = Annotated[
         help="Write the parity report there, as JSON, Markdown, JUnit XML and HTML, also if parity fails.",
     ),
 ]
+Extractor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:CLASS",
+        help="The policy's features extractor, where its code is your own. Naming it lets sb3port import it.",
+    ),
+]

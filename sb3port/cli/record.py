@@ -53,6 +53,7 @@ def record(
     vecnormalize: options.Vecnormalize = None,
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
+    extractor: options.Extractor = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -83,6 +84,7 @@ def record(
             source=narrowed,
             use_stats=not no_stats,
             assume_standard_forward=assume_standard_forward,
+            extractor=extractor,
             wrappers=wrapper or (),
             wrap=not no_wrappers,
         )

@@ -50,6 +50,7 @@ def verify(
         bool, typer.Option("--no-reload", help="Do not load the port in a second process.")
     ] = False,
     report_dir: options.ReportDir = None,
+    extractor: options.Extractor = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -60,6 +61,7 @@ def verify(
     observations, means or logits, values, log-probabilities, entropies, samples and actions on the same
     observations. Exit code 0 says that parity holds, 1 that it does not or that nothing can be said.
     """
+    from sb3port.own_code import use_extractor_of
     from sb3port.reports.files import write_reports
     from sb3port.verification import VerifyOptions
     from sb3port.verification import verify as run
@@ -67,6 +69,7 @@ def verify(
     output = Output(json, quiet, verbose)
     chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload)
     with output.working("loading SB3 and LeRobot, comparing"):
+        use_extractor_of(port, extractor)
         report = run(port, source, chosen)
     write_reports(report.to_json(), report_dir)
     if not output.result("sb3port.verify", report.to_json(), str(report.verdict)):

@@ -3,8 +3,8 @@
 The architecture is inferred from the tensors; keyword arguments only say what tensors cannot.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class PolicyOptions:
         features_for_sde: Whether gSDE has the features themselves for its noise, which no tensor shows.
         shares: Whether actor and critic share a features extractor.
         given: `policy_kwargs`.
+        extractor: `module:Class` of a features extractor of the user's own, None for the others.
+        extractor_kwargs: Its arguments; those of the others are told by the tensors.
     """
 
     family: Family
@@ -44,6 +46,8 @@ class PolicyOptions:
     features_for_sde: bool
     shares: bool
     given: Mapping[str, Any]
+    extractor: str | None = None
+    extractor_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_spec(
@@ -66,15 +70,12 @@ def build_spec(
     known = {name: options.given[name] for name in asked if name in options.given}
     known |= _full_std(tensors, options.use_sde)
     known |= {"sde_net_arch": ()} if options.features_for_sde else {}
-    below = {name.removeprefix(EXTRACTOR): a for name, a in tensors.items() if name.startswith(EXTRACTOR)}
-    extractor = infer_extractor(observation_space, below)
     spec = PolicySpec(
         options.algorithm,
         observation_space,
         action_space,
         _net_arch(tensors),
-        features_extractor=extractor.name,
-        features_extractor_kwargs=extractor.read_widths(below),
+        **_extractor(observation_space, tensors, options),
         share_features_extractor=options.shares,
         use_sde=options.use_sde,
         assumed=tuple(name for name in asked if name not in known),
@@ -83,6 +84,16 @@ def build_spec(
     check_supported(spec, where)
     check_tensors(tensors, spec, where)
     return spec
+
+
+def _extractor(space: Space, tensors: Mapping[str, Array], options: PolicyOptions) -> dict[str, Any]:
+    if options.extractor is not None:
+        name, arguments = options.extractor, dict(options.extractor_kwargs)
+    else:
+        below = {name.removeprefix(EXTRACTOR): a for name, a in tensors.items() if name.startswith(EXTRACTOR)}
+        extractor = infer_extractor(space, below)
+        name, arguments = extractor.name, extractor.read_arguments(below)
+    return {"features_extractor": name, "features_extractor_kwargs": arguments}
 
 
 def check_supported(spec: PolicySpec, where: str) -> None:
@@ -99,14 +110,18 @@ def check_supported(spec: PolicySpec, where: str) -> None:
         raise NotPortable(f"{where} has use_sde, but its actions of {spec.action_space} are no Box")
 
 
-def expected_shapes(spec: PolicySpec) -> Shapes:
+def expected_shapes(spec: PolicySpec, given: Mapping[str, Array] | None = None) -> Shapes:
     """Give the shape of every tensor of a policy, in SB3's `named_parameters()` order.
+
+    Args:
+        spec: The policy.
+        given: Its tensors, which alone tell of a features extractor of the user's own.
 
     Raises:
         NotPortable: There is no such policy.
     """
     family, arch = family_of(spec), spec.net_arch
-    extractor = extractor_of(spec.features_extractor)
+    extractor = extractor_of(spec.features_extractor, given or {})
     seen = (spec.observation_space, spec.features_extractor_kwargs, spec.normalize_images)
     features, tensors = extractor.features(*seen), extractor.shapes(*seen)
     inputs = family.latent_inputs(spec, features)
@@ -130,7 +145,7 @@ def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) ->
         NotPortable: With everything that does not fit, at once.
     """
     _refuse_unfinite(tensors, where)
-    expected = expected_shapes(spec)
+    expected, dtypes = expected_shapes(spec, tensors), _dtypes(spec, tensors)
     problems = [f"{name[:200]} has no place" for name in tensors if name not in expected]
     problems += [f"{name[:200]} is missing" for name in expected if name not in tensors]
     problems += [
@@ -139,13 +154,32 @@ def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) ->
         if name in tensors and tensors[name].shape != shape
     ]
     problems += [
-        f"{name[:200]} is {a.dtype} instead of float32" for name, a in tensors.items() if a.dtype != "float32"
+        f"{name[:200]} is {a.dtype} instead of {dtypes.get(name, 'float32')}"
+        for name, a in tensors.items()
+        if a.dtype != dtypes.get(name, "float32")
     ]
     if problems:
         raise NotPortable(
             f"the tensors of {where} do not fit its spaces and layers: {'; '.join(problems)[:4000]}",
             "networks of the author's own are not supported: train the policy with SB3's own classes",
         )
+
+
+def parameter_names(spec: PolicySpec, tensors: Mapping[str, Array]) -> list[str]:
+    """Name the tensors that are parameters, for which optimisers have a state, in SB3's order."""
+    buffers = _of_extractors(spec, extractor_of(spec.features_extractor, tensors).buffers)
+    return [name for name in expected_shapes(spec, tensors) if name not in buffers]
+
+
+def _dtypes(spec: PolicySpec, tensors: Mapping[str, Array]) -> dict[str, str]:
+    dtypes = extractor_of(spec.features_extractor, tensors).dtypes
+    return {name: dtypes[below] for name, below in _of_extractors(spec, dtypes).items()}
+
+
+def _of_extractors(spec: PolicySpec, names: Iterable[str]) -> dict[str, str]:
+    """Give the full names of tensors of a features extractor, of two where the critic has one of its own."""
+    prefixes = (EXTRACTOR,) if spec.share_features_extractor else (EXTRACTOR, CRITICS)
+    return {prefix + name: name for prefix in prefixes for name in names}
 
 
 def _check_actions(space: Space, options: PolicyOptions, where: str) -> None:

@@ -1,18 +1,20 @@
 """SB3's and sb3-contrib's own policy classes, built from a checkpoint that was read statically."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from lerobot_policy_ppo.extractors import registered_extractor
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
-from stable_baselines3.common import torch_layers
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import nn
 
 from sb3port.checkpoint import Array, PolicySpec
+from sb3port.families.extractors import extractor_of, is_own
 from sb3port.families.registry import family_of
 from sb3port.parity.past_policies import as_it_was
 from sb3port.spaces import Box, Dict, Discrete, MultiBinary, Space
@@ -47,7 +49,7 @@ def _arguments(spec: PolicySpec) -> dict[str, Any]:
         "net_arch": {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)},
         "activation_fn": getattr(nn, spec.activation_fn),
         "ortho_init": False,
-        "features_extractor_class": getattr(torch_layers, spec.features_extractor),
+        "features_extractor_class": _extractor_class(spec.features_extractor),
         "features_extractor_kwargs": dict(spec.features_extractor_kwargs),
         "share_features_extractor": spec.share_features_extractor,
         "normalize_images": spec.normalize_images,
@@ -59,6 +61,14 @@ def _arguments(spec: PolicySpec) -> dict[str, Any]:
         names = ("lstm_hidden_size", "n_lstm_layers", "shared_lstm", "enable_critic_lstm")
         arguments |= {name: getattr(spec, name) for name in names}
     return arguments
+
+
+def _extractor_class(name: str) -> Any:
+    """Give the class from where it comes from; the user's own must have been registered."""
+    if is_own(name):
+        return registered_extractor(name)
+    extractor = extractor_of(name, {})
+    return getattr(import_module(extractor.module), extractor.name)
 
 
 def _source_of(name: str, spec: PolicySpec) -> str:

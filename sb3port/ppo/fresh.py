@@ -8,9 +8,10 @@ from lerobot_policy_ppo.spaces import space_to_json
 
 from sb3port.checkpoint import NetArch, PolicySpec
 from sb3port.errors import NotPortable, UsageError
+from sb3port.families.extractors import is_convolved
 from sb3port.families.registry import family_of
 from sb3port.families.specs import check_supported, expected_shapes
-from sb3port.spaces import Box, Dict, Simple, Space, space_from_json
+from sb3port.spaces import Box, Dict, Simple, Space, parts, space_from_json
 
 _EXTRACTORS = {
     "MlpPolicy": "FlattenExtractor",
@@ -64,6 +65,8 @@ def fresh_spec(
     extractor = _EXTRACTORS[policy]
     rest = dict(policy_kwargs)
     widths = _WIDTHS.get(extractor, {}) | dict(rest.pop("features_extractor_kwargs", None) or {})
+    if not _has_images(observations, bool(rest.get("normalize_images", True))):
+        widths.pop("cnn_output_dim", None)
     default: dict[str, list[int]] = {} if extractor == "NatureCNN" else {"pi": [64, 64], "vf": [64, 64]}
     known = _PLAIN | (_RECURRENT if algorithm == "ppo_lstm" else {})
     recurrent = {"lstm_hidden_size": 256} if algorithm == "ppo_lstm" else {}
@@ -84,6 +87,10 @@ def fresh_spec(
         **recurrent | {name: known[name](value) for name, value in rest.items()},
     )
     return _checked(spec)
+
+
+def _has_images(space: Space, normalize_images: bool) -> bool:
+    return any(is_convolved(part, normalize_images) for part in parts(space).values())
 
 
 def _checked(spec: PolicySpec) -> PolicySpec:

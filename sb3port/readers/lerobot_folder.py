@@ -5,7 +5,7 @@ A port has `sb3port.json` beside that (see `readers.port`). What `lerobot-train`
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -84,15 +84,22 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
     return spec
 
 
-def read_weights(folder: Path, spec: PolicySpec) -> dict[str, Array]:
+def read_weights(folder: Path, spec: PolicySpec, order: Iterable[str] = ()) -> dict[str, Array]:
     """Read the weights in SB3's order.
+
+    Args:
+        folder: Where they are.
+        spec: The policy.
+        order: Their names in order, which only a port knows of a features extractor of the user's own.
 
     Raises:
         NotPortable: They do not fit the spec.
     """
-    tensors = read_tensors(folder / WEIGHTS_FILE)
+    found = read_tensors(folder / WEIGHTS_FILE)
+    # safetensors files have an order of their own.
+    tensors = {name: found[name] for name in order if name in found} | found
     check_tensors(tensors, spec, str(folder))
-    return {name: tensors[name] for name in expected_shapes(spec)}
+    return {name: tensors[name] for name in expected_shapes(spec, tensors)}
 
 
 def read_statistics(path: Path, space: Space) -> RunningMeanStd | dict[str, RunningMeanStd]:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sb3port.errors import NotPortable, Unsafe
-from sb3port.families.policies import BY_VALUE, own_name
-from sb3port.readers.arrays import as_flag, as_number, as_plain
-from sb3port.records import Global, Record, describe
+from sb3port.errors import NotPortable
+from sb3port.readers.arrays import as_flag, as_number
+from sb3port.readers.extractors import ExtractorKwargs, Vouched, read_extractor
+from sb3port.readers.plain import as_dict, as_plain_tree, shown_key
+from sb3port.records import Global, describe
 
 _FLAGS = (
     "ortho_init",
@@ -31,11 +32,6 @@ _OTHERS = ("log_std_init", "optimizer_kwargs", "features_extractor_kwargs", "lst
 _KNOWN = frozenset((*_FLAGS, *_REDUNDANT, *_CLASSES, *_OTHERS))
 _ACTIVATIONS = ("torch.nn.modules.activation",)
 _OPTIMIZERS = ("torch.optim", "stable_baselines3.common.sb2_compat.rmsprop_tf_like")
-_EXTRACTORS = tuple(
-    f"stable_baselines3.common.torch_layers.{name}"
-    for name in ("FlattenExtractor", "NatureCNN", "CombinedExtractor")
-)
-_WIDTHS = ("features_dim", "cnn_output_dim")
 _HINT = "if the policy computes what SB3's own class does, say --assume-standard-forward"
 
 
@@ -45,43 +41,42 @@ class PolicyKwargs:
 
     Args:
         given: Plain values under SB3's names; classes by their short name (`activation_fn`: "ReLU").
-        unnormalized_images: Whether images are said to be normalised already (`normalized_image`).
+        extractor: What is said of the features extractor.
         empty_sde_net_arch: Whether gSDE is said to have an extractor of its own without layers.
         warnings: Sentences on what is left out or was assumed.
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
-    unnormalized_images: bool = False
+    extractor: ExtractorKwargs = field(default_factory=ExtractorKwargs)
     empty_sde_net_arch: bool = False
     warnings: tuple[str, ...] = ()
 
 
-def read_policy_kwargs(value: Any, where: str, assume_standard: bool = False) -> PolicyKwargs:
+def read_policy_kwargs(value: Any, where: str, vouched: Vouched) -> PolicyKwargs:
     """Read the keyword arguments that the policy was built with.
 
     Args:
         value: `data["policy_kwargs"]`, as JSON or as the symbolic pickle reader gave it.
         where: What to call it in an error message.
-        assume_standard: Whether arguments and extractors of the author's own are left aside.
+        vouched: What the user says of it; with `standard_forward` arguments of the author's own are left
+            aside.
 
     Raises:
         NotPortable: It is not a dictionary, or holds an argument or a class that is not supported.
-        Unsafe: It holds a class of the author's own as code.
+        Unsafe: It holds a features extractor as code.
+        UsageError: The user names a class for an extractor that is SB3's own.
     """
-    if value is None:
-        return PolicyKwargs()
-    if isinstance(value, Record) and value.calls("collections.OrderedDict"):
-        value = dict(value.pairs)
-    if not isinstance(value, dict):
-        raise NotPortable(f"{where} is not a dictionary")
-    unusual = [*_unknown(value, where), *_own_extractor(value, where)]
-    if unusual and not assume_standard:
-        raise NotPortable(unusual[0], _HINT)
+    kwargs = as_dict(value, where)
+    unknown = _unknown(kwargs, where)
+    if unknown and not vouched.standard_forward:
+        raise NotPortable(unknown, _HINT)
+    extractor = read_extractor(kwargs, where, vouched)
+    warnings = (unknown, extractor.warning, *_lstm_warnings(kwargs.get("lstm_kwargs"), where))
     return PolicyKwargs(
-        _given(value, where),
-        _widths(value.get("features_extractor_kwargs"), where, assume_standard),
-        isinstance(value.get("sde_net_arch"), list | tuple) and not value["sde_net_arch"],
-        (*unusual, *_lstm_warnings(value.get("lstm_kwargs"), where)),
+        _given(kwargs, where),
+        extractor,
+        isinstance(kwargs.get("sde_net_arch"), list | tuple) and not kwargs["sde_net_arch"],
+        tuple(warning for warning in warnings if warning),
     )
 
 
@@ -93,47 +88,21 @@ def _given(value: dict[Any, Any], where: str) -> dict[str, Any]:
         kwargs["activation_fn"] = _class_name(value["activation_fn"], _ACTIVATIONS, where)
     if "optimizer_class" in value:
         kwargs["optimizer_class"] = _class_name(value["optimizer_class"], _OPTIMIZERS, where)
-    if isinstance(value.get("optimizer_kwargs"), dict):
-        kwargs["optimizer_kwargs"] = _plain_dict(value["optimizer_kwargs"], where)
+    if "optimizer_kwargs" in value:
+        name = f"{where}['optimizer_kwargs']"
+        kwargs["optimizer_kwargs"] = as_plain_tree(as_dict(value["optimizer_kwargs"], name), name)
     return kwargs
 
 
-def _unknown(value: dict[Any, Any], where: str) -> list[str]:
-    unknown = sorted(_key(key) for key in value if key not in _KNOWN)
-    return [f"{where} has arguments that no policy of SB3's takes: {', '.join(unknown)[:1000]}"] * bool(
-        unknown
-    )
-
-
-def _own_extractor(value: dict[Any, Any], where: str) -> list[str]:
-    extractor = value.get("features_extractor_class")
-    if extractor is None or (isinstance(extractor, Global) and str(extractor) in _EXTRACTORS):
-        return []
-    if isinstance(extractor, Record) and extractor.calls(*BY_VALUE):
-        raise Unsafe(
-            f"{where} carries the code of the features extractor {own_name(extractor)}, which is never run",
-            "networks of the author's own are not supported: train the policy with SB3's own extractors",
-        )
-    name = describe(extractor) if isinstance(extractor, Global) else "of the author's own"
-    return [f"{where} has the features extractor {name}, which is not SB3's and not supported"]
-
-
-def _widths(value: Any, where: str, assume_standard: bool) -> bool:
-    """Check the extractor's arguments, of which the widths show in its tensors; give `normalized_image`."""
-    kwargs = value if isinstance(value, dict) else {}
-    others = sorted(_key(key) for key in kwargs if key not in (*_WIDTHS, "normalized_image"))
-    if others and not assume_standard:
-        raise NotPortable(
-            f"{where} has arguments that no features extractor of SB3's takes: {', '.join(others)[:1000]}",
-            _HINT,
-        )
-    return "normalized_image" in kwargs and as_flag(kwargs["normalized_image"], where)
+def _unknown(kwargs: dict[Any, Any], where: str) -> str:
+    names = ", ".join(sorted(shown_key(key) for key in kwargs if key not in _KNOWN))[:1000]
+    return names and f"{where} has arguments that no policy of SB3's takes: {names}"
 
 
 def _lstm_warnings(value: Any, where: str) -> list[str]:
     """Dropout acts in training only; every other argument of `torch.nn.LSTM` changes what it computes."""
-    kwargs = value if isinstance(value, dict) else {}
-    others = sorted(_key(key) for key in kwargs if key != "dropout")
+    kwargs = as_dict(value, where)
+    others = sorted(shown_key(key) for key in kwargs if key != "dropout")
     if others:
         raise NotPortable(f"{where} has lstm_kwargs that are not supported: {', '.join(others)[:1000]}")
     return (
@@ -146,17 +115,3 @@ def _class_name(value: Any, packages: tuple[str, ...], where: str) -> str:
     if not isinstance(value, Global) or not f"{value.module}.".startswith(tuple(f"{p}." for p in packages)):
         raise NotPortable(f"{where} names {describe(value)} where a class of {packages[0]} is expected")
     return value.name
-
-
-def _plain_dict(value: dict[Any, Any], where: str) -> dict[str, Any]:
-    items = ((_key(key), item) for key, item in value.items())
-    return {
-        key: [as_plain(part, where) for part in item]
-        if isinstance(item, list | tuple)
-        else as_plain(item, where)
-        for key, item in items
-    }
-
-
-def _key(key: Any) -> str:
-    return key[:200] if isinstance(key, str) else describe(key)

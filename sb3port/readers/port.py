@@ -19,6 +19,7 @@ from sb3port.checkpoint import (
     TrainingSettings,
 )
 from sb3port.errors import NotPortable
+from sb3port.families.specs import parameter_names
 from sb3port.port import (
     STATISTICS_FILE,
     environment_of,
@@ -52,13 +53,13 @@ def read_port(folder: Path) -> Checkpoint:
     try:
         noted = content["spec"]
         spec = read_spec(folder, noted["algorithm"], tuple(noted["assumed"]))
-        tensors = read_weights(folder, spec)
+        tensors = read_weights(folder, spec, content.get("tensors", ()))
         return Checkpoint(
             spec=spec,
             tensors=tensors,
             normalizer=_normalizer(content["normalizer"], spec.observation_space, folder),
             training=_training(content["training"]),
-            optimizer=_optimizer(folder / "training_state", list(tensors)),
+            optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
             environment=environment_of(content, folder),

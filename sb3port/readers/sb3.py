@@ -10,10 +10,11 @@ from sb3port.families.algorithms import algorithm_of, identify, refuse_others
 from sb3port.families.names import canonical
 from sb3port.families.policies import PolicyClass, read_policy_class
 from sb3port.families.registry import recognise_family
-from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes
+from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes, parameter_names
 from sb3port.hyperparameters import training_doubts
 from sb3port.readers.archive import Archive, read_archive, read_unzipped
 from sb3port.readers.arrays import as_flag
+from sb3port.readers.extractors import Vouched, check_name
 from sb3port.readers.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.settings import read_settings
 from sb3port.readers.source import Source
@@ -39,9 +40,17 @@ class _Policy:
     imports: frozenset[Global]
     warnings: tuple[str, ...]
 
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The tensors without buffers."""
+        return {name: self.tensors[name] for name in parameter_names(self.spec, self.tensors)}
+
 
 def read_checkpoint(
-    source: Source, use_stats: bool = True, assume_standard_forward: bool = False
+    source: Source,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
 ) -> Checkpoint:
     """Read a checkpoint whose files lie on this machine.
 
@@ -49,22 +58,26 @@ def read_checkpoint(
         source: Where its files are.
         use_stats: False to leave VecNormalize statistics out, even where the zip shows that they were used.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        extractor: `module:Class`, where the user has the code of the features extractor; it is not imported.
 
     Raises:
         NotPortable: The zip or the statistics are damaged, or of a kind that is not supported.
         Unsafe: A file would run code when loaded with SB3.
-        UsageError: The zip shows that observations were normalised, and no statistics are found.
+        UsageError: The zip shows that observations were normalised, and no statistics are found; or it has no
+            features extractor that an own one could replace.
     """
+    if extractor is not None:
+        check_name(extractor)
     archive = _read_archive(source)
     imports = _imports(archive)
-    policy = _read_policy(archive, imports, assume_standard_forward)
+    policy = _read_policy(archive, imports, Vouched(assume_standard_forward, extractor, source.label))
     settings = read_settings(source)
     statistics, of_pairing = (
         read_statistics(source, archive, settings, policy.spec) if use_stats else (None, [])
     )
     algorithm = algorithm_of(policy.spec.algorithm)
     training = read_training(archive, algorithm, policy.kwargs.given)
-    optimizer, of_optimizer = read_optimizer(archive, policy.tensors)
+    optimizer, of_optimizer = read_optimizer(archive, policy.parameters)
     others = {**({"statistics": statistics.file} if statistics else {}), **settings.files}
     known = policy.imports | of_optimizer | (statistics.imports if statistics else frozenset())
     provenance = _provenance(source, archive, others, known)
@@ -79,6 +92,7 @@ def read_checkpoint(
             ignored=policy.ignored,
             no_stats=not use_stats,
             assume_standard_forward=assume_standard_forward,
+            extractor=extractor,
         ),
         warnings=(
             *policy.warnings,
@@ -101,18 +115,18 @@ def _read_archive(source: Source) -> Archive:
     return read_unzipped({member: source.path(name) for member, name in members.items()}, name)
 
 
-def _read_policy(archive: Archive, imports: frozenset[Global], assume_standard: bool) -> _Policy:
+def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched) -> _Policy:
     where = archive.name
-    policy_class = _read_class(archive, assume_standard)
+    policy_class = _read_class(archive, vouched.standard_forward)
     value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
-    kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", assume_standard)
+    kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", vouched)
     raw = _state_dict(value, where)
     tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
     known = imports | more
     spaces = _read_spaces(archive)
     facts = _PolicyFacts(frozenset(tensors), known, shares, spaces[0])
     spec = build_spec(spaces, tensors, _options(archive, policy_class, kwargs, facts), where)
-    ordered = {name: tensors[name] for name in expected_shapes(spec)}
+    ordered = {name: tensors[name] for name in expected_shapes(spec, tensors)}
     warnings = (*filter(None, [policy_class.warning]), *kwargs.warnings)
     return _Policy(spec, ordered, ignored, kwargs, known, warnings)
 
@@ -142,13 +156,22 @@ def _options(
     use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
     features_for_sde = kwargs.empty_sde_net_arch and _has_sde_net_arch(archive)
     given = _given(facts.observation_space, kwargs)
-    return PolicyOptions(family, algorithm, use_sde, features_for_sde, facts.shares, given)
+    return PolicyOptions(
+        family,
+        algorithm,
+        use_sde,
+        features_for_sde,
+        facts.shares,
+        given,
+        kwargs.extractor.own,
+        kwargs.extractor.arguments,
+    )
 
 
 def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
     """Give the keyword arguments; without images `normalized_image` is `normalize_images`."""
     images = any(isinstance(part, Box) and part.is_image for part in parts(space).values())
-    implied = {"normalize_images": False} if kwargs.unnormalized_images and not images else {}
+    implied = {"normalize_images": False} if kwargs.extractor.unnormalized_images and not images else {}
     return {**kwargs.given, **implied}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from sb3port.checkpoint import Array, Checkpoint, OptimizerState
+from sb3port.families.specs import parameter_names
 from sb3port.hyperparameters import true_settings
 from sb3port.port import PORT_FILE, STATISTICS_FILE, hash_files, port_json, statistics_tensors
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
@@ -80,7 +81,7 @@ def _write_training_state(checkpoint: Checkpoint, folder: Path) -> None:
     steps = checkpoint.training.hyperparameters.get("num_timesteps", 0)
     _write_json(folder / "training_step.json", {"step": steps}, indent=4)
     if checkpoint.optimizer is not None:
-        names = list(checkpoint.tensors)
+        names = parameter_names(checkpoint.spec, checkpoint.tensors)
         group = {**checkpoint.optimizer.group, "params": list(range(len(names)))}
         _write_json(folder / "optimizer_param_groups.json", [group], indent=4)
         _write_tensors(folder / "optimizer_state.safetensors", _optimizer_state(checkpoint.optimizer, names))

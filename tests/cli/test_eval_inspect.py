@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO
+
+from tests.readers.making import BOX, save
 
 from .conftest import CARTPOLE, PENDULUM, Cli
 
@@ -91,6 +96,17 @@ def test_inspect_json_and_quiet(cli: Cli) -> None:
     assert {"name": "log_std", "shape": [64, 1], "dtype": "float32"} in content["tensors"]
     assert "torch._utils._rebuild_tensor_v2" in content["imports"]
     assert cli("inspect", PENDULUM, "-q").out.count("\n") == 1
+
+
+def test_inspect_shows_no_width_of_convolutions_that_are_not_there(cli: Cli) -> None:
+    vectors = spaces.Dict({"a": BOX, "b": spaces.Discrete(3)})
+    images = spaces.Dict({"a": BOX, "b": spaces.Box(0, 255, (36, 36, 3), np.uint8)})
+    for observation, shown in (
+        (vectors, "CombinedExtractor, policy [4]"),
+        (images, "CombinedExtractor 256,"),
+    ):
+        save(PPO, Path("model.zip"), "MultiInputPolicy", observation)
+        assert f"networks      {shown}" in cli("inspect", "model.zip").out
 
 
 def test_json_is_strict_where_bounds_are_infinite(cli: Cli) -> None:

@@ -8,6 +8,7 @@ Importing this package registers the policy, its processor steps and the `gymnas
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
 from lerobot_policy_ppo.env_gymnasium import GymnasiumEnvConfig
+from lerobot_policy_ppo.extractors import register_extractor
 from lerobot_policy_ppo.processor_ppo import (
     ClipActionProcessorStep,
     ToBatchProcessorStep,
@@ -24,4 +25,5 @@ __all__ = [
     "UnscaleActionProcessorStep",
     "VecNormalizeProcessorStep",
     "make_ppo_pre_post_processors",
+    "register_extractor",
 ]

@@ -31,8 +31,8 @@ class PPOConfig(PreTrainedConfig):
         observation_space: JSON form of the Gymnasium observation space (see `lerobot_policy_ppo.spaces`), or
             None to take `input_features`: vectors as unbounded Boxes, images, several of them as a Dict.
         action_space: The same for actions and `action` of `output_features`, as an unbounded Box.
-        features_extractor: SB3's name of the features extractor: FlattenExtractor, NatureCNN or
-            CombinedExtractor.
+        features_extractor: Name of one of `lerobot_policy_ppo.extractors`, such as NatureCNN; or
+            `module:Class` of one of your own, which is imported only if you say so.
         features_extractor_kwargs: Its arguments: `features_dim` of NatureCNN, `cnn_output_dim` of
             CombinedExtractor.
         share_features_extractor: One features extractor for the policy and the value, instead of two.
@@ -73,7 +73,7 @@ class PPOConfig(PreTrainedConfig):
 
     # Architecture.
     features_extractor: str = "FlattenExtractor"
-    features_extractor_kwargs: dict[str, int] = field(default_factory=dict)
+    features_extractor_kwargs: dict[str, Any] = field(default_factory=dict)
     share_features_extractor: bool = True
     net_arch: dict[str, list[int]] = field(default_factory=lambda: {"pi": [64, 64], "vf": [64, 64]})
     activation_fn: str = "Tanh"

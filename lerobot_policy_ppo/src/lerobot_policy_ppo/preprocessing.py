@@ -39,7 +39,8 @@ class Preprocessor:
         """Read a batch of B observations.
 
         Returns:
-            float32 `(B, n)`, for an image `(B, C, H, W)`; for a Dict one of them for every key of the space.
+            float32 `(B, *shape)`, one-hot vectors `(B, n)`, images `(B, C, H, W)`; for a Dict one of them for
+            every key of the space.
 
         Raises:
             ValueError: An observation is missing or has the wrong shape.
@@ -96,7 +97,8 @@ def _reader(space: spaces.Space[Any], key: str, normalize_images: bool) -> Calla
 
 
 def _read_image(images: Tensor, shape: tuple[int, int, int], key: str, normalize: bool) -> Tensor:
-    return _scaled(_channels_first(images, shape, key), normalize)
+    # With one channel, the strides that permuting leaves would make torch convolve as if channels were last.
+    return _scaled(_channels_first(images, shape, key), normalize).reshape(-1, *shape)
 
 
 def _read_vector(rows: Tensor, size: int, key: str, encode: Callable[[Tensor], Tensor]) -> Tensor:
@@ -104,8 +106,8 @@ def _read_vector(rows: Tensor, size: int, key: str, encode: Callable[[Tensor], T
     return encode(flat_rows(rows, size, key)).contiguous()
 
 
-def _numbers(space: spaces.Space[Any]) -> Callable[[Tensor], Tensor]:  # noqa: ARG001 (the others need it)
-    return Tensor.float
+def _numbers(space: spaces.Space[Any]) -> Callable[[Tensor], Tensor]:
+    return partial(_shaped, shape=space.shape or ())
 
 
 def _choice(space: spaces.Discrete) -> Callable[[Tensor], Tensor]:
@@ -116,6 +118,11 @@ def _choices(space: spaces.MultiDiscrete) -> Callable[[Tensor], Tensor]:
     if space.nvec.ndim > 1:
         raise ValueError(f"observation_space holds {space}, but SB3 has policies for rank 1 only.")
     return partial(_one_hot, sizes=space.nvec.tolist())
+
+
+def _shaped(rows: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Numbers in the shape of their space."""
+    return rows.float().reshape(-1, *(shape or (1,)))
 
 
 def _one_hot(rows: Tensor, sizes: list[int]) -> Tensor:

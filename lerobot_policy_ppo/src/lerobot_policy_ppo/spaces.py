@@ -91,6 +91,16 @@ def image_shape(space: spaces.Box) -> tuple[int, int, int]:
     return (first, second, third) if first == min(space.shape) else (third, first, second)
 
 
+def policy_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """The space of what a policy sees in SB3: images with their channels first."""
+    if isinstance(space, spaces.Dict):
+        return _dict({key: policy_space(part) for key, part in space.spaces.items()})
+    if is_image(space):
+        assert isinstance(space, spaces.Box)
+        return spaces.Box(0, 255, image_shape(space), np.uint8)
+    return space
+
+
 def flat_size(space: spaces.Space[Any]) -> int:
     """Numbers per element of a space in a batch; a Discrete is one number."""
     return int(np.prod(space.shape or ()))
@@ -121,11 +131,15 @@ def _multi_discrete_from_json(form: Mapping[str, Any]) -> spaces.MultiDiscrete:
 
 
 def _dict_from_json(form: Mapping[str, Any]) -> spaces.Dict:
-    space = spaces.Dict()
-    # Set here because the constructor sorts the keys in some versions of Gymnasium.
-    space.spaces = {key: space_from_json(part, f"space {key!r}") for key, part in form["spaces"].items()}
-    if not space.spaces:
+    if not form["spaces"]:
         raise ValueError("there is nothing in it")
+    return _dict({key: space_from_json(part, f"space {key!r}") for key, part in form["spaces"].items()})
+
+
+def _dict(parts: dict[str, spaces.Space[Any]]) -> spaces.Dict:
+    """Keep the order, which the constructor sorts in some versions of Gymnasium."""
+    space = spaces.Dict()
+    space.spaces = parts
     return space
 
 

@@ -1,33 +1,49 @@
 """What every features extractor says of itself."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
 from sb3port.families.layers import Shapes
 from sb3port.spaces import Box, Discrete, MultiDiscrete, Space
 
-type Widths = Mapping[str, int]
+type Arguments = Mapping[str, Any]
+TORCH_LAYERS = "stable_baselines3.common.torch_layers"
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """One class of `stable_baselines3/common/torch_layers.py`.
+    """One class of features extractors.
 
     Args:
-        name: As SB3's class is called.
+        name: As the class is called.
         recognises: Whether observations and names of tensors are those of this extractor.
-        read_widths: Its keyword arguments, as its tensors have them.
-        shapes: The shape of every tensor, given observations, widths and `normalize_images`.
+        shapes: The shape of every tensor, given observations, arguments and `normalize_images`.
         features: How many features it gives, from the same.
+        read_arguments: The keyword arguments that its tensors tell.
+        module: Where the class is, as pickles name it.
+        arguments: The keyword arguments that a file may give it, and the dotted name of the only class
+            supported where one is a class, None where it is a number that the tensors tell.
+        buffers: The tensors that are no parameters: optimisers have no state for them.
+        dtypes: Those of its tensors that are not float32.
     """
 
     name: str
     recognises: Callable[[Space, Collection[str]], bool]
-    read_widths: Callable[[Mapping[str, Array]], dict[str, int]]
-    shapes: Callable[[Space, Widths, bool], Shapes]
-    features: Callable[[Space, Widths, bool], int]
+    shapes: Callable[[Space, Arguments, bool], Shapes]
+    features: Callable[[Space, Arguments, bool], int]
+    read_arguments: Callable[[Mapping[str, Array]], dict[str, Any]] = lambda _: {}
+    module: str = TORCH_LAYERS
+    arguments: Mapping[str, str | None] = field(default_factory=dict)
+    buffers: frozenset[str] = frozenset()
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dotted_name(self) -> str:
+        """The class by its module and name."""
+        return f"{self.module}.{self.name}"
 
 
 def vector_size(space: Space) -> int:

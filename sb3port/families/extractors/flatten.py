@@ -5,7 +5,6 @@ from sb3port.families.extractors.base import Extractor, vector_size
 FLATTEN = Extractor(
     "FlattenExtractor",
     recognises=lambda *_: True,
-    read_widths=lambda _: {},
     shapes=lambda *_: {},
     features=lambda space, *_: vector_size(space),
 )

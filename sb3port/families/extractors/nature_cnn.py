@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sb3port.checkpoint import Array
 from sb3port.errors import NotPortable
-from sb3port.families.extractors.base import Extractor, Widths, is_convolved
+from sb3port.families.extractors.base import Arguments, Extractor, is_convolved
 from sb3port.families.layers import Shapes, conv, linear
 from sb3port.spaces import Box, Space
 
@@ -37,14 +37,15 @@ def output_width(tensors: Mapping[str, Array]) -> int:
     return weight.shape[0] if weight is not None and weight.ndim == 2 else 0
 
 
-def _shapes(space: Space, widths: Widths, normalize_images: bool) -> Shapes:
-    return cnn_shapes(space, widths["features_dim"], normalize_images)
+def _shapes(space: Space, arguments: Arguments, normalize_images: bool) -> Shapes:
+    return cnn_shapes(space, arguments["features_dim"], normalize_images)
 
 
 NATURE_CNN = Extractor(
     "NatureCNN",
     recognises=lambda _, tensors: any(name.startswith("cnn.") for name in tensors),
-    read_widths=lambda tensors: {"features_dim": output_width(tensors)},
     shapes=_shapes,
-    features=lambda _space, widths, _: widths["features_dim"],
+    features=lambda _space, arguments, _: arguments["features_dim"],
+    read_arguments=lambda tensors: {"features_dim": output_width(tensors)},
+    arguments={"features_dim": None, "normalized_image": None},
 )

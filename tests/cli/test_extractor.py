@@ -1,0 +1,226 @@
+"""`--extractor`: features extractors whose code is the user's, and who may have it imported."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from lerobot_policy_ppo.extractors import own
+from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import PPO
+
+from lerobot_policy_ppo import register_extractor
+from sb3port.port import spec_json
+from sb3port.readers.port import read_port
+from tests import own_extractors
+from tests.ports import port_of
+from tests.readers.making import BOX, Still, save
+
+from .conftest import CARTPOLE, Cli
+
+MATRIX = spaces.Box(-np.inf, np.inf, (2, 3), np.float32)
+IMAGE = spaces.Box(0, 255, (40, 48, 3), np.uint8)
+DICT = spaces.Dict({"z": spaces.Box(-1, 1, (3,)), "a": spaces.Discrete(5)})
+WAVES = {"features_dim": 5, "factors": [[1.0, 3.0], []]}
+# Class, policy, observations, arguments.
+CASES: dict[str, tuple[str, str, spaces.Space[Any], dict[str, Any]]] = {
+    "matrix": ("Waves", "MlpPolicy", MATRIX, WAVES),
+    "image": ("Blocks", "CnnPolicy", IMAGE, {}),
+    "dict": ("Pair", "MultiInputPolicy", DICT, {"unused": None}),
+    "recurrent": ("Waves", "MlpLstmPolicy", MATRIX, WAVES),
+}
+STRANGE = "strange_nets:Extractor"
+gymnasium.register(
+    "own/Still-v0", Still, disable_env_checker=True, kwargs={"observation_space": MATRIX, "action_space": BOX}
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "_registered", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(own.VARIABLE, "")
+
+
+def saved(name: str, folder: Path, by_value: bool = False, **more: Any) -> tuple[Path, str]:
+    """A zip of a policy with an extractor of its own, and the name of the class."""
+    cls, policy, observation, arguments = CASES[name]
+    kwargs = {
+        "features_extractor_class": getattr(own_extractors, cls),
+        "features_extractor_kwargs": arguments,
+    }
+    if name == "recurrent":
+        kwargs["lstm_hidden_size"] = 4
+    algorithm = RecurrentPPO if name == "recurrent" else PPO
+    if by_value:
+        cloudpickle.register_pickle_by_value(own_extractors)
+    try:
+        settings = {"n_steps": 8, "batch_size": 8, "n_epochs": 1}
+        policy_kwargs = {"net_arch": [4], **kwargs, **more}
+        path = save(
+            algorithm, folder / "model.zip", policy, observation, policy_kwargs=policy_kwargs, **settings
+        )
+    finally:
+        if by_value:
+            cloudpickle.unregister_pickle_by_value(own_extractors)
+    return path, f"tests.own_extractors:{cls}"
+
+
+@pytest.mark.parametrize("by_value", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_ports_of_ones_own_code(name: str, by_value: bool, cli: Cli, tmp_path: Path) -> None:
+    source, cls = saved(name, tmp_path, by_value)
+    ended = cli("convert", source, "port", "--extractor", cls)
+    ended.succeeds()
+    assert "bit-exact, compared with SB3's own classes and tests.own_extractors:" in ended.out
+    cli("verify", "port", "--extractor", cls, "--exact", "--no-reload").succeeds()
+    config = json.loads(Path("port/config.json").read_text())
+    assert config["features_extractor"] == cls
+    assert config["features_extractor_kwargs"] == CASES[name][3]
+
+
+@pytest.mark.parametrize("by_value", [False, True])
+def test_the_command_to_run_is_named(by_value: bool, cli: Cli, tmp_path: Path) -> None:
+    source, cls = saved("matrix", tmp_path, by_value)
+    name = "MODULE:Waves" if by_value else cls
+    ended = cli("convert", source, "port")
+    ended.fails(5 if by_value else 4, f"sb3port convert {source} --extractor {name}")
+    cli("inspect", source).fails(5 if by_value else 4, "--extractor")
+    cli("inspect", source, "--extractor", cls).succeeds()
+
+
+COMMANDS = [
+    ("verify", ("--no-reload",)),
+    ("eval", ("--env", "CartPole-v1")),
+    ("record", ("--env", "CartPole-v1", "--out", "a.npz")),
+]
+
+
+@pytest.mark.parametrize(("command", "more"), COMMANDS)
+def test_a_port_of_own_code_runs_on_the_users_word_only(
+    command: str, more: tuple[str, ...], cli: Cli, tmp_path: Path
+) -> None:
+    source, cls = saved("matrix", tmp_path)
+    port_of(source, Path("port"), verify=False, extractor=cls)
+    cli(command, "port", *more).fails(2, "needs the features extractor", f"--extractor {cls}")
+    cli(command, "port", *more, "--extractor", "tests.own_extractors:Pair").fails(2, f"needs {cls}")
+    cli("inspect", "port").succeeds()
+
+
+def test_ports_of_ones_own_code_run(cli: Cli, tmp_path: Path) -> None:
+    source, cls = saved("matrix", tmp_path)
+    port_of(source, Path("port"), verify=False, extractor=cls)
+    run = ("--env", "own/Still-v0", "--episodes", 2, "--extractor", cls)
+    cli("eval", "port", *run).succeeds()
+    for label in (source, "port"):
+        cli("record", label, *run, "--out", "a.npz", "--force").succeeds()
+        cli("verify", "port", "--extractor", cls, "--observations", "a.npz", "--no-reload").succeeds()
+
+
+def test_the_code_may_lie_in_the_working_folder(cli: Cli, tmp_path: Path, here: Path) -> None:
+    source, _ = saved("matrix", tmp_path)
+    shutil.copy(own_extractors.__file__, here / "my_nets.py")
+    ended = cli("convert", source, "port", "--extractor", "my_nets:Waves")
+    ended.succeeds()
+    assert "networks      my_nets:Waves(features_dim=5, factors=[[1.0, 3.0], []]), policy [4]" in ended.out
+    cli("verify", "port", "--extractor", "my_nets:Waves", "--exact").succeeds()  # in another process, too
+
+
+@pytest.mark.parametrize("files", [("config.json", "sb3port.json"), ("sb3port.json", "config.json")])
+def test_a_strangers_name_is_not_imported(
+    files: tuple[str, str], cli: Cli, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither from the configuration, nor from what the port says of its source."""
+    (here / "strange_nets.py").write_text("open('it-ran', 'w')\nraise RuntimeError('it ran')\n")
+    monkeypatch.syspath_prepend(str(here))
+    source, cls = saved("matrix", tmp_path)
+    port_of(source, here / "port", verify=False, extractor=cls)
+    for name in files:
+        text = (here / "port" / name).read_text()
+        (here / "port" / name).write_text(text.replace(cls, STRANGE))
+        cli("verify", "port", "--no-reload").fails(2)
+        cli("eval", "port", "--env", "CartPole-v1").fails(2)
+        cli("inspect", "port").succeeds()
+        with pytest.raises(ValueError, match="register_extractor"):
+            PPOPolicy.from_pretrained(here / "port")
+        assert not (here / "it-ran").exists()
+    cli("verify", "port", "--extractor", STRANGE).fails(2, "cannot be imported: it ran")
+    assert (here / "it-ran").exists()
+
+
+def test_consent_is_given_in_python_or_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, cls = saved("matrix", tmp_path)
+    port_of(source, tmp_path / "port", verify=False, extractor=cls)
+    with pytest.raises(ValueError, match=own.VARIABLE):
+        PPOPolicy.from_pretrained(tmp_path / "port")
+    monkeypatch.setenv(own.VARIABLE, f"other:Class,{cls}")
+    by_variable = PPOPolicy.from_pretrained(tmp_path / "port")
+    monkeypatch.delenv(own.VARIABLE)
+    own._registered.clear()
+    register_extractor(cls, own_extractors.Waves)
+    in_python = PPOPolicy.from_pretrained(tmp_path / "port")
+    batch = {"observation.state": torch.randn(4, 6)}
+    model = PPO.load(source, device="cpu")
+    expected, _ = model.predict(batch["observation.state"].reshape(4, 2, 3).numpy(), deterministic=True)
+    for policy in (by_variable, in_python):
+        assert np.array_equal(policy.select_action(batch).clamp(-1, 1), expected)
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        ("tests.own_extractors:Plain", "does not compute this policy"),
+        ("tests.own_extractors:Pair", "does not work: TypeError"),
+        ("tests.own_extractors:Raising", "does not work: RuntimeError('no such device')"),
+        ("tests.own_extractors:NotOne", "is no features extractor"),
+        ("tests.own_extractors:Absent", "no attribute 'Absent'"),
+        ("tests.nowhere:Waves", "No module named"),
+        ("Waves", "does not name a class"),
+        ("os;system:x", "does not name a class"),
+    ],
+)
+def test_a_wrong_class_is_said_to_be_wrong(cls: str, message: str, cli: Cli, tmp_path: Path) -> None:
+    source, _ = saved("matrix", tmp_path)
+    cli("convert", source, "port", "--extractor", cls).fails(2, message)
+    assert not Path("port").exists()
+
+
+def test_no_extractor_of_ones_own_is_needed(cli: Cli, tmp_path: Path) -> None:
+    cls = "tests.own_extractors:Waves"
+    cli("convert", CARTPOLE, "port", "--extractor", cls).fails(2, "leave --extractor out")
+    port_of(CARTPOLE, Path("port"), verify=False)
+    cli("verify", "port", "--extractor", cls).fails(2, "needs no code of your own")
+    cli("inspect", "port", "--extractor", cls).fails(2, "drop the options")
+
+
+def test_arguments_that_are_no_data_are_refused(cli: Cli, tmp_path: Path) -> None:
+    arguments = {**WAVES, "factors": [[torch.nn.ReLU, 3.0]]}
+    source, cls = saved("matrix", tmp_path, features_extractor_kwargs=arguments)
+    cli("convert", source, "port", "--extractor", cls).fails(4, "features_extractor_kwargs['factors']")
+
+
+def test_what_is_read_back_is_what_was_read(tmp_path: Path) -> None:
+    """In SB3's order, also of tensors that only the user's code knows: the optimiser counts them in it."""
+    source, cls = saved("matrix", tmp_path)
+    names = [name for name, _ in PPO.load(source, device="cpu").policy.named_parameters()]
+    done = port_of(source, tmp_path / "port", verify=False, extractor=cls).checkpoint
+    again = read_port(tmp_path / "port")
+    assert list(again.tensors) == list(done.tensors) == names
+    assert spec_json(again.spec) == spec_json(done.spec)
+    assert done.optimizer is not None
+    assert not done.warnings
+
+
+def test_an_optimiser_is_left_out_where_parameters_cannot_be_told_from_buffers(tmp_path: Path) -> None:
+    source, cls = saved("image", tmp_path)
+    done = port_of(source, tmp_path / "port", verify=False, extractor=cls).checkpoint
+    assert done.optimizer is None
+    assert "optimiser's state" in done.warnings[0]
