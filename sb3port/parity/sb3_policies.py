@@ -22,6 +22,8 @@ from sb3port.spaces import Box, Dict, Discrete, MultiBinary, Space
 _CLASSES: dict[str, type[BasePolicy]] = {
     cls.__name__: cls for cls in (ActorCriticPolicy, MaskableActorCriticPolicy, RecurrentActorCriticPolicy)
 }
+# Packages that cannot be installed beside today's SB3, and where their classes are written down again.
+_STAND_INS = {"imitation.policies.base": "sb3port.parity.imitation_extractors"}
 
 
 def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> Any:
@@ -68,7 +70,8 @@ def _extractor_class(name: str) -> Any:
     if is_own(name):
         return registered_extractor(name)
     extractor = extractor_of(name, {})
-    return getattr(import_module(extractor.module), extractor.name)
+    module = _STAND_INS.get(extractor.module, extractor.module)
+    return getattr(import_module(module), extractor.name)
 
 
 def _source_of(name: str, spec: PolicySpec) -> str:

@@ -11,6 +11,7 @@ from sb3port.families.extractors.base import Extractor, is_convolved, vector_siz
 from sb3port.families.extractors.combined import COMBINED
 from sb3port.families.extractors.flatten import FLATTEN
 from sb3port.families.extractors.nature_cnn import NATURE_CNN
+from sb3port.families.extractors.normalize_features import NORMALIZE_FEATURES
 from sb3port.families.extractors.own import is_own, own_extractor
 from sb3port.spaces import Space
 
@@ -28,6 +29,7 @@ __all__ = [
 EXTRACTORS = (
     NATURE_CNN,
     COMBINED,
+    NORMALIZE_FEATURES,
     FLATTEN,
 )
 

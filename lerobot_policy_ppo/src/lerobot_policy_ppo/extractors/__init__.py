@@ -11,6 +11,7 @@ from lerobot_policy_ppo.extractors.base import FeaturesExtractor
 from lerobot_policy_ppo.extractors.combined import COMBINED
 from lerobot_policy_ppo.extractors.flatten import FLATTEN
 from lerobot_policy_ppo.extractors.nature_cnn import NATURE_CNN
+from lerobot_policy_ppo.extractors.normalize_features import NORMALIZE_FEATURES
 from lerobot_policy_ppo.extractors.own import make_own, register_extractor, registered_extractor
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ EXTRACTORS = (
     FLATTEN,
     NATURE_CNN,
     COMBINED,
+    NORMALIZE_FEATURES,
 )
 
 

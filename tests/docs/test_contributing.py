@@ -1,0 +1,36 @@
+"""What CONTRIBUTING.md shows of the code is in the code, and the list of fixtures is complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DIFFS = re.findall(r"```diff\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+FILES = dict(re.findall(r"^\+\+\+ b/(.+)\n((?:(?!---).*\n)*)", "".join(DIFFS), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_diff_is_in_the_files(name: str) -> None:
+    """Every hunk stands in the file as it is after the change; one of a new file is all of it."""
+    content = (ROOT / name).read_text(encoding="utf-8")
+    hunks = re.split(r"^@@ (.+) @@\n", FILES[name], flags=re.MULTILINE)
+    for place, lines in zip(hunks[1::2], hunks[2::2], strict=True):
+        after = "".join(line[1:] for line in lines.splitlines(keepends=True) if not line.startswith("-"))
+        assert after in content
+        if place.startswith("-0,0"):
+            assert after == content
+
+
+def test_there_is_a_diff_of_both_distributions() -> None:
+    folders = {name.partition("/")[0] for name in FILES}
+    assert folders == {"sb3port", "lerobot_policy_ppo"}
+    assert len(FILES) == 4
+
+
+def test_the_table_of_fixtures_is_complete() -> None:
+    table = (ROOT / "fixtures/README.md").read_text(encoding="utf-8")
+    eras = ROOT / "fixtures/eras"
+    folders = {str(path.parent.relative_to(eras)) for path in eras.glob("*/*/reference.npz")}
+    assert set(re.findall(r"^\| `([\d.]+/[\w-]+)` \|", table, re.MULTILINE)) == folders
+    assert f"| {len(folders)} folders |" in table
