@@ -69,15 +69,20 @@ def vec_env(case: Case) -> VecEnv:
     return VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
 
 
-def train_sb3(case: Case) -> BaseAlgorithm:
-    """Train with SB3."""
+def build_sb3(case: Case) -> BaseAlgorithm:
+    """Make SB3's model."""
     settings = {name: _for_sb3(value) for name, value in case.settings.items()}
     kwargs = dict(case.policy_kwargs)
     if "activation_fn" in kwargs:
         kwargs["activation_fn"] = getattr(torch.nn, kwargs["activation_fn"])
     policy = case.policy.replace("Policy", "LstmPolicy") if case.algorithm == "ppo_lstm" else case.policy
     make = partial(CLASSES[case.algorithm], policy, vec_env(case), seed=_SEED, device="cpu")
-    return make(policy_kwargs=kwargs, **settings).learn(case.steps)
+    return make(policy_kwargs=kwargs, **settings)
+
+
+def train_sb3(case: Case) -> BaseAlgorithm:
+    """Train with SB3."""
+    return build_sb3(case).learn(case.steps)
 
 
 def begin_ours(case: Case) -> Trainer:
