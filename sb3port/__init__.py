@@ -26,6 +26,7 @@ def convert(
     vecnormalize: str | Path | None = None,
     use_stats: bool = True,
     assume_standard_forward: bool = False,
+    extractor: str | None = None,
     verify: bool = True,
     force: bool = False,
 ) -> "Conversion":
@@ -40,6 +41,7 @@ def convert(
         use_stats: False to leave VecNormalize statistics out, even where training used them.
         assume_standard_forward: Take a policy class of the author's own for SB3's, where its tensors are
             those of SB3's.
+        extractor: `module:Class` of a features extractor whose code is your own; it is imported to verify.
         verify: False to skip the comparison with SB3.
         force: Replace the port at `dest`.
 
@@ -54,7 +56,7 @@ def convert(
     from sb3port.readers.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    options = ConvertOptions(narrowed, use_stats, assume_standard_forward, verify, force)
+    options = ConvertOptions(narrowed, use_stats, assume_standard_forward, extractor, verify, force)
     return run(str(source), Path(dest) if dest is not None else None, options, lambda *_: None)
 
 
@@ -66,6 +68,7 @@ def verify(
     env: str | None = None,
     atol: float | None = None,
     reload: bool = True,
+    extractor: str | None = None,
 ) -> "ParityReport":
     """Compare a port with its source, which is read anew.
 
@@ -77,6 +80,7 @@ def verify(
         env: A Gymnasium environment id, for rollouts and for the comparison of returns.
         atol: Largest difference of outputs that passes, in place of the rule.
         reload: Whether another process shall load the port, too.
+        extractor: `module:Class` that the port needs, whose code is your own.
 
     Returns:
         What was compared; its `verdict` says whether parity holds.
@@ -84,9 +88,11 @@ def verify(
     Raises:
         sb3port.errors.Sb3portError: The port is broken, or a place is absent.
     """
+    from sb3port.own_code import use_extractor_of
     from sb3port.verification import VerifyOptions
     from sb3port.verification import verify as run
 
+    use_extractor_of(Path(port), extractor)
     named = [observations] if isinstance(observations, str | Path) else observations
     options = VerifyOptions(tuple(map(str, named)), env, atol, reload)
     return run(Path(port), str(source) if source is not None else None, options)
