@@ -1,15 +1,17 @@
 """Recording rollouts: episodes are run, and the policy is asked what it thought of what it saw."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from sb3port.checkpoint import Array, Checkpoint, short_name
+from sb3port.checkpoint import Array, Checkpoint, EnvironmentSpec, short_name
 from sb3port.conversion import read
-from sb3port.environments import frames_per_second, make_env
+from sb3port.environments import Env, frames_per_second, make_env, open_wrapped
+from sb3port.errors import UsageError
 from sb3port.own_code import use_extractor
 from sb3port.parity.observations import Observations
 from sb3port.parity.outputs import Outputs, plain_actions
@@ -58,9 +60,10 @@ class RecordOptions:
     wrap: bool = True
 
 
-def record(
-    label: str, options: RecordOptions, track: Callable[[Sequence[int]], Iterable[int]] = iter
-) -> Recording:
+type Track = Callable[[Sequence[int]], Iterable[int]]
+
+
+def record(label: str, options: RecordOptions, track: Track = iter) -> Recording:
     """Run one episode per seed and keep everything.
 
     Args:
@@ -76,17 +79,34 @@ def record(
     use_extractor(checkpoint.spec, options.extractor, label)
     env_id = env_id_of(checkpoint.environment, options.env)
     wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)
-    env = make_env(env_id, checkpoint.spec, wrapping=wrapping)
-    try:
+    with closing(make_env(env_id, checkpoint.spec, wrapping=wrapping)) as env:
         actor = _actor(label, checkpoint, options.deterministic)
-        episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
-        policy = (
-            f"{'port' if is_port(Path(label)) else 'SB3'} of {short_name(checkpoint.provenance.location)}"
-        )
-        recording = _recording(actor, episodes, options, env_id, policy, frames_per_second(env))
+        actor_kind = "port" if is_port(Path(label)) else "SB3"
+        policy = f"{actor_kind} of {short_name(checkpoint.provenance.location)}"
+        options = replace(options, env=env_id)
+        recording = _recording(env, actor, options, policy, track)
         return replace(recording, warnings=checkpoint.warnings, wrappers=wrapping.names)
-    finally:
-        env.close()
+
+
+def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
+    """Run one episode of random actions per seed and keep everything.
+
+    Args:
+        options: What to record; what concerns policies is not looked at.
+        track: As for `record`.
+
+    Raises:
+        UsageError: No environment is named, or it has spaces that policies cannot have.
+    """
+    from sb3port.actors.chance import ChanceActor
+
+    if options.env is None:
+        raise UsageError("neither SOURCE nor --env is given", "name what acts, or where chance shall act")
+    wrapping = wrapping_of(EnvironmentSpec(), options.wrappers, recorded=False)
+    with closing(open_wrapped(options.env, wrapping)) as env:
+        options = replace(options, deterministic=False)
+        recording = _recording(env, ChanceActor(env), options, "random actions", track)
+        return replace(recording, wrappers=wrapping.names)
 
 
 def _actor(label: str, checkpoint: Checkpoint, deterministic: bool) -> Witness:
@@ -99,19 +119,18 @@ def _actor(label: str, checkpoint: Checkpoint, deterministic: bool) -> Witness:
     return Sb3Actor(checkpoint, deterministic)
 
 
-def _recording(
-    actor: Witness, episodes: list[list[Step]], options: RecordOptions, env: str, policy: str, fps: int
-) -> Recording:
+def _recording(env: Env, actor: Witness, options: RecordOptions, policy: str, track: Track) -> Recording:
+    episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
     steps = [step for episode in episodes for step in episode]
     thoughts = [_thoughts(actor, episode) for episode in episodes]
     lengths = [len(episode) for episode in episodes]
     numbers, space = np.concatenate([np.arange(n) for n in lengths]), actor.spec.action_space
     assert not isinstance(space, Dict)
     return Recording(
-        env=env,
+        env=options.env or "",
         policy=policy,
         deterministic=options.deterministic,
-        fps=fps,
+        fps=frames_per_second(env),
         spec=actor.spec,
         seeds=tuple(options.seeds),
         observations=observed(actor.spec, steps, numbers),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "sb3port record sb3/ppo-Pendulum-v1 --episodes 5 --out pendulum.npz",
     "sb3port record ports/ppo-Pendulum-v1 --format lerobot --out data/x",
+    "sb3port record --env Pendulum-v1 --format lerobot --out data/random",
 )
 
 
@@ -28,13 +29,17 @@ class Format(StrEnum):
 
 
 def record(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="SOURCE", help="A SOURCE of convert, for which SB3's policy acts, or a port."),
-    ],
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="The file, or for lerobot the folder.", show_default=False)
     ],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A SOURCE of convert, for which SB3's policy acts, or a port; without any, chance acts.",
+            show_default=False,
+        ),
+    ] = None,
     env: options.Env = None,
     episodes: options.Episodes = 10,
     seed: options.Seed = 0,
@@ -60,7 +65,8 @@ def record(
     """Record what a policy sees, does and gets in an environment.
 
     There is one episode per seed. Beside observations, actions and rewards the policy's values and the
-    log-probabilities of its actions are kept. With --quiet only PATH is printed.
+    log-probabilities of its actions are kept. Without SOURCE actions are random. With --quiet only PATH is
+    printed.
     """
     from sb3port.readers.source import SourceOptions
 
@@ -69,7 +75,7 @@ def record(
     narrowed = SourceOptions(filename, revision, vecnormalize)
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading"))
-        from sb3port.recorder import RecordOptions
+        from sb3port.recorder import RecordOptions, record_chance
         from sb3port.recorder import record as run
 
         def track(seeds: Sequence[int]) -> Iterable[int]:
@@ -88,7 +94,7 @@ def record(
             wrappers=wrapper or (),
             wrap=not no_wrappers,
         )
-        recording = run(source, chosen, track)
+        recording = run(source, chosen, track) if source else record_chance(chosen, track)
     with output.working("writing"):
         _write(recording, out, format, force)
     for warning in recording.warnings:
@@ -132,14 +138,16 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
         {
             "recording": str(out),
             "format": f"{'LeRobotDataset v3' if form is Format.LEROBOT else 'npz'}, {size:,} bytes",
-            "policy": recording.policy + ("" if recording.deterministic else ", sampling"),
+            "policy": recording.policy
+            + (", sampling" if recording.outputs and not recording.deterministic else ""),
             "environment": recording.env,
             **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
             "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
             "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
         }
     )
-    output.hint(f"compare a port on it: sb3port verify PORT --observations {out}")
+    if recording.outputs:
+        output.hint(f"compare a port on it: sb3port verify PORT --observations {out}")
 
 
 def _episodes(seeds: Sequence[int]) -> str:

@@ -94,13 +94,16 @@ def _features(recording: Recording) -> Features:
     space = recording.spec.action_space
     assert not isinstance(space, Dict)
     action = vector(recording.taken.dtype.name, space.size)
+    thoughts = {DETERMINISTIC: action, VALUE: number("float32"), LOG_PROB: number("float32")}
     return {
         **observation_features(recording.spec),
         "action": action,
         SAMPLED: vector(recording.sampled.dtype.name, space.size),
-        DETERMINISTIC: action,
-        VALUE: number("float32"),
-        LOG_PROB: number("float32"),
+        **(
+            {DETERMINISTIC: action, VALUE: number("float32"), LOG_PROB: number("float32")}
+            if recording.outputs
+            else {}
+        ),
         "next.reward": number("float32"),
         "next.done": number("bool"),
         "next.truncated": number("bool"),
@@ -114,10 +117,10 @@ def _columns(recording: Recording) -> dict[str, Array]:
     columns = {
         observation_column(key, part): as_column(part, seen.parts[key]) for key, part in spaces.items()
     }
-    deterministic = recording.taken if recording.deterministic else thought["action"]
+    thoughts = {VALUE: thought["value"], LOG_PROB: thought["log_prob"]} if thought else {}
+    deterministic = recording.taken if recording.deterministic else thought.get("action")
     numbers = {
-        VALUE: thought["value"],
-        LOG_PROB: thought["log_prob"],
+        **thoughts,
         "next.reward": recording.reward.astype(np.float32),
         "next.done": recording.terminated | recording.truncated,
         "next.truncated": recording.truncated,
@@ -127,6 +130,6 @@ def _columns(recording: Recording) -> dict[str, Array]:
         **({} if seen.masks is None else {mask_key(recording.spec.observation_space): seen.masks}),
         "action": as_column(space, recording.taken),
         SAMPLED: recording.sampled.reshape(len(recording), -1),
-        DETERMINISTIC: as_column(space, deterministic),
+        **({} if deterministic is None else {DETERMINISTIC: as_column(space, deterministic)}),
         **{name: values[:, None] for name, values in numbers.items()},
     }
