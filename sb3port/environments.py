@@ -5,6 +5,7 @@ channels first where the policy has them so.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import gymnasium
@@ -12,6 +13,7 @@ import numpy as np
 
 from sb3port.checkpoint import Array, PolicySpec
 from sb3port.errors import UsageError
+from sb3port.importing import working_folder_first
 from sb3port.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
 from sb3port.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
 
@@ -75,7 +77,7 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     """Make an environment, whatever its spaces.
 
     Args:
-        env_id: A Gymnasium environment id.
+        env_id: A Gymnasium environment id; the module of `module:Id-v0` may lie in the working folder.
         env_kwargs: Its arguments in training.
         **kwargs: Other arguments.
 
@@ -84,7 +86,8 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     """
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
-        return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
+        with working_folder_first() if ":" in env_id else nullcontext():
+            return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0]
         if not env_kwargs:

@@ -180,16 +180,6 @@ def provenance_of(content: Mapping[str, Any], folder: Path) -> Provenance:
         raise NotPortable(f"{folder / PORT_FILE} is damaged: {error!r}") from error
 
 
-def read_environment(folder: Path) -> EnvironmentSpec:
-    """Read from a port's `sb3port.json` what its policy was trained in.
-
-    Raises:
-        UsageError: The folder is absent.
-        NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
-    """
-    return environment_of(read_port_file(folder), folder)
-
-
 def environment_of(content: Mapping[str, Any], folder: Path) -> EnvironmentSpec:
     """Take what the policy was trained in out of what `read_port_file` gave; older ports have nothing.
 
@@ -212,7 +202,8 @@ def read_port_file(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", "make a port with: sb3port convert SOURCE")
     if not (folder / PORT_FILE).is_file():
-        raise NotPortable(f"{folder} is not a port: it has no {PORT_FILE}")
+        kind = "was trained by LeRobot, and has no source" if is_lerobot_policy(folder) else "is not a port"
+        raise NotPortable(f"{folder} {kind}: it has no {PORT_FILE}")
     content = read_json(folder / PORT_FILE)
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise NotPortable(f"{folder / PORT_FILE} is damaged: it does not say its format")

@@ -101,11 +101,11 @@ def _setting_of(
     output: Output, port: Path, env: str | None, seeds: Sequence[int], wrappers: tuple[list[str] | None, bool]
 ) -> "Setting":
     from sb3port.evaluation import Setting
-    from sb3port.port import read_environment
+    from sb3port.readers.port import read_port
     from sb3port.wrapping import env_id_of, wrapping_of
 
     own, none = wrappers
-    environment = read_environment(port)
+    environment = read_port(port).environment
     wrapping = wrapping_of(environment, own or (), not none)
     for warning in wrapping.warnings:
         output.warn(warning)
@@ -115,13 +115,13 @@ def _setting_of(
 def _run(
     output: Output, port: Path, setting: "Setting", comparison: tuple[bool, str | None], plot: bool
 ) -> _Found:
-    from sb3port.port import read_provenance
+    from sb3port.readers.port import read_port
     from sb3port.readers.published import published_result
     from sb3port.verification import read_source
 
     compare, label = comparison
     checkpoint = read_source(port, label) if compare else None
-    provenance = checkpoint.provenance if checkpoint else read_provenance(port)
+    provenance = (checkpoint or read_port(port)).provenance
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading LeRobot"))
         from sb3port.evaluation import evaluate_port, evaluate_sb3

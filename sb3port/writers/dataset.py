@@ -94,16 +94,12 @@ def _features(recording: Recording) -> Features:
     space = recording.spec.action_space
     assert not isinstance(space, Dict)
     action = vector(recording.taken.dtype.name, space.size)
-    thoughts = {DETERMINISTIC: action, VALUE: number("float32"), LOG_PROB: number("float32")}
+    thoughts: Features = {DETERMINISTIC: action, VALUE: number("float32"), LOG_PROB: number("float32")}
     return {
         **observation_features(recording.spec),
         "action": action,
         SAMPLED: vector(recording.sampled.dtype.name, space.size),
-        **(
-            {DETERMINISTIC: action, VALUE: number("float32"), LOG_PROB: number("float32")}
-            if recording.outputs
-            else {}
-        ),
+        **(thoughts if recording.outputs else {}),
         "next.reward": number("float32"),
         "next.done": number("bool"),
         "next.truncated": number("bool"),

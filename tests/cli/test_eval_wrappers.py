@@ -15,7 +15,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecNormalize
 
 from sb3port.evaluation import Setting, evaluate_port
-from sb3port.port import PORT_FILE, read_environment
+from sb3port.port import PORT_FILE
+from sb3port.readers.port import read_port
 from sb3port.wrapping import wrapping_of
 from tests.ports import port_of
 
@@ -81,7 +82,7 @@ def sb3_returns(model: PPO, make: Callable[[], VecEnv]) -> list[float]:
 
 
 def port_returns(port: Path, env_id: str, **options: Any) -> list[float]:
-    wrapping = wrapping_of(read_environment(port), **options)
+    wrapping = wrapping_of(read_port(port).environment, **options)
     return list(evaluate_port(port, Setting(env_id, range(EPISODES), wrapping)).returns)
 
 

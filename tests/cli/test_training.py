@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.port import read_environment
+from sb3port.readers.port import read_port
 
 from .conftest import FIXTURES, Cli
 from .test_app import terminal
@@ -38,7 +38,7 @@ def test_train_writes_ports_and_logs(cli: Cli) -> None:
     assert [row["time/total_timesteps"] for row in rows] == [128, 256]
     with Path("run/progress.csv").open() as file:
         assert [int(row["time/total_timesteps"]) for row in csv.DictReader(file)] == [128, 256]
-    assert read_environment(LAST).env_id == "CartPole-v1"
+    assert read_port(LAST).environment.env_id == "CartPole-v1"
     cli("eval", LAST, "--episodes", 1).succeeds()
     cli("verify", LAST).succeeds()
     cli(*CARTPOLE).fails(2, "run holds a run already", "sb3port train --resume run")
@@ -142,7 +142,7 @@ def test_own_wrappers_are_imported_only_when_named(cli: Cli) -> None:
     )
     own = ("--wrapper", "mine_for_training:Half")
     cli(*CARTPOLE, "--steps", 256, "--save-every", 128, *own).succeeds()
-    assert [wrapper.name for wrapper in read_environment(LAST).wrappers] == [own[1]]
+    assert [wrapper.name for wrapper in read_port(LAST).environment.wrappers] == [own[1]]
     first = Path("run/checkpoints/000128")
     cli("train", "--resume", first).fails(2, "name them again: --wrapper mine_for_training:Half")
     cli("train", "--resume", first, *own).succeeds()

@@ -10,10 +10,10 @@ from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
 
 from sb3port.errors import UsageError
-from sb3port.port import read_environment
 from sb3port.ppo.commands import RunOptions, begin_finetuning
 from sb3port.ppo.running import Watcher, train
 from sb3port.ppo.trainer import Trainer
+from sb3port.readers.port import read_port
 from tests.ports import port_of
 
 from .cases import FINETUNED, SMALL
@@ -150,7 +150,7 @@ def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
     trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
     assert (trainer.settings.env, trainer.envs.observation_space.shape) == ("Pendulum-v1", (4,))
     outcome = train(trainer, checkpoint, tmp_path / "run", Watcher())
-    again = read_environment(outcome.last / "pretrained_model")
+    again = read_port(outcome.last / "pretrained_model").environment
     assert (again.env_id, again.wrappers) == ("Pendulum-v1", checkpoint.environment.wrappers)
     with pytest.raises(UsageError, match=r"has the observations .* trained with"):
         begin_finetuning(port, RunOptions(steps=128, wrapped=False, env="Pendulum-v1"), lambda _: None)

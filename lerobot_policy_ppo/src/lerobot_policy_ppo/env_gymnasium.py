@@ -6,8 +6,12 @@ The policy sees the numbers that SB3 would show it (rounded to float32, as LeRob
 each episode counts until its end and no further.
 """
 
+import importlib
 import logging
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -233,10 +237,25 @@ def _make(
     task: str, episode_length: int | None, kwargs: dict[str, Any], wrappers: dict[str, Any]
 ) -> gym.Env[Any, Any]:
     """Make an environment with its wrappers."""
+    _import_module(task)
     env = gym.make(task, max_episode_steps=episode_length, **kwargs)
     for name, arguments in wrappers.items():
         env = wrap(env, name, arguments or {})
     return env
+
+
+def _import_module(task: str) -> None:
+    """Import the module of a task such as `module:Id-v0`, which may lie in the working folder."""
+    module, colon, _ = task.partition(":")
+    if not colon:
+        return
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        with suppress(ImportError):  # of which Gymnasium complains in its own words
+            importlib.import_module(module)
+    finally:
+        sys.path.remove(folder)
 
 
 def _time_limit(env: gym.Env[Any, Any]) -> int | None:
