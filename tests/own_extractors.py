@@ -22,6 +22,17 @@ class Waves(BaseFeaturesExtractor):
         return torch.sin(self.net(mixed) * self.factors[0][1])
 
 
+class Waves1(BaseFeaturesExtractor):
+    """For vectors."""
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int) -> None:
+        super().__init__(observation_space, features_dim)
+        self.net = nn.Linear(observation_space.shape[0], features_dim)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return torch.sin(self.net(observations))
+
+
 class Blocks(BaseFeaturesExtractor):
     """For images; it has buffers, one of which is an integer."""
 

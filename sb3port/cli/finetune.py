@@ -33,6 +33,7 @@ def finetune(
     engine: training_options.EngineName = "exact",
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
+    extractor: options.Extractor = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -53,10 +54,12 @@ def finetune(
         "eval_episodes": eval_episodes,
     }
     with output.working("loading LeRobot"):
+        from sb3port.own_code import use_extractor_of
         from sb3port.ppo.commands import RunOptions, begin_finetuning
         from sb3port.ppo.refusals import refuse_run
 
         refuse_run(out)
+        use_extractor_of(port, extractor)
         own = tuple(wrapper or ())
         trainer, checkpoint = begin_finetuning(
             port,

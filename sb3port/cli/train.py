@@ -52,6 +52,7 @@ def train(
     engine: training_options.EngineName = "exact",
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
+    extractor: options.Extractor = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -65,8 +66,10 @@ def train(
     if resume is not None:
         if out is not None or steps is not None or config is not None or given:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
-        _resume(output, resume, (env or "", *own))
+        _resume(output, resume, (env or "", *own), extractor)
         return
+    if extractor is not None:
+        raise UsageError("--extractor is for a run to --resume", "new policies have SB3's own extractors")
     if env is None or out is None:
         raise UsageError("--env and --out are needed", "or --resume, to go on with a run")
     run = {
@@ -91,9 +94,12 @@ def train(
     run_to_end(output, trainer, None, out)
 
 
-def _resume(output: Output, path: Path, named: Sequence[str]) -> None:
+def _resume(output: Output, path: Path, named: Sequence[str], extractor: str | None) -> None:
     with output.working("loading LeRobot"):
+        from sb3port.own_code import use_extractor_of
+        from sb3port.ppo.checkpoints import PORT, find_checkpoint
         from sb3port.ppo.running import resume
 
+        use_extractor_of(find_checkpoint(path) / PORT, extractor)
         trainer, origin, out = resume(path, output.warn, named)
     run_to_end(output, trainer, origin, out)

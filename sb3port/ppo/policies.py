@@ -62,8 +62,8 @@ class Batches:
 
 
 def policy_tensors(policy: PPOPolicy) -> dict[str, Array]:
-    """Give a copy of the weights by canonical name."""
-    return {name: parameter.detach().cpu().numpy().copy() for name, parameter in policy.named_parameters()}
+    """Give a copy of the weights by canonical name, buffers included."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in policy.state_dict().items()}
 
 
 def load_tensors(policy: PPOPolicy, tensors: Any) -> None:

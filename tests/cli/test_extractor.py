@@ -1,6 +1,7 @@
 """`--extractor`: features extractors whose code is the user's, and who may have it imported."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
+import sb3port
 from lerobot_policy_ppo import register_extractor
+from sb3port.errors import UsageError
 from sb3port.port import spec_json
 from sb3port.readers.port import read_port
 from tests import own_extractors
@@ -101,6 +104,7 @@ COMMANDS = [
     ("verify", ("--no-reload",)),
     ("eval", ("--env", "CartPole-v1")),
     ("record", ("--env", "CartPole-v1", "--out", "a.npz")),
+    ("finetune", ("--env", "CartPole-v1", "--out", "run", "--steps", 8)),
 ]
 
 
@@ -123,6 +127,19 @@ def test_ports_of_ones_own_code_run(cli: Cli, tmp_path: Path) -> None:
     for label in (source, "port"):
         cli("record", label, *run, "--out", "a.npz", "--force").succeeds()
         cli("verify", "port", "--extractor", cls, "--observations", "a.npz", "--no-reload").succeeds()
+
+
+def test_a_run_goes_on_on_the_users_word_only(cli: Cli, tmp_path: Path) -> None:
+    source, cls = saved("matrix", tmp_path)
+    port_of(source, Path("port"), verify=False, extractor=cls)
+    run = ("--env", "own/Still-v0", "--steps", 16, "--eval-episodes", 1, "--out", "run")
+    cli("finetune", "port", *run, "--extractor", cls).succeeds()
+    own._registered.clear()
+    os.environ[own.VARIABLE] = ""
+    cli("train", "--resume", "run").fails(2, "needs the features extractor", f"--extractor {cls}")
+    last = "run/checkpoints/last/pretrained_model"
+    cli("eval", last, "--env", "own/Still-v0", "--extractor", cls).succeeds()
+    cli("verify", last, "--extractor", cls, "--exact", "--no-reload").succeeds()
 
 
 def test_the_code_may_lie_in_the_working_folder(cli: Cli, tmp_path: Path, here: Path) -> None:
@@ -199,6 +216,17 @@ def test_no_extractor_of_ones_own_is_needed(cli: Cli, tmp_path: Path) -> None:
     port_of(CARTPOLE, Path("port"), verify=False)
     cli("verify", "port", "--extractor", cls).fails(2, "needs no code of your own")
     cli("inspect", "port", "--extractor", cls).fails(2, "drop the options")
+
+
+def test_in_python_the_code_is_named_likewise(tmp_path: Path) -> None:
+    source, cls = saved("matrix", tmp_path)
+    done = sb3port.convert(source, "port", extractor=cls)
+    assert done.report is not None
+    assert done.report.verdict == "bit-exact"
+    own._registered.clear()
+    with pytest.raises(UsageError, match=cls):
+        sb3port.verify("port", reload=False, extractor="tests.own_extractors:Pair")
+    assert sb3port.verify("port", reload=False, extractor=cls).verdict == "bit-exact"
 
 
 def test_arguments_that_are_no_data_are_refused(cli: Cli, tmp_path: Path) -> None:

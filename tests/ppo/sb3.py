@@ -16,6 +16,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from sb3port.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.own_code import use_extractor_of
 from sb3port.ppo.commands import RunOptions, begin_finetuning
 from sb3port.ppo.fresh import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
@@ -120,9 +121,10 @@ def run(trainer: Trainer) -> Trainer:
     return trainer
 
 
-def finetune(case: Case, source: Path, port: Path) -> tuple[Trainer, list[str]]:
+def finetune(case: Case, source: Path, port: Path, extractor: str | None = None) -> tuple[Trainer, list[str]]:
     """Port what SB3 saved, and do as many steps again; give the trainer and the warnings."""
-    port_of(source, port, verify=False)
+    port_of(source, port, verify=False, extractor=extractor)
+    use_extractor_of(port, extractor)
     warnings: list[str] = []
     options = RunOptions(case.env, steps=case.steps, run={"seed": _LATER_SEED})
     return run(begin_finetuning(port, options, warnings.append)[0]), warnings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.evaluation import evaluate_port
+from sb3port.evaluation import Setting, evaluate_port
 
 from .models import MODELS, SEEDS, episodes_of_sb3, make_model
 
@@ -12,7 +12,7 @@ from .models import MODELS, SEEDS, episodes_of_sb3, make_model
 @pytest.mark.parametrize("name", MODELS)
 def test_returns_are_those_of_sb3(name: str, tmp_path: Path) -> None:
     model = make_model(name, tmp_path / "model")
-    result = evaluate_port(model.port(tmp_path / "port"), model.kind.env_id, len(SEEDS), SEEDS[0])
+    result = evaluate_port(model.port(tmp_path / "port"), Setting(model.kind.env_id, SEEDS))
     rewards = [rewards for _, rewards in episodes_of_sb3(model)]
     assert result.returns == tuple(map(sum, rewards))
     assert result.lengths == tuple(map(len, rewards))

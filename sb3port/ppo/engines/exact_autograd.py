@@ -30,7 +30,7 @@ class AutogradEngine(Engine):
     """
 
     def __init__(self, learner: Learner) -> None:
-        self.policy, self._settings = learner.policy.to(learner.device), learner.settings
+        self.policy, self._settings = learner.policy.to(learner.device).eval(), learner.settings
         self._device = learner.device
         self._batches = Batches(learner.spec, learner.device)
         self._optimizer = load_optimizer(self.policy, learner.optimizer_class, learner.optimizer)
@@ -57,6 +57,13 @@ class AutogradEngine(Engine):
         self.policy.reset_noise(count)
 
     def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:  # noqa: D102
+        self.policy.train()  # some features extractors keep statistics of what they are trained on
+        try:
+            return self._update(rollout, sizes)
+        finally:
+            self.policy.eval()
+
+    def _update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
         for group in self._optimizer.param_groups:
             group["lr"] = sizes.learning_rate
         count = rollout.values.shape[1]
