@@ -48,6 +48,14 @@ def saved(case: Case, folder: Path) -> tuple[Any, VecNormalize | None]:
     model = _model(case, normalizer or env)
     if not (case.algorithm is RecurrentPPO and isinstance(case.action, spaces.MultiBinary)):
         model.learn(16)  # which fails for those in sb3-contrib itself
+    save_shaken(model, normalizer, folder)
+    if normalizer is not None:
+        normalizer.training = False
+    return model, normalizer
+
+
+def save_shaken(model: Any, normalizer: VecNormalize | None, folder: Path) -> None:
+    """Give a model weights unlike any initialisation, and save it in a Hub repository's layout."""
     with torch.no_grad():
         for parameter in model.policy.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
@@ -55,8 +63,6 @@ def saved(case: Case, folder: Path) -> tuple[Any, VecNormalize | None]:
     model.save(folder / "model.zip")
     if normalizer is not None:
         normalizer.save(str(folder / "vec_normalize.pkl"))
-        normalizer.training = False
-    return model, normalizer
 
 
 def _normalizer(case: Case, env: Any) -> VecNormalize:

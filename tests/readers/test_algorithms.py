@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from sb3_contrib import ARS, QRDQN, TQC, TRPO, CrossQ
-from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
+from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3, HerReplayBuffer
 
 from sb3port.errors import NotPortable
 from sb3port.families.specs import expected_shapes
@@ -76,6 +76,14 @@ def test_unsupported_is_named(name: str, tmp_path: Path) -> None:
         read(path)
     assert "supported" in str(caught.value.hint)
     assert caught.value.exit_code == 4
+
+
+def test_hindsight_replay_is_its_algorithms(tmp_path: Path) -> None:
+    goals = spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), BOX))
+    kwargs = {"buffer_size": 10, "replay_buffer_class": HerReplayBuffer}
+    path = save(SAC, tmp_path / "model.zip", "MultiInputPolicy", goals, **kwargs)
+    with pytest.raises(NotPortable, match="saved by SAC,"):
+        read(path)
 
 
 # Nothing but their policy classes tells QR-DQN from DQN, and CrossQ from SAC.

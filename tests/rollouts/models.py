@@ -16,6 +16,7 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
+from tests.conformance.building import save_shaken
 from tests.plugin.environments import KINDS, AnyEnv
 from tests.plugin.oracles import observations
 from tests.ports import port_of
@@ -122,13 +123,7 @@ def make_model(name: str, folder: Path) -> Model:
     model = kind.algorithm(
         kind.policy, normalizer or env, seed=1, device="cpu", policy_kwargs=policy_kwargs, **kind.kwargs
     )
-    with torch.no_grad():
-        for parameter in model.policy.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    folder.mkdir()
-    model.save(folder / "model.zip")
-    if normalizer is not None:
-        normalizer.save(str(folder / "vec_normalize.pkl"))
+    save_shaken(model, normalizer, folder)
     return Model(kind, model, normalizer, folder)
 
 
