@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sb3port.checkpoint import Checkpoint, PolicySpec, Provenance
@@ -126,6 +127,7 @@ def run_checks(
     from sb3port.behaviour import check_behaviour
     from sb3port.observation_sets import ObservationContext, observation_sets
     from sb3port.parity.checks import STEPS, Step, Subject, run_steps
+    from sb3port.updating import check_update
 
     options = options or VerifyOptions()
     sets = observation_sets(options.observations, ObservationContext(checkpoint, reference, options.env))
@@ -133,6 +135,8 @@ def run_checks(
     steps = [*STEPS]
     if (env := options.env) is not None:
         steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, env)))
+    recordings = [path for path in map(Path, options.observations) if path.suffix == ".npz"]
+    steps += [Step(("update",), partial(check_update, path=path)) for path in recordings]
     with blaming(checkpoint.spec):
         checks = [*before, check_files(folder), *run_steps(subject, steps)]
     return ParityReport(

@@ -140,7 +140,7 @@ def _row(output: Output, check: "Check") -> tuple[str, ...]:
 def _what(check: "Check") -> str:
     """Name what is compared; the stage only where the output does not tell it."""
     output = (check.output or "").replace("_", " ")
-    alone = check.stage in ("integrity", "reload", "behaviour", "tensors") or not output
+    alone = check.stage in ("integrity", "reload", "behaviour", "tensors", "update") or not output
     return f"{check.stage} {output}".rstrip() if alone else output
 
 

@@ -18,7 +18,7 @@ def build_normalizer(spec: PolicySpec, normalizer: Normalizer | None) -> VecNorm
     statistics = {key: _sb3_statistics(rms) for key, rms in normalizer.statistics.items()}
     is_dict = isinstance(spec.observation_space, Dict)
     built = VecNormalize(
-        DummyVecEnv([lambda: _SpacesOnly(spec)]),
+        DummyVecEnv([lambda: SpacesOnly(spec)]),
         training=False,
         clip_obs=normalizer.clip_obs,
         epsilon=normalizer.epsilon,
@@ -34,7 +34,7 @@ def _sb3_statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:
     return rms
 
 
-class _SpacesOnly(gymnasium.Env[Any, Any]):
+class SpacesOnly(gymnasium.Env[Any, Any]):
     """An environment that is never stepped."""
 
     def __init__(self, spec: PolicySpec) -> None:

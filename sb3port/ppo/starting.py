@@ -49,18 +49,23 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
     load_tensors(policy, checkpoint.tensors)
     if spec.use_sde:
         policy.reset_noise()
-    optimizer = checkpoint.optimizer
-    if optimizer is None:
-        optimizer = new_optimizer(policy, training.optimizer_class, training.optimizer_kwargs)
-    # JSON has made lists of torch's tuples.
-    group = {k: tuple(v) if isinstance(v, list) else v for k, v in optimizer.group.items()}
-    optimizer = OptimizerState(group, optimizer.state)
+    optimizer = optimizer_of(checkpoint, policy)
     steps = training.hyperparameters.get("num_timesteps")
     trainer = _trainer(
         settings, spec, envs, policy, (training.optimizer_class, optimizer), checkpoint.normalizer
     )
     trainer.counters.num_timesteps = int(steps or 0)
     return trainer
+
+
+def optimizer_of(checkpoint: Checkpoint, policy: PPOPolicy) -> OptimizerState:
+    """Give the state of a checkpoint's optimiser, a new one where it has none."""
+    found, training = checkpoint.optimizer, checkpoint.training
+    if found is None:
+        found = new_optimizer(policy, training.optimizer_class, training.optimizer_kwargs)
+    # JSON has made lists of torch's tuples.
+    group = {key: tuple(value) if isinstance(value, list) else value for key, value in found.group.items()}
+    return OptimizerState(group, found.state)
 
 
 def _trainer(

@@ -111,13 +111,7 @@ class Trainer:
     def _step_sizes(self) -> StepSizes:
         """Give the values of the schedules, at the share of all steps that remains."""
         remaining = 1.0 - float(self.counters.num_timesteps) / float(self.settings.until)
-        given = self.settings.hyperparameters
-        values = given.clip_range_vf
-        return StepSizes(
-            float(given.learning_rate(remaining)),
-            float(given.clip_range(remaining)),
-            None if values is None else float(values(remaining)),
-        )
+        return StepSizes.of(self.settings.hyperparameters, remaining)
 
     def _report(
         self, rollout: Rollout, sizes: StepSizes, update: UpdateStatistics, seconds: float

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -72,6 +73,16 @@ class StepSizes:
     learning_rate: float
     clip_range: float
     clip_range_vf: float | None = None
+
+    @classmethod
+    def of(cls, settings: Hyperparameters, remaining: float) -> Self:
+        """Give their values when this share of the training remains."""
+        limit = settings.clip_range_vf
+        return cls(
+            float(settings.learning_rate(remaining)),
+            float(settings.clip_range(remaining)),
+            None if limit is None else float(limit(remaining)),
+        )
 
 
 @dataclass(frozen=True)
