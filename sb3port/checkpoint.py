@@ -105,6 +105,8 @@ class Normalizer:
         obs_rms: For Dict observations one per normalised key (`norm_obs_keys`); None where `norm_obs` is
             false.
         ret_rms: Statistics of the discounted return, by which rewards are scaled in training.
+        channels_last: Keys of the images that it passed on with their channels last, "" where observations
+            are no Dict; policies have them first.
     """
 
     obs_rms: RunningMeanStd | Mapping[str, RunningMeanStd] | None
@@ -115,6 +117,7 @@ class Normalizer:
     epsilon: float = 1e-8
     norm_obs: bool = True
     norm_reward: bool = True
+    channels_last: tuple[str, ...] = ()
 
     @property
     def statistics(self) -> dict[str, RunningMeanStd]:

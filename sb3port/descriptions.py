@@ -4,6 +4,16 @@ from sb3port.checkpoint import EnvironmentSpec, PolicySpec
 from sb3port.families.extractors import is_own
 
 
+def policy_texts(spec: PolicySpec) -> dict[str, str]:
+    """Describe a policy for a report: by "algorithm", "observation_space", "action_space" and "policy"."""
+    return {
+        "algorithm": spec.algorithm,
+        "observation_space": str(spec.observation_space),
+        "action_space": str(spec.action_space),
+        "policy": networks_text(spec),
+    }
+
+
 def networks_text(spec: PolicySpec) -> str:
     """Describe extractor, memory and layers in one line."""
     arch = spec.net_arch

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sb3port.checkpoint import Checkpoint, PolicySpec, Provenance
-from sb3port.descriptions import networks_text
+from sb3port.checkpoint import Checkpoint, Provenance
+from sb3port.descriptions import policy_texts
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError
 from sb3port.own_code import blaming
 from sb3port.parity.environment import environment
@@ -143,7 +143,7 @@ def run_checks(
         checkpoint.provenance,
         name,
         _files(folder),
-        _model(checkpoint.spec),
+        policy_texts(checkpoint.spec),
         checks,
         subject.summaries,
         subject.tensors,
@@ -213,7 +213,7 @@ def _read_as_recorded(source: Source, recorded: Provenance) -> Checkpoint:
 
 def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:
     """Report that nothing was compared; the port may be right or wrong."""
-    files, model = _files(port), _model(read_port(port).spec)
+    files, model = _files(port), policy_texts(read_port(port).spec)
     checks = [why, check_files(port)]
     return ParityReport(recorded, port.name, files, model, checks, environment=environment())
 
@@ -221,12 +221,3 @@ def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:
 def _files(folder: Path) -> dict[str, str]:
     """Hash the files of which the conversion recorded the hashes, or else those that every port has."""
     return hash_files(folder, recorded_files(folder) or _HASHED)
-
-
-def _model(spec: PolicySpec) -> dict[str, str]:
-    return {
-        "algorithm": spec.algorithm,
-        "observation_space": str(spec.observation_space),
-        "action_space": str(spec.action_space),
-        "policy": networks_text(spec),
-    }

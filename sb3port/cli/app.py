@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sb3port import __version__
-from sb3port.cli import convert, diff, finetune, inspect, record, report, train, verify
+from sb3port.cli import convert, diff, export, finetune, inspect, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, examples, exit_codes
 from sb3port.cli.output import Output
@@ -34,6 +34,8 @@ app.command("finetune", cls=Command, epilog=examples(finetune.EXAMPLES))(finetun
 app.command("train", cls=Command, epilog=examples(train.EXAMPLES))(train.train)
 app.command("diff", cls=Command, epilog=examples(diff.EXAMPLES))(diff.diff)
 app.command("report", cls=Command, epilog=examples(report.EXAMPLES))(report.report)
+app.command("export", cls=Command, epilog=examples(export.EXAMPLES))(export.export)
+app.command("repair", cls=Command, epilog=examples(repair.EXAMPLES))(repair.repair)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,8 +1,6 @@
 """`sb3port convert`: from an SB3 checkpoint to a LeRobot policy folder."""
 
 import shlex
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +9,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.stages import stages
 from sb3port.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ def convert(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
-    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare the port with SB3.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the port at DEST.")] = False,
+    no_verify: options.NoVerify = False,
+    force: options.Force = False,
     report_dir: options.ReportDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -59,7 +58,7 @@ def convert(
     chosen = ConvertOptions(narrowed, not no_stats, assume_standard_forward, extractor, not no_verify, force)
     try:
         with ExitStack() as spinner:
-            done = run(source, dest, chosen, _stages(output, spinner, chosen.verify))
+            done = run(source, dest, chosen, stages(output, spinner, chosen.verify))
     except VerificationFailed as failed:
         write_reports(failed.report, report_dir)
         if json:
@@ -100,19 +99,3 @@ def _print_summary(output: Output, done: "Conversion") -> None:
         output.hint(f"run it with: sb3port eval {port} --env {env_id}{named}")
     else:
         output.hint(f"compare it with SB3: sb3port verify {port}{named}")
-
-
-def _stages(output: Output, spinner: ExitStack, verify: bool) -> Callable[[str, str], None]:
-    """Announce stages, with the time that each took where details are wanted."""
-    last = time.perf_counter()
-
-    def announce(name: str, text: str) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        spinner.close()
-        output.stage(name, f"{text} ({now - last:.2f} s)" if output.verbose else text)
-        if name == "write" and verify:
-            spinner.enter_context(output.working("verify  loading SB3 and LeRobot, comparing"))
-        last = now
-
-    return announce

@@ -84,3 +84,24 @@ Extractor = Annotated[
         help="The policy's features extractor, where its code is your own. Naming it lets sb3port import it.",
     ),
 ]
+NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare what is written with SB3.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what sb3port wrote at DEST.")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(metavar="NUMBER", min=0, help="Learning rate for further training, instead of the file's."),
+]
+ClipRange = Annotated[
+    float | None,
+    typer.Option(metavar="NUMBER", min=0, help="Clip range for further training, instead of the file's."),
+]
+ClipRangeVf = Annotated[
+    float | None, typer.Option(metavar="NUMBER", min=0, help="The same for the clip range of the value.")
+]
+
+
+def rates(
+    learning_rate: float | None, clip_range: float | None, clip_range_vf: float | None
+) -> dict[str, float]:
+    """Give the schedules that are given anew."""
+    given = {"learning_rate": learning_rate, "clip_range": clip_range, "clip_range_vf": clip_range_vf}
+    return {name: value for name, value in given.items() if value is not None}

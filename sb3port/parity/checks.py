@@ -4,6 +4,7 @@ A check that an earlier one makes meaningless is skipped, which is not passed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -153,18 +154,25 @@ def run_steps(subject: Subject, steps: Sequence[Step] = STEPS) -> list[Check]:
     Raises:
         NotPortable: The port is broken, so that there is nothing to compare.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # bits depend on how the work is split
     checks: list[Check] = []
-    try:
+    with one_thread():
         for step in steps:
             if subject.blocked and step.needs_outputs:
                 checks += [skipped(stage, subject.blocked) for stage in step.stages]
             else:
                 checks += step.run(subject)
+    return checks
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread: bits depend on how the work is split."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(threads)
-    return checks
 
 
 def skipped(stage: str, reason: str) -> Check:

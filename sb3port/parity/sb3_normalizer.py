@@ -1,13 +1,10 @@
 """SB3's own VecNormalize, built from statistics that were read statically."""
 
-from typing import Any
-
-import gymnasium
 from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.checkpoint import Normalizer, PolicySpec, RunningMeanStd
-from sb3port.parity.sb3_policies import gymnasium_space
+from sb3port.parity.sb3_spaces import SpacesOnly
 from sb3port.spaces import Dict
 
 
@@ -32,11 +29,3 @@ def _sb3_statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:
     rms = Sb3RunningMeanStd(shape=saved.mean.shape)
     rms.mean, rms.var, rms.count = saved.mean, saved.var, saved.count
     return rms
-
-
-class SpacesOnly(gymnasium.Env[Any, Any]):
-    """An environment that is never stepped."""
-
-    def __init__(self, spec: PolicySpec) -> None:
-        self.observation_space = gymnasium_space(spec.observation_space)
-        self.action_space = gymnasium_space(spec.action_space)

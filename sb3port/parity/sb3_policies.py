@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from lerobot_policy_ppo.extractors import registered_extractor
+from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from torch import nn
 
@@ -17,8 +18,15 @@ from sb3port.checkpoint import Array, PolicySpec
 from sb3port.families.extractors import extractor_of, is_own
 from sb3port.families.registry import family_of
 from sb3port.parity.past_policies import as_it_was
-from sb3port.spaces import Box, Dict, Discrete, MultiBinary, Space
+from sb3port.parity.sb3_spaces import gymnasium_space, policy_space
 
+ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "trpo": TRPO,
+    "ppo_mask": MaskablePPO,
+    "ppo_lstm": RecurrentPPO,
+}
 _CLASSES: dict[str, type[BasePolicy]] = {
     cls.__name__: cls for cls in (ActorCriticPolicy, MaskableActorCriticPolicy, RecurrentActorCriticPolicy)
 }
@@ -37,13 +45,22 @@ def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> Any:
     )
     # Told afterwards, because the constructor refuses it without gSDE, as it was possible before 2.2.1.
     policy._squash_output = spec.squash_output
+    load_weights(policy, spec, tensors)
+    policy.set_training_mode(False)
+    return policy
+
+
+def load_weights(policy: BasePolicy, spec: PolicySpec, tensors: Mapping[str, Array]) -> None:
+    """Load a checkpoint's tensors into one of SB3's policies, strictly.
+
+    Raises:
+        ValueError: The policy has no place for a tensor.
+    """
     state = {name: torch.from_numpy(tensors[_source_of(name, spec)].copy()) for name in policy.state_dict()}
     policy.load_state_dict(state, strict=True)
     unused = set(tensors) - {_source_of(name, spec) for name in state}
     if unused:
         raise ValueError(f"SB3's policy has no {sorted(unused)}")
-    policy.set_training_mode(False)
-    return policy
 
 
 def _arguments(spec: PolicySpec) -> dict[str, Any]:
@@ -79,33 +96,3 @@ def _source_of(name: str, spec: PolicySpec) -> str:
     name = name.replace("pi_features_extractor.", "features_extractor.")
     shared = spec.share_features_extractor
     return name.replace("vf_features_extractor.", "features_extractor.") if shared else name
-
-
-def policy_space(space: Space) -> spaces.Space[Any]:
-    """Give the space that a policy sees: images as SB3's VecTransposeImage gives them."""
-    if isinstance(space, Dict):
-        return _dict({key: policy_space(part) for key, part in space.spaces.items()})
-    if isinstance(space, Box) and space.is_image:
-        return spaces.Box(0, 255, space.channels_first, np.uint8)
-    return gymnasium_space(space)
-
-
-def gymnasium_space(space: Space) -> spaces.Space[Any]:
-    """Give the Gymnasium space of the same bounds and type."""
-    match space:
-        case Box():
-            return spaces.Box(space.low, space.high, space.shape, np.dtype(space.dtype).type)
-        case Discrete():
-            return spaces.Discrete(space.n, start=space.start)
-        case MultiBinary():
-            return spaces.MultiBinary(space.n)
-        case Dict():
-            return _dict({key: gymnasium_space(part) for key, part in space.spaces.items()})
-    return spaces.MultiDiscrete(space.nvec, start=space.start)
-
-
-def _dict(parts: dict[str, spaces.Space[Any]]) -> spaces.Dict:
-    """Keep the order, which Gymnasium 1.0 and old releases sort."""
-    space = spaces.Dict(parts)
-    space.spaces = parts
-    return space

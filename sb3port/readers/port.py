@@ -72,9 +72,14 @@ def read_port(folder: Path) -> Checkpoint:
 def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
     if noted is None:
         return None
-    settings = {name: value for name, value in noted.items() if name != "ret_rms"}
+    settings = {name: value for name, value in noted.items() if name not in ("ret_rms", "channels_last")}
     obs_rms = read_statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
-    return Normalizer(obs_rms=obs_rms, ret_rms=_reward_statistics(noted["ret_rms"]), **settings)
+    return Normalizer(
+        obs_rms=obs_rms,
+        ret_rms=_reward_statistics(noted["ret_rms"]),
+        channels_last=tuple(map(str, noted.get("channels_last", ()))),
+        **settings,
+    )
 
 
 def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:
@@ -86,6 +91,8 @@ def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | No
 
 def _training(noted: Mapping[str, Any]) -> TrainingSettings:
     settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
+    if odd := [name for name, value in settings.items() if not _is_setting(value)]:
+        raise ValueError(f"its settings {odd[:10]} are no numbers")
     return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs)
 
 
@@ -100,6 +107,11 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     return ConfiguredTraining(
         _schedules(noted), dict(noted["hyperparameters"]), None if kwargs is None else dict(kwargs)
     )
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether a hyperparameter is a number, a flag or None, as all of SB3's are."""
+    return value is None or (isinstance(value, int | float) and bool(np.isfinite(value)))
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:

@@ -1,11 +1,13 @@
 """The pickle that `VecNormalize.save` writes, read as a `Normalizer`.
 
-The environment and the random state in it are of no use and are not looked at. For Dict observations SB3
-keeps one set of statistics per key: of the keys in `norm_obs_keys` since 1.4, of all (`obs_keys`) before.
+Of the environment in it only the layout of images is of use; nothing else of it is looked at. For Dict
+observations SB3 keeps one set of statistics per key: of the keys in `norm_obs_keys` since 1.4, of all
+(`obs_keys`) before.
 """
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from sb3port.errors import NotPortable
 from sb3port.readers.archive import refuse_pointer
 from sb3port.readers.arrays import as_flag, as_float64, as_number
 from sb3port.readers.pickles import first_global, read_pickle
+from sb3port.readers.spaces import read_space
 from sb3port.records import Global, Record
+from sb3port.spaces import Box, parts
 
 _CLASS = ".common.vec_env.vec_normalize.VecNormalize"
 _CLASSES = tuple(f"{package}{_CLASS}" for package in ("stable_baselines3", "stable_baselines"))
@@ -68,8 +72,21 @@ def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
         ret_rms=_statistics(attributes.get("ret_rms"), f"{where}: ret_rms"),
         norm_obs=norm_obs,
         norm_reward=as_flag(attributes.get("norm_reward", True), f"{where}: norm_reward"),
+        channels_last=_channels_last(attributes.get("observation_space")),
         **numbers,
     )
+
+
+def _channels_last(value: Any) -> tuple[str, ...]:
+    """Find the images that have their channels last, by key; a space that cannot be read has none."""
+    with suppress(NotPortable):
+        images = {
+            key: part
+            for key, part in parts(read_space(value, "observation_space")).items()
+            if isinstance(part, Box) and part.is_image
+        }
+        return tuple(key for key, image in images.items() if image.shape != image.channels_first)
+    return ()
 
 
 def _observations(attributes: dict[str, Any], where: str) -> RunningMeanStd | Mapping[str, RunningMeanStd]:

@@ -20,6 +20,7 @@ class Kind:
 
 PORT = Kind("a port", "sb3port.json")
 DATASET = Kind("a LeRobotDataset", "meta/info.json")
+EXPORT = Kind("an export", "export.json")
 CHECKPOINT = Kind("a checkpoint of a training", "training_state/training.json")
 
 

@@ -67,7 +67,8 @@ def save_shaken(model: Any, normalizer: VecNormalize | None, folder: Path) -> No
 
 def _normalizer(case: Case, env: Any) -> VecNormalize:
     keys = case.normalize if isinstance(case.normalize, list) else None
-    return VecNormalize(env, clip_obs=2.5, epsilon=1e-4, norm_obs_keys=keys)
+    observes = case.normalize != "reward"
+    return VecNormalize(env, norm_obs=observes, clip_obs=2.5, epsilon=1e-4, norm_obs_keys=keys)
 
 
 def _model(case: Case, env: Any) -> Any:

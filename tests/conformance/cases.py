@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class Case:
         algorithm: Class that builds it.
         observation: Observation space.
         action: Action space.
-        normalize: Whether VecNormalize normalises its observations, or which keys of a Dict.
+        normalize: Whether VecNormalize normalises its observations, or which keys of a Dict, or rewards only.
         settings: Arguments of the algorithm.
         policy_kwargs: Those of the policy.
         mlp: Whether an image is flattened instead of convolved.
@@ -72,7 +72,7 @@ class Case:
     algorithm: Callable[..., BaseAlgorithm] = PPO
     observation: spaces.Space[Any] = field(default_factory=lambda: VECTOR)
     action: spaces.Space[Any] = field(default_factory=lambda: UNEVEN)
-    normalize: list[str] | bool = False
+    normalize: list[str] | bool | Literal["reward"] = False
     settings: dict[str, Any] = field(default_factory=dict)
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
     mlp: bool = False
@@ -134,6 +134,7 @@ _OPTIONS = {
     "cnn-layers": Case(PPO, IMAGE, policy_kwargs=SMALL_CNN | {"net_arch": {"pi": [5], "vf": [7, 6]}}),
     "cnn-gsde": Case(PPO, IMAGE, settings=SDE, policy_kwargs=SMALL_CNN),
     "cnn-unscaled": Case(PPO, IMAGE, policy_kwargs=UNSCALED_CNN),
+    "cnn-normalized-rewards": Case(PPO, IMAGE, normalize="reward", policy_kwargs=SMALL_CNN),
     "cnn-planes": Case(PPO, PLANES, policy_kwargs=UNSCALED_CNN),
     "cnn-planes-normalized": Case(PPO, PLANES, normalize=True, policy_kwargs=UNSCALED_CNN),
     "image-in-mlp": Case(PPO, IMAGE, mlp=True),

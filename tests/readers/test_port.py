@@ -81,6 +81,14 @@ def edit_source(**fields: Any) -> Callable[[Path], None]:
     return damage
 
 
+def edit_training(**fields: Any) -> Callable[[Path], None]:
+    def damage(port: Path) -> None:
+        training = json.loads((port / "sb3port.json").read_text())["training"]
+        edit("sb3port.json", training={**training, **fields})(port)
+
+    return damage
+
+
 def rename_state(port: Path, prefix: str) -> None:
     state = load_file(port / STATE)
     save_file({key.replace("state/0/", prefix): array for key, array in state.items()}, port / STATE)
@@ -113,6 +121,8 @@ DAMAGE = {
     "a source nowhere": edit_source(location=5),
     "a source of another kind": edit_source(kind="ftp"),
     "settings that are none": edit("sb3port.json", training=5),
+    "a setting that is no number": edit_training(hyperparameters={"n_steps": "many"}),
+    "a setting without end": edit_training(hyperparameters={"gamma": float("inf")}),
     "an optimiser of more parameters": lambda port: rename_state(port, "state/99/"),
     "an optimiser of parameters before the first": lambda port: rename_state(port, "state/-1/"),
     "an optimiser without its groups": lambda port: (port / GROUPS).unlink(),

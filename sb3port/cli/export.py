@@ -1,0 +1,85 @@
+"""`sb3port export`: from a port back to SB3, or on to ONNX, torch or numpy."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sb3port.cli import options
+from sb3port.cli.output import Output
+from sb3port.cli.written import run_export
+from sb3port.errors import UsageError
+
+EXAMPLES = (
+    "sb3port export ports/ppo-Pendulum-v1 --to sb3",
+    "sb3port export ports/ppo-Pendulum-v1 robot/policy --to onnx --outputs action,value",
+)
+
+
+class Format(StrEnum):
+    """The keys of `targets.TARGETS`, without importing them."""
+
+    SB3 = "sb3"
+    ONNX = "onnx"
+    TORCH = "torch"
+    NUMPY = "numpy"
+
+
+def export(
+    port: options.Port,
+    dest: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DEST",
+            help="The folder to write; exports/<name>-<format> by default.",
+            show_default=False,
+        ),
+    ] = None,
+    to: Annotated[
+        Format, typer.Option("--to", metavar="FORMAT", help="The format: sb3, onnx, torch or numpy.")
+    ] = Format.SB3,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="What the network shall give: action,value,log_prob (action by default)."
+        ),
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Export the network only, without normaliser and clipping of actions."),
+    ] = False,
+    learning_rate: options.LearningRate = None,
+    clip_range: options.ClipRange = None,
+    clip_range_vf: options.ClipRangeVf = None,
+    no_verify: options.NoVerify = False,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Export a port to SB3, ONNX, torch or numpy, and verify what was written.
+
+    sb3 gives a zip that today's SB3 loads and trains on, and vec_normalize.pkl;
+    onnx, torch (.pt2) and numpy (.npz) give one file that takes raw observations
+    and gives actions for the environment.
+    """
+    from sb3port.export import ExportOptions
+    from sb3port.export import export as run
+    from sb3port.targets import GraphOptions
+
+    graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)
+    rates = options.rates(learning_rate, clip_range, clip_range_vf)
+    _refuse_useless(to, outputs is not None or raw, bool(rates))
+    chosen = ExportOptions(to.value, graph, rates, not no_verify, force)
+    output = Output(json, quiet, verbose)
+    run_export(output, "sb3port.export", chosen, lambda announce: run(port, dest, chosen, announce))
+
+
+def _refuse_useless(to: Format, graph: bool, rates: bool) -> None:
+    if to is Format.SB3 and graph:
+        raise UsageError(
+            "--outputs and --raw are for onnx, torch and numpy", "drop them, or choose with --to"
+        )
+    if to is not Format.SB3 and rates:
+        raise UsageError("--learning-rate and the clip ranges are for --to sb3", "drop them")

@@ -1,0 +1,32 @@
+"""The stages of a job, announced as they end, with a spinner while the long one goes on."""
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from sb3port.cli.output import Output
+
+if TYPE_CHECKING:
+    from sb3port.conversion import Announce
+
+
+def stages(output: Output, spinner: ExitStack, verify: bool) -> "Announce":
+    """Give what announces stages, with the time that each took where details are wanted.
+
+    Args:
+        output: Where they are printed.
+        spinner: Closed when a stage ends.
+        verify: Whether a comparison follows the stage "write".
+    """
+    last = time.perf_counter()
+
+    def announce(name: str, text: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        spinner.close()
+        output.stage(name, f"{text} ({now - last:.2f} s)" if output.verbose else text)
+        if name == "write" and verify:
+            spinner.enter_context(output.working("verify  loading SB3 and LeRobot, comparing"))
+        last = now
+
+    return announce

@@ -1,0 +1,67 @@
+"""What `export` and `repair` have in common: running the job, and saying what was written."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from sb3port.cli.output import Output
+from sb3port.cli.stages import stages
+from sb3port.errors import VerificationFailed
+
+if TYPE_CHECKING:
+    from sb3port.conversion import Announce
+    from sb3port.export import Export, ExportOptions
+
+
+def run_export(
+    output: Output, schema: str, options: "ExportOptions", job: Callable[["Announce"], "Export"]
+) -> None:
+    """Run an export and print what it wrote.
+
+    Args:
+        output: Where to print.
+        schema: Name of the JSON object, such as "sb3port.export".
+        options: With which the job runs.
+        job: Given what announces its stages.
+
+    Raises:
+        Sb3portError: The job's own.
+    """
+    try:
+        with ExitStack() as spinner:
+            done = job(stages(output, spinner, options.verify))
+    except VerificationFailed as failed:
+        if output.as_json:
+            content = {"export": None, "verdict": failed.report.get("verdict"), "report": failed.report}
+            output.result(schema, content, "")
+        raise
+    for warning in done.checkpoint.warnings:
+        output.warn(warning)
+    content = {
+        "export": str(done.folder),
+        "files": list(done.files),
+        "verdict": str(done.report.verdict) if done.report else None,
+        "report": done.report.to_json() if done.report else None,
+        "warnings": list(done.checkpoint.warnings),
+    }
+    if not output.result(schema, content, str(done.folder)):
+        _print_summary(output, done, options.target)
+
+
+def _print_summary(output: Output, done: "Export", target: str) -> None:
+    from sb3port.cli.summary import policy_rows
+
+    parity = f"{done.report.verdict}, compared with SB3's own classes" if done.report else "not verified"
+    rows = {"export": str(done.folder), "files": ", ".join(done.files), "parity": parity}
+    output.line()
+    output.fields({**rows, **policy_rows(done.checkpoint)})
+    if target == "sb3":
+        output.line()
+        output.hint(f"load it with: {_load_call(done)}")
+
+
+def _load_call(done: "Export") -> str:
+    from sb3port.families.algorithms import display_name
+
+    (path,) = (done.folder / name for name in done.files if name.endswith(".zip"))
+    return f'{display_name(done.checkpoint.spec.algorithm)}.load("{path}")'

@@ -1,0 +1,218 @@
+"""Export and repair: a checkpoint back to SB3, or on to where neither SB3 nor LeRobot is."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sb3port import __version__
+from sb3port.checkpoint import Checkpoint, SourceFile
+from sb3port.conversion import Announce, describe_mapping, describe_report, describe_source
+from sb3port.descriptions import policy_texts
+from sb3port.errors import NotPortable, UsageError, VerificationFailed
+from sb3port.parity.environment import environment
+from sb3port.parity.integrity import check_files
+from sb3port.parity.report import ParityReport, describe
+from sb3port.parity.verdicts import Verdict
+from sb3port.port import PORT_FILE, hash_files, is_port, public_provenance
+from sb3port.readers.port import read_port
+from sb3port.readers.sb3 import read_checkpoint
+from sb3port.readers.source import SourceOptions, resolve
+from sb3port.schedules import ConstantSchedule
+from sb3port.targets import TARGETS, GraphOptions, Target
+from sb3port.verification import reference_of
+from sb3port.writers.staging import EXPORT, refuse_existing, staged_folder
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Args:
+        target: A key of `TARGETS`.
+        graph: What a network on its own shall take and give.
+        rates: Numbers that replace schedules, by name (`learning_rate`, `clip_range`).
+        verify: False to skip the comparison with SB3's own classes.
+        force: Replace an export that is already there.
+    """
+
+    target: str = "sb3"
+    graph: GraphOptions = field(default_factory=GraphOptions)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    verify: bool = True
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Export:
+    """What `export` did.
+
+    Args:
+        folder: The folder that was written.
+        files: What is in it for others than us.
+        checkpoint: What was written, in the target's terms.
+        report: The outcome of the comparison, None without one.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    checkpoint: Checkpoint
+    report: ParityReport | None
+
+
+def export(port: Path, dest: Path | None, options: ExportOptions, announce: Announce) -> Export:
+    """Export a port.
+
+    Args:
+        port: The folder.
+        dest: The folder to write; `exports/<name>-<target>` by default.
+        options: How to do it.
+        announce: Called with each stage ("read", "write", "verify") and what it found.
+
+    Raises:
+        Sb3portError: With the exit code of the contract; nothing is written then.
+    """
+    if dest is not None:
+        refuse_existing(dest, options.force, EXPORT)
+    checkpoint = _read_unchanged(port)
+    announce("read", f"{describe_mapping(checkpoint)} from {port}")
+    dest = dest or Path("exports") / f"{checkpoint.provenance.name}-{options.target}"
+    return _export(checkpoint, None, dest, options, announce)
+
+
+def repair(
+    label: str,
+    dest: Path,
+    source_options: SourceOptions,
+    use_stats: bool,
+    assume_standard_forward: bool,
+    options: ExportOptions,
+    announce: Announce,
+) -> Export:
+    """Read an SB3 checkpoint of any age and write it for today's SB3.
+
+    Args:
+        label: SOURCE, as the user names it.
+        dest: The folder to write.
+        source_options: What narrows the source down.
+        use_stats: False to leave VecNormalize statistics out.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        options: How to write it.
+        announce: Called with each stage ("read", "map", "write", "verify") and what it found.
+
+    Raises:
+        Sb3portError: With the exit code of the contract; nothing is written then.
+    """
+    refuse_existing(dest, options.force, EXPORT)
+    if is_port(Path(label)):
+        raise UsageError(f"{label} is a port", f"write it for SB3 with: sb3port export {label} --to sb3")
+    source = resolve(label, source_options)
+    checkpoint = read_checkpoint(source, use_stats, assume_standard_forward)
+    announce("read", describe_source(source, checkpoint))
+    announce("map", describe_mapping(checkpoint))
+    return _export(checkpoint, reference_of(source, checkpoint), dest, options, announce)
+
+
+def _read_unchanged(port: Path) -> Checkpoint:
+    """Read a port, and refuse one that is not as it was written: what it computes was never compared."""
+    checkpoint = read_port(port)
+    if (port / PORT_FILE).is_file():
+        found = check_files(port)
+        if found.verdict is Verdict.FAIL:
+            raise NotPortable(f"the port {port} is {found.comparison.reason}", "convert its source again")
+    return checkpoint
+
+
+def _export(
+    checkpoint: Checkpoint, reference: Path | None, dest: Path, options: ExportOptions, announce: Announce
+) -> Export:
+    target = TARGETS[options.target]
+    refuse_existing(dest, options.force, EXPORT)
+    with staged_folder(dest, options.force, EXPORT) as staging:
+        intended = _with_rates(target.form(checkpoint), options.rates)
+        path = staging / f"{checkpoint.provenance.name}{target.ending}"
+        files = _write(target, intended, path, dest, options.graph)
+        announce("write", ", ".join(f"{file.name} ({file.size:,} bytes)" for file in files))
+        report = None
+        if options.verify:
+            report = _verify(target, checkpoint, path, reference, options.graph)
+            _refuse_failed(report, path, checkpoint)
+            _write_json(staging / "parity.json", report.to_json())
+            announce("verify", describe_report(report))
+        _write_json(staging / EXPORT.mark, _export_json(options, intended, files))
+    return Export(dest, tuple(file.name for file in files), intended, report)
+
+
+def _with_rates(checkpoint: Checkpoint, rates: Mapping[str, float]) -> Checkpoint:
+    """Put numbers in the place of schedules."""
+    schedules = dict(checkpoint.training.schedules)
+    for name, rate in rates.items():
+        if name not in schedules:
+            raise UsageError(f"{checkpoint.provenance.name} has no {name}", "drop the option")
+        schedules[name] = ConstantSchedule(rate)
+    return replace(checkpoint, training=replace(checkpoint.training, schedules=schedules))
+
+
+def _write(
+    target: Target, checkpoint: Checkpoint, path: Path, dest: Path, graph: GraphOptions
+) -> list[SourceFile]:
+    try:
+        target.write(checkpoint, path, graph)
+    except OSError as error:
+        raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
+    return [_described(file) for file in sorted(path.parent.iterdir())]
+
+
+def _described(path: Path) -> SourceFile:
+    return SourceFile(path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _verify(
+    target: Target, checkpoint: Checkpoint, path: Path, reference: Path | None, graph: GraphOptions
+) -> ParityReport:
+    """Load what was written, and compare it with SB3's own classes."""
+    from sb3port.observation_sets import ObservationContext, observation_sets
+    from sb3port.parity.exports import check_export
+
+    sets = observation_sets((), ObservationContext(checkpoint, reference))
+    checks, summaries = check_export(target.load(path, checkpoint, graph), checkpoint, sets)
+    return ParityReport(
+        checkpoint.provenance,
+        path.name,
+        hash_files(path.parent, [file.name for file in sorted(path.parent.iterdir())]),
+        policy_texts(checkpoint.spec),
+        checks,
+        summaries,
+        environment=environment(),
+    )
+
+
+def _refuse_failed(report: ParityReport, path: Path, checkpoint: Checkpoint) -> None:
+    if report.holds():
+        return
+    worst = f" ({describe(report.worst)})" if report.worst else ""
+    name = checkpoint.provenance.name
+    if report.verdict is Verdict.FAIL:
+        reason = f"{path.name} does not compute what {name} computes{worst}"
+    else:
+        reason = f"whether {path.name} computes what {name} computes cannot be told{worst}"
+    raise VerificationFailed(f"{reason}, so it is not written", report.to_json())
+
+
+def _export_json(options: ExportOptions, checkpoint: Checkpoint, files: list[SourceFile]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "sb3port": __version__,
+        "target": options.target,
+        "source": public_provenance(checkpoint.provenance),
+        "files": [asdict(file) for file in files],
+        "warnings": list(checkpoint.warnings),
+    }
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -1,0 +1,70 @@
+"""The formats that a checkpoint is exported to: how each is written, and loaded again to be compared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sb3port.checkpoint import Checkpoint
+from sb3port.differences import differences
+from sb3port.errors import VerificationFailed
+from sb3port.readers.sb3 import read_checkpoint
+from sb3port.readers.source import SourceOptions, resolve
+from sb3port.writers.sb3_form import sb3_form
+
+if TYPE_CHECKING:
+    from sb3port.parity.exports import Exported
+
+OUTPUTS = ("action", "value", "log_prob")
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What a network on its own shall take and give.
+
+    Args:
+        outputs: Of `OUTPUTS`, in this order.
+        raw: Without the normaliser before it, and the clipping or unscaling of actions after it.
+    """
+
+    outputs: tuple[str, ...] = ("action",)
+    raw: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """A format to export to.
+
+    Args:
+        ending: Of the file, with its dot.
+        form: Gives a checkpoint in the terms of the format.
+        write: Writes such a checkpoint into a file, and what belongs to it beside it.
+        load: Loads the file again, for a comparison with the original checkpoint.
+    """
+
+    ending: str
+    form: Callable[[Checkpoint], Checkpoint]
+    write: Callable[[Checkpoint, Path, GraphOptions], None]
+    load: Callable[[Path, Checkpoint, GraphOptions], "Exported"]
+
+
+def _write_sb3(checkpoint: Checkpoint, path: Path, _: GraphOptions) -> None:
+    """Write a zip and read it back: it must be what was to be written, to the last setting."""
+    from sb3port.writers.sb3 import write_sb3
+
+    write_sb3(checkpoint, path)
+    changed = differences(checkpoint, read_checkpoint(resolve(str(path), SourceOptions())))
+    if changed:
+        raise VerificationFailed(
+            f"{path.name} does not read back as it was written: {', '.join(changed)}", {}
+        )
+
+
+def _load_sb3(path: Path, checkpoint: Checkpoint, _: GraphOptions) -> "Exported":
+    from sb3port.parity.loaded import LoadedModel
+    from sb3port.writers.vecnormalize import STATISTICS
+
+    return LoadedModel(path, path.parent / STATISTICS, checkpoint)
+
+
+TARGETS = {"sb3": Target(".zip", sb3_form, _write_sb3, _load_sb3)}

@@ -1,0 +1,112 @@
+"""The cases of the other two suites there and back: ported, exported to SB3, and loaded by SB3 itself.
+
+What SB3 loads is compared with the model that was ported: parameters, optimiser, settings. It trains on, and
+a second round trip changes nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gymnasium import spaces
+from sb3_contrib import RecurrentPPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from sb3port.conversion import read
+from sb3port.differences import differences
+from sb3port.readers.port import read_port
+from sb3port.readers.source import SourceOptions
+from tests.conformance import test_conformance as vectors
+from tests.conformance import test_families as families
+from tests.exports import export_of, zip_of
+from tests.ports import port_of
+
+CASES: dict[str, Any] = {
+    **{f"vectors-{name}": (vectors, case) for name, case in vectors.CASES.items()},
+    **{f"families-{name}": (families, case) for name, case in families.CASES.items()},
+}
+SETTINGS = (
+    "learning_rate",
+    "n_steps",
+    "batch_size",
+    "n_epochs",
+    "gamma",
+    "gae_lambda",
+    "ent_coef",
+    "vf_coef",
+    "max_grad_norm",
+    "normalize_advantage",
+    "target_kl",
+    "n_envs",
+    "num_timesteps",
+    "seed",
+    "use_sde",
+    "sde_sample_freq",
+    "cg_max_steps",
+    "sub_sampling_factor",
+)
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Any, Any]:
+    """A case, its model saved in `tmp_path / "original"`, and the stub of its environment."""
+    suite, case = CASES[request.param]
+    made = suite.saved if suite is vectors else suite.build
+    model, _ = made(case, tmp_path / "original")
+    return case, model, suite.Stub
+
+
+def test_there_and_back(case: tuple[Any, Any, Any], tmp_path: Path) -> None:
+    case, model, stub = case
+    port_of(tmp_path / "original", tmp_path / "port", verify=False)
+    done = export_of(tmp_path / "port", tmp_path / "export")
+    assert done.report is not None
+    assert done.report.verdict == "bit-exact"
+
+    env: Any = DummyVecEnv([lambda: stub(case)])
+    if case.normalize:
+        env = VecNormalize.load(str(tmp_path / "export" / "vec_normalize.pkl"), env)
+    loaded = case.algorithm.load(zip_of(done), env, device="cpu")
+    assert_same_model(loaded, model)
+
+    port_of(tmp_path / "export", tmp_path / "again", verify=False)
+    first, second = read_port(tmp_path / "port"), read_port(tmp_path / "again")
+    assert differences(first, second) == []
+    assert first.warnings == second.warnings
+    assert differences(second, read(str(tmp_path / "export"), SourceOptions())) == []
+
+    if not (case.algorithm is RecurrentPPO and isinstance(case.action, spaces.MultiBinary)):
+        before = loaded.num_timesteps
+        loaded.learn(16, reset_num_timesteps=False)
+        assert loaded.num_timesteps == before + 16
+
+
+def assert_same_model(loaded: Any, model: Any) -> None:
+    assert type(loaded.policy) is type(model.policy)
+    assert_same_tensors(loaded.policy.state_dict(), model.policy.state_dict())
+    ours, theirs = loaded.policy.optimizer, model.policy.optimizer
+    assert type(ours) is type(theirs)
+    assert ours.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
+    for number, row in theirs.state_dict()["state"].items():
+        assert_same_tensors(ours.state_dict()["state"][number], row)
+    assert loaded.action_space == model.action_space
+    assert list_of(loaded.observation_space) == list_of(model.observation_space)
+    for name in SETTINGS:
+        assert getattr(loaded, name, None) == getattr(model, name, None), name
+    for name in ("lr_schedule", "clip_range", "clip_range_vf"):
+        schedule = getattr(model, name, None)
+        assert (schedule is None) == (getattr(loaded, name, None) is None)
+        for progress in (1.0, 0.6, 0.0) if schedule else ():
+            assert getattr(loaded, name)(progress) == schedule(progress)
+
+
+def list_of(space: spaces.Space[Any]) -> Any:
+    """Give a Dict's parts in their order, which its own comparison ignores."""
+    return list(space.spaces.items()) if isinstance(space, spaces.Dict) else space
+
+
+def assert_same_tensors(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    assert set(ours) == set(theirs)
+    for name, value in theirs.items():
+        assert torch.equal(torch.as_tensor(ours[name]), torch.as_tensor(value)), name

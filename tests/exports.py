@@ -1,0 +1,26 @@
+"""Exporting in tests, without a word."""
+
+from pathlib import Path
+from typing import Any
+
+from sb3port.export import Export, ExportOptions, export, repair
+from sb3port.readers.source import SourceOptions
+
+# What today's SB3 has no policy for, of `fixtures/eras`: gSDE's own layers, and squashing without gSDE.
+REFUSED = {"1.0/ppo-gsde-features": "sde_net_arch", "1.8.0/ppo-squash-without-sde": "squash_output"}
+
+
+def export_of(port: Path, dest: Path, **options: Any) -> Export:
+    """Export a port."""
+    return export(port, dest, ExportOptions(**options), lambda *_: None)
+
+
+def repaired(source: Path, dest: Path, use_stats: bool = True, **options: Any) -> Export:
+    """Repair a checkpoint."""
+    narrowed = SourceOptions()
+    return repair(str(source), dest, narrowed, use_stats, False, ExportOptions(**options), lambda *_: None)
+
+
+def zip_of(done: Export) -> Path:
+    """Give the zip of an export to SB3."""
+    return next(done.folder.glob("*.zip"))

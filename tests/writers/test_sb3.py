@@ -1,0 +1,142 @@
+"""Exports to SB3: shared layers, schedules, places, and ports that are not what they say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.utils import LinearSchedule
+
+from sb3port.conversion import read
+from sb3port.errors import NotPortable, Sb3portError, UsageError
+from sb3port.readers.source import SourceOptions
+from tests.conftest import REPOSITORY
+from tests.exports import REFUSED, export_of, repaired, zip_of
+from tests.ports import port_of
+
+ERAS = REPOSITORY / "fixtures" / "eras"
+
+
+def test_shared_layers_become_two_copies(tmp_path: Path) -> None:
+    done = repaired(ERAS / "1.6.2" / "ppo-shared", tmp_path / "repaired")
+    assert done.report is not None
+    assert done.report.verdict == "bit-exact"
+    assert any("shared layers" in warning for warning in done.checkpoint.warnings)
+    original = read(str(ERAS / "1.6.2" / "ppo-shared"), SourceOptions())
+    policy = PPO.load(zip_of(done), device="cpu").policy
+    shared = torch.as_tensor(np.array(original.tensors["mlp_extractor.shared_net.0.weight"]))
+    nets = policy.mlp_extractor
+    assert torch.equal(nets.policy_net[0].weight, shared)
+    assert torch.equal(nets.value_net[0].weight, shared)
+    moments = policy.optimizer.state_dict()["state"]
+    names = [name for name, _ in policy.named_parameters()]
+    assert {names[number] for number in range(len(names)) if number not in moments} == {
+        f"mlp_extractor.{net}.0.{part}" for net in ("policy_net", "value_net") for part in ("weight", "bias")
+    }
+
+
+def test_linear_schedules_keep_their_values(cartpole: Path, tmp_path: Path) -> None:
+    original = read(str(cartpole), SourceOptions()).training.schedules
+    model = PPO.load(zip_of(repaired(cartpole, tmp_path / "repaired", verify=False)), device="cpu")
+    assert isinstance(model.learning_rate, LinearSchedule)
+    for progress in (1.0, 0.7, 0.2, 0.0):
+        assert model.lr_schedule(progress) == pytest.approx(original["learning_rate"](progress), rel=1e-12)
+        assert model.clip_range(progress) == pytest.approx(original["clip_range"](progress), rel=1e-12)
+
+
+def test_rates_can_be_given_anew(cartpole: Path, tmp_path: Path) -> None:
+    done = repaired(cartpole, tmp_path / "repaired", verify=False, rates={"learning_rate": 5e-4})
+    model = PPO.load(zip_of(done), device="cpu")
+    assert model.learning_rate == 5e-4
+    with pytest.raises(UsageError, match="has no clip_range_vf"):
+        repaired(cartpole, tmp_path / "other", rates={"clip_range_vf": 0.1})
+    assert not (tmp_path / "other").exists()
+
+
+def test_zip_shows_that_statistics_belong_to_it(pendulum: Path, tmp_path: Path) -> None:
+    done = repaired(pendulum, tmp_path / "repaired", verify=False)
+    (done.folder / "vec_normalize.pkl").unlink()
+    with pytest.raises(UsageError, match="trained with VecNormalize"):
+        read(str(done.folder), SourceOptions())
+
+
+def edited(port: Path, name: str, **fields: Any) -> Path:
+    content = json.loads((port / name).read_text())
+    (port / name).write_text(json.dumps({**content, **fields}))
+    return port
+
+
+CUSTOM = {"type": "CustomSchedule", "qualname": "main.<locals>.<lambda>", "constants": [0.1]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"schedules": {"learning_rate": CUSTOM}}, "learning_rate is a custom function"),
+        ({"optimizer_class": "Adamant"}, "optimiser Adamant"),
+        ({"optimizer_class": "Tensor"}, "optimiser Tensor"),
+        ({"optimizer_kwargs": {"momentum": 1}}, "SB3 cannot express this PPO model"),
+    ],
+)
+def test_what_sb3_has_not_is_refused(
+    fields: dict[str, Any], reason: str, pendulum: Path, tmp_path: Path
+) -> None:
+    port_of(pendulum, tmp_path / "port", verify=False)
+    training = json.loads((tmp_path / "port" / "sb3port.json").read_text())["training"]
+    edited(tmp_path / "port", "sb3port.json", training={**training, **fields}, configured=None)
+    with pytest.raises((NotPortable, UsageError), match=reason):
+        export_of(tmp_path / "port", tmp_path / "export")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["port"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_sb3_has_lost_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NotPortable, match=REFUSED[name]):
+        repaired(ERAS / name, tmp_path / "repaired")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_rate_that_was_lost_comes_from_config_yml(pendulum: Path, tmp_path: Path) -> None:
+    port_of(pendulum, tmp_path / "port", verify=False)
+    content = json.loads((tmp_path / "port" / "sb3port.json").read_text())
+    zero, right = ({"type": "ConstantSchedule", "val": value} for value in (0.0, 0.0025))
+    schedules = {**content["training"]["schedules"], "learning_rate": zero}
+    configured = {"schedules": {"learning_rate": right}, "hyperparameters": {}}
+    training = {**content["training"], "schedules": schedules}
+    edited(tmp_path / "port", "sb3port.json", training=training, configured=configured)
+    done = export_of(tmp_path / "port", tmp_path / "export", verify=False)
+    assert PPO.load(zip_of(done), device="cpu").learning_rate == 0.0025
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "policy_preprocessor.json"])
+def test_a_port_that_was_changed_is_refused(name: str, pendulum: Path, tmp_path: Path) -> None:
+    port_of(pendulum, tmp_path / "port", verify=False)
+    content = (tmp_path / "port" / name).read_bytes()
+    changed = content.replace(b'"Tanh"', b'"ReLU"').replace(b"10.0", b"11.0")
+    (tmp_path / "port" / name).write_bytes(changed[:-4] + bytes(4) if changed == content else changed)
+    with pytest.raises(NotPortable, match=f"changed since the conversion: {name}"):
+        export_of(tmp_path / "port", tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def test_nothing_is_replaced_without_force(pendulum: Path, tmp_path: Path) -> None:
+    port_of(pendulum, tmp_path / "port", verify=False)
+    export_of(tmp_path / "port", tmp_path / "a" / "b", verify=False)
+    with pytest.raises(UsageError, match="exists"):
+        export_of(tmp_path / "port", tmp_path / "a" / "b", verify=False)
+    export_of(tmp_path / "port", tmp_path / "a" / "b", verify=False, force=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    with pytest.raises(UsageError, match="mine is not an export"):
+        export_of(tmp_path / "port", tmp_path / "mine", verify=False, force=True)
+
+
+def test_a_port_is_no_source_of_repair(pendulum: Path, tmp_path: Path) -> None:
+    port_of(pendulum, tmp_path / "port", verify=False)
+    with pytest.raises(UsageError, match="is a port"):
+        repaired(tmp_path / "port", tmp_path / "repaired")
+    with pytest.raises(Sb3portError, match="is not a port"):
+        export_of(pendulum, tmp_path / "export")
