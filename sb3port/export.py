@@ -12,6 +12,7 @@ from sb3port.checkpoint import Checkpoint, SourceFile
 from sb3port.conversion import Announce, describe_mapping, describe_report, describe_source
 from sb3port.descriptions import policy_texts
 from sb3port.errors import NotPortable, UsageError, VerificationFailed
+from sb3port.graphs import GraphOptions
 from sb3port.parity.environment import environment
 from sb3port.parity.integrity import check_files
 from sb3port.parity.report import ParityReport, describe
@@ -21,7 +22,7 @@ from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
 from sb3port.schedules import ConstantSchedule
-from sb3port.targets import TARGETS, GraphOptions, Target
+from sb3port.targets import TARGETS, Target
 from sb3port.verification import reference_of
 from sb3port.writers.staging import EXPORT, refuse_existing, staged_folder
 
@@ -36,6 +37,8 @@ class ExportOptions:
         target: A key of `TARGETS`.
         graph: What a network on its own shall take and give.
         rates: Numbers that replace schedules, by name (`learning_rate`, `clip_range`).
+        observations: Names or files to compare on, see `observation_sets`; empty for recorded observations
+            beside a source where there are some, else drawn ones.
         verify: False to skip the comparison with SB3's own classes.
         force: Replace an export that is already there.
     """
@@ -43,6 +46,7 @@ class ExportOptions:
     target: str = "sb3"
     graph: GraphOptions = field(default_factory=GraphOptions)
     rates: Mapping[str, float] = field(default_factory=dict)
+    observations: tuple[str, ...] = ()
     verify: bool = True
     force: bool = False
 
@@ -139,7 +143,7 @@ def _export(
         announce("write", ", ".join(f"{file.name} ({file.size:,} bytes)" for file in files))
         report = None
         if options.verify:
-            report = _verify(target, checkpoint, path, reference, options.graph)
+            report = _verify(checkpoint, reference, path, options)
             _refuse_failed(report, path, checkpoint)
             _write_json(staging / "parity.json", report.to_json())
             announce("verify", describe_report(report))
@@ -172,14 +176,15 @@ def _described(path: Path) -> SourceFile:
 
 
 def _verify(
-    target: Target, checkpoint: Checkpoint, path: Path, reference: Path | None, graph: GraphOptions
+    checkpoint: Checkpoint, reference: Path | None, path: Path, options: ExportOptions
 ) -> ParityReport:
     """Load what was written, and compare it with SB3's own classes."""
     from sb3port.observation_sets import ObservationContext, observation_sets
     from sb3port.parity.exports import check_export
 
-    sets = observation_sets((), ObservationContext(checkpoint, reference))
-    checks, summaries = check_export(target.load(path, checkpoint, graph), checkpoint, sets)
+    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference))
+    exported = TARGETS[options.target].load(path, checkpoint, options.graph)
+    checks, summaries = check_export(exported, checkpoint, sets)
     return ParityReport(
         checkpoint.provenance,
         path.name,

@@ -8,27 +8,13 @@ from typing import TYPE_CHECKING
 from sb3port.checkpoint import Checkpoint
 from sb3port.differences import differences
 from sb3port.errors import VerificationFailed
+from sb3port.graphs import GraphOptions
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
 from sb3port.writers.sb3_form import sb3_form
 
 if TYPE_CHECKING:
     from sb3port.parity.exports import Exported
-
-OUTPUTS = ("action", "value", "log_prob")
-
-
-@dataclass(frozen=True)
-class GraphOptions:
-    """What a network on its own shall take and give.
-
-    Args:
-        outputs: Of `OUTPUTS`, in this order.
-        raw: Without the normaliser before it, and the clipping or unscaling of actions after it.
-    """
-
-    outputs: tuple[str, ...] = ("action",)
-    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,4 +53,52 @@ def _load_sb3(path: Path, checkpoint: Checkpoint, _: GraphOptions) -> "Exported"
     return LoadedModel(path, path.parent / STATISTICS, checkpoint)
 
 
-TARGETS = {"sb3": Target(".zip", sb3_form, _write_sb3, _load_sb3)}
+def _write_onnx(checkpoint: Checkpoint, path: Path, graph: GraphOptions) -> None:
+    from sb3port.writers.onnx import write_onnx
+
+    write_onnx(checkpoint, path, graph)
+
+
+def _load_onnx(path: Path, checkpoint: Checkpoint, graph: GraphOptions) -> "Exported":
+    from sb3port.parity.deployed import Deployed
+    from sb3port.writers.onnx import load_onnx
+
+    return Deployed(load_onnx(path), checkpoint, graph)
+
+
+def _write_torch(checkpoint: Checkpoint, path: Path, graph: GraphOptions) -> None:
+    from sb3port.writers.torch_program import write_torch_program
+
+    write_torch_program(checkpoint, path, graph)
+
+
+def _load_torch(path: Path, checkpoint: Checkpoint, graph: GraphOptions) -> "Exported":
+    from sb3port.parity.deployed import Deployed
+    from sb3port.writers.torch_program import load_torch_program
+
+    return Deployed(load_torch_program(path), checkpoint, graph)
+
+
+def _write_numpy(checkpoint: Checkpoint, path: Path, graph: GraphOptions) -> None:
+    from sb3port.writers.numpy_arrays import write_numpy
+
+    write_numpy(checkpoint, path, graph)
+
+
+def _load_numpy(path: Path, checkpoint: Checkpoint, graph: GraphOptions) -> "Exported":
+    from sb3port.parity.deployed import Deployed
+    from sb3port.writers.numpy_arrays import load_numpy
+
+    return Deployed(load_numpy(path), checkpoint, graph)
+
+
+def _as_it_is(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint
+
+
+TARGETS = {
+    "sb3": Target(".zip", sb3_form, _write_sb3, _load_sb3),
+    "onnx": Target(".onnx", _as_it_is, _write_onnx, _load_onnx),
+    "torch": Target(".pt2", _as_it_is, _write_torch, _load_torch),
+    "numpy": Target(".npz", _as_it_is, _write_numpy, _load_numpy),
+}

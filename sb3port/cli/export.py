@@ -13,7 +13,7 @@ from sb3port.errors import UsageError
 
 EXAMPLES = (
     "sb3port export ports/ppo-Pendulum-v1 --to sb3",
-    "sb3port export ports/ppo-Pendulum-v1 robot/policy --to onnx --outputs action,value",
+    "sb3port export ports/ppo-Pendulum-v1 robot --to onnx --outputs action,value",
 )
 
 
@@ -52,13 +52,14 @@ def export(
     learning_rate: options.LearningRate = None,
     clip_range: options.ClipRange = None,
     clip_range_vf: options.ClipRangeVf = None,
+    observations: options.Observations = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Export a port to SB3, ONNX, torch or numpy, and verify what was written.
+    """Export a port to SB3, ONNX, torch or numpy.
 
     sb3 gives a zip that today's SB3 loads and trains on, and vec_normalize.pkl;
     onnx, torch (.pt2) and numpy (.npz) give one file that takes raw observations
@@ -66,12 +67,12 @@ def export(
     """
     from sb3port.export import ExportOptions
     from sb3port.export import export as run
-    from sb3port.targets import GraphOptions
+    from sb3port.graphs import GraphOptions
 
     graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     _refuse_useless(to, outputs is not None or raw, bool(rates))
-    chosen = ExportOptions(to.value, graph, rates, not no_verify, force)
+    chosen = ExportOptions(to.value, graph, rates, tuple(observations or ()), not no_verify, force)
     output = Output(json, quiet, verbose)
     run_export(output, "sb3port.export", chosen, lambda announce: run(port, dest, chosen, announce))
 

@@ -86,6 +86,15 @@ Extractor = Annotated[
 ]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare what is written with SB3.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what sb3port wrote at DEST.")]
+Observations = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="Recorded observations to compare on (.npz, or a LeRobotDataset), besides edge cases; again for "
+        "more.",
+        show_default=False,
+    ),
+]
 LearningRate = Annotated[
     float | None,
     typer.Option(metavar="NUMBER", min=0, help="Learning rate for further training, instead of the file's."),

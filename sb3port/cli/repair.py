@@ -26,6 +26,7 @@ def repair(
     learning_rate: options.LearningRate = None,
     clip_range: options.ClipRange = None,
     clip_range_vf: options.ClipRangeVf = None,
+    observations: options.Observations = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
     json: options.Json = False,
@@ -45,6 +46,8 @@ def repair(
     narrowed = SourceOptions(filename, revision, vecnormalize)
     read = (narrowed, not no_stats, assume_standard_forward)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
-    chosen = ExportOptions(rates=rates, verify=not no_verify, force=force)
+    chosen = ExportOptions(
+        rates=rates, observations=tuple(observations or ()), verify=not no_verify, force=force
+    )
     output = Output(json, quiet, verbose)
     run_export(output, "sb3port.repair", chosen, lambda announce: run(source, dest, *read, chosen, announce))

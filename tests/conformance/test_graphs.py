@@ -1,0 +1,250 @@
+"""Networks on their own: ONNX, `torch.export` and numpy, each against SB3's own classes.
+
+The cases are those of the other suites, and ones at the edges of what observations can be.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from sb3port.errors import NotPortable, UsageError
+from sb3port.families.specs import ACTIVATIONS
+from sb3port.graphs import OUTPUTS, GraphOptions
+from sb3port.parity.verdicts import HOLDING
+from sb3port.readers.port import read_port
+from tests.conformance.test_exports import CASES, vectors
+from tests.conftest import REPOSITORY
+from tests.exports import export_of
+from tests.ports import port_of
+
+ALL = GraphOptions(OUTPUTS)
+ONNX = (
+    "vectors-ppo-matrix-spaces",
+    "vectors-ppo-float64",
+    "vectors-ppo-float64-actions",
+    "vectors-ppo-discrete-start",
+    "vectors-ppo-gsde-expln",
+    "vectors-ppo-gsde-not-full",
+    "vectors-ppo-gsde-squashed",
+    "vectors-ppo-no-hidden-layers",
+    "families-ppo-multidiscrete",
+    "families-ppo-multibinary-matrix",
+    "families-ppo-dict-of-all",
+    "families-a2c-multidiscrete",
+    "families-trpo-multibinary",
+    "families-mask-vector-discrete",
+    "families-mask-dict-of-all-multidiscrete",
+    "families-mask-vector-multibinary",
+    "families-lstm-vector-box",
+    "families-lstm-image-discrete",
+    "families-lstm-dict-of-most-multibinary",
+    "families-lstm-shared",
+    "families-lstm-no-critic",
+    "families-lstm-two-layers",
+    "families-lstm-gsde",
+    "families-lstm-normalized",
+    "families-cnn-apart",
+    "families-cnn-unscaled",
+    "families-cnn-planes-normalized",
+    "families-image-in-mlp",
+    "families-dict-partly-normalized",
+)
+TORCH = (
+    "vectors-ppo-float64",
+    "vectors-ppo-gsde-squashed",
+    "families-ppo-dict-of-all",
+    "families-mask-dict-of-all-multidiscrete",
+    "families-lstm-two-layers",
+    "families-cnn-apart",
+)
+NUMPY = {
+    "vectors-ppo-box": "",
+    "vectors-ppo-matrix-spaces": "",
+    "vectors-ppo-float64": "",
+    "vectors-ppo-float64-actions": "",
+    "vectors-ppo-discrete-start": "",
+    "vectors-ppo-gsde-squashed": "",
+    "vectors-ppo-unequal-nets": "",
+    "vectors-ppo-no-hidden-layers": "",
+    "vectors-ppo-relu": "",
+    "vectors-ppo-elu": "",
+    "vectors-ppo-silu": "",
+    "families-a2c-multidiscrete": "",
+    "families-a2c-multibinary": "",
+    "families-ppo-multibinary": "",
+    "families-ppo-image": "NatureCNN",
+    "families-ppo-dict": "CombinedExtractor",
+    "families-ppo-discrete": r"observations of Discrete\(5\)",
+    "families-image-in-mlp": "observations of Box",
+    "families-lstm-vector-box": "an LSTM",
+    "families-mask-vector-discrete": "masks of actions",
+}
+
+
+def ported(name: str, folder: Path) -> Path:
+    suite, case = CASES[name]
+    (suite.saved if suite is vectors else suite.build)(case, folder / "original")
+    port_of(folder / "original", folder / "port", verify=False)
+    return folder / "port"
+
+
+def given_by(name: str) -> GraphOptions:
+    """Everything, but for log-probabilities of squashed actions."""
+    return GraphOptions(OUTPUTS[:2]) if "squashed" in name else ALL
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_onnx_is_within_noise(name: str, tmp_path: Path) -> None:
+    graph = given_by(name)
+    done = export_of(ported(name, tmp_path), tmp_path / "export", target="onnx", graph=graph)
+    assert done.report is not None
+    assert done.report.holds()
+    compared = {(check.output, check.observations) for check in done.report.checks}
+    wanted = {(output, place) for output in graph.outputs for place in ("drawn", "edge")}
+    assert compared >= wanted
+    session = onnxruntime.InferenceSession(tmp_path / "export" / done.files[0])
+    assert all("batch" in value.shape for value in (*session.get_inputs(), *session.get_outputs()))
+    for count in (1, 5):
+        outputs = session.run(None, {value.name: _zeros(value, count) for value in session.get_inputs()})
+        for value, array in zip(session.get_outputs(), outputs, strict=True):
+            assert list(array.shape) == [count if part == "batch" else part for part in value.shape]
+
+
+def _zeros(value: Any, count: int) -> np.ndarray:
+    kinds = {"float": np.float32, "double": np.float64}
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    shape = [count if part == "batch" else part for part in value.shape]
+    return np.full(shape, kind == "bool", dtype=kinds.get(kind, kind))
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_torch_program_gives_the_same_bits(name: str, tmp_path: Path) -> None:
+    done = export_of(ported(name, tmp_path), tmp_path / "export", target="torch", graph=given_by(name))
+    assert done.report is not None
+    # SB3 scores the steps of an LSTM all at once.
+    assert done.report.holds(exact="lstm" not in name)
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_numpy_is_within_noise_or_refused_by_name(name: str, tmp_path: Path) -> None:
+    port = ported(name, tmp_path)
+    options: dict[str, Any] = {"target": "numpy", "graph": GraphOptions(("action", "value"))}
+    if NUMPY[name]:
+        with pytest.raises(NotPortable, match=NUMPY[name]):
+            export_of(port, tmp_path / "export", **options)
+        return
+    done = export_of(port, tmp_path / "export", **options)
+    assert done.report is not None
+    assert done.report.holds()
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch", "numpy"])
+@pytest.mark.parametrize("name", ["vectors-ppo-float64", "vectors-ppo-gsde-squashed"])
+def test_raw_leaves_out_what_is_around_the_network(name: str, target: str, tmp_path: Path) -> None:
+    graph = GraphOptions(("action", "value"), raw=True)
+    done = export_of(ported(name, tmp_path), tmp_path / "export", target=target, graph=graph)
+    assert done.report is not None
+    assert done.report.holds()
+    compared = {check.output for check in done.report.checks}
+    assert {"mode", "value"} <= compared
+    assert "action" not in compared
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS - {"Tanh", "ReLU", "ELU", "SiLU"}))
+def test_every_activation_has_a_form_in_onnx_or_is_refused(activation: str, tmp_path: Path) -> None:
+    import torch
+
+    kwargs = {"activation_fn": getattr(torch.nn, activation), "net_arch": [8]}
+    vectors.saved(vectors.Case(vectors.ONE, policy_kwargs=kwargs), tmp_path / "original")
+    port_of(tmp_path / "original", tmp_path / "port", verify=False)
+    if activation == "LogSigmoid":
+        with pytest.raises(NotPortable, match="activation LogSigmoid"):
+            export_of(tmp_path / "port", tmp_path / "export", target="onnx", graph=ALL)
+        return
+    done = export_of(tmp_path / "port", tmp_path / "export", target="onnx", graph=ALL)
+    assert done.report is not None
+    assert done.report.holds()
+
+
+def test_edges_are_within_noise(tmp_path: Path) -> None:
+    """Bounds, far beyond them, tiny numbers and zero: through the clipping of observations and of actions."""
+    from sb3port.parity.deployed import Deployed
+    from sb3port.parity.exports import check_export
+    from sb3port.parity.observations import Observations, set_of
+    from sb3port.writers.onnx import load_onnx
+
+    port = ported("vectors-ppo-float64", tmp_path)
+    done = export_of(port, tmp_path / "export", target="onnx", graph=ALL, verify=False)
+    checkpoint = read_port(port)
+    size = checkpoint.spec.observation_space.size
+    rows = [np.full(size, value) for value in (0.0, -0.0, 1e-300, 1e-12, 1e3, -1e3, 1e9, -1e9, 1e300)]
+    far = set_of("far", "far away", Observations({"": np.stack([*rows, *(1e3 * np.eye(size))])}))
+    run = load_onnx(tmp_path / "export" / done.files[0])
+    checks, _ = check_export(Deployed(run, checkpoint, ALL), checkpoint, [far])
+    assert {check.output for check in checks} == set(OUTPUTS)
+    assert all(check.verdict in HOLDING for check in checks)
+
+
+def test_metadata_says_what_it_was_made_of(pendulum: Path, tmp_path: Path) -> None:
+    port_of(pendulum, tmp_path / "port", verify=False)
+    done = export_of(tmp_path / "port", tmp_path / "export", target="onnx")
+    raw = (tmp_path / "export" / done.files[0]).read_bytes()
+    noted = {entry.key: entry.value for entry in onnx.load_from_string(raw).metadata_props}
+    checkpoint = read_port(tmp_path / "port")
+    assert noted["sha256"] == checkpoint.provenance.files["checkpoint"].sha256
+    assert json.loads(noted["action_space"]) == checkpoint.spec.action_space.to_json()
+    assert noted["format"] == "1"
+    assert str(tmp_path).encode() not in raw
+    assert str(REPOSITORY).encode() not in raw
+    session = onnxruntime.InferenceSession(raw)
+    assert [value.name for value in session.get_inputs()] == ["observation"]
+    assert [value.name for value in session.get_outputs()] == ["action"]
+
+
+@pytest.mark.parametrize("outputs", [(), ("speed",), ("action", "action")])
+def test_outputs_that_are_none_are_refused(outputs: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="names no outputs"):
+        GraphOptions(outputs)
+
+
+def test_a_graph_of_other_weights_is_not_written(
+    pendulum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison can fail: here the network of another policy is written."""
+    from sb3port import deployment
+    from sb3port.errors import VerificationFailed
+
+    build = deployment.build_policy
+
+    def shaken(checkpoint: Any) -> Any:
+        policy = build(checkpoint)
+        policy.action_net.bias.add_(1e-3)
+        return policy
+
+    monkeypatch.setattr(deployment, "build_policy", shaken)
+    port_of(pendulum, tmp_path / "port", verify=False)
+    with pytest.raises(VerificationFailed, match="does not compute"):
+        export_of(tmp_path / "port", tmp_path / "export", target="onnx")
+    assert not (tmp_path / "export").exists()
+
+
+def test_numpy_needs_numpy_alone(cartpole: Path, tmp_path: Path) -> None:
+    port_of(cartpole, tmp_path / "port", verify=False)
+    done = export_of(tmp_path / "port", tmp_path / "export", target="numpy")
+    script = f"""
+import runpy, sys, numpy as np
+forward = runpy.run_path({str(REPOSITORY / "sb3port/writers/numpy_forward.py")!r})["forward"]
+arrays = dict(np.load({str(tmp_path / "export" / done.files[0])!r}))
+actions, values = forward(arrays, np.zeros((3, 4), np.float32))
+assert actions.shape == values.shape == (3,)
+assert "torch" not in sys.modules and "sb3port" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": ""})
