@@ -1,4 +1,4 @@
-"""How long `predict` takes for one observation: SB3's, and that of `sb3port.load_policy`.
+"""How long `predict` takes for one observation: SB3's, that of `sb3port.load_policy`, and onnxruntime's.
 
     python benchmarks/predict_latency.py [--calls N]
 
@@ -15,12 +15,14 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import onnxruntime
 import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import sb3port
+from sb3port.export import ExportOptions, export
 
 OBSERVATION = spaces.Box(-np.inf, np.inf, (17,), np.float32)
 CASES: dict[str, tuple[spaces.Space[Any], bool]] = {
@@ -60,8 +62,19 @@ def contestants(action: spaces.Space[Any], normalize: bool, folder: Path) -> dic
 
     ported = {f"sb3port, {name}": sb3port.load_policy(port, name) for name in ("torch", "numpy")}
     with_ports = {name: lambda policy=policy: policy.predict(raw) for name, policy in ported.items()}
+    with_ports["onnxruntime"] = with_onnx(port, folder / "onnx", raw)
     check(with_sb3, with_ports)
     return {"SB3's model.predict": with_sb3, **with_ports}
+
+
+def with_onnx(port: Path, folder: Path, raw: Any) -> Callable[[], Any]:
+    """Export a port, and give what runs it for one observation."""
+    export(port, folder, ExportOptions("onnx", verify=False), lambda *_: None)
+    (path,) = folder.glob("*.onnx")
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    return lambda: session.run(["action"], {"observation": raw[None]})[0]
 
 
 def check(with_sb3: Callable[[], Any], with_ports: dict[str, Callable[[], Any]]) -> None:

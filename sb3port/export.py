@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,12 +22,14 @@ from sb3port.port import PORT_FILE, hash_files, is_port, public_provenance
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
+from sb3port.reports.json_text import canonical, render_json
 from sb3port.schedules import ConstantSchedule
 from sb3port.targets import TARGETS, Target
 from sb3port.verification import reference_of
 from sb3port.writers.staging import EXPORT, refuse_existing, staged_folder
 
 FORMAT = 1
+_ODD = re.compile(r"[^\w.+-]")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
         refuse_existing(dest, options.force, EXPORT)
     checkpoint = _read_unchanged(port)
     announce("read", f"{describe_mapping(checkpoint)} from {port}")
-    dest = dest or Path("exports") / f"{checkpoint.provenance.name}-{options.target}"
+    dest = dest or Path("exports") / f"{_file_name(checkpoint)}-{options.target}"
     return _export(checkpoint, None, dest, options, announce)
 
 
@@ -138,17 +141,23 @@ def _export(
     refuse_existing(dest, options.force, EXPORT)
     with staged_folder(dest, options.force, EXPORT) as staging:
         intended = _with_rates(target.form(checkpoint), options.rates)
-        path = staging / f"{checkpoint.provenance.name}{target.ending}"
+        path = staging / f"{_file_name(checkpoint)}{target.ending}"
         files = _write(target, intended, path, dest, options.graph)
         announce("write", ", ".join(f"{file.name} ({file.size:,} bytes)" for file in files))
         report = None
         if options.verify:
             report = _verify(checkpoint, reference, path, options)
             _refuse_failed(report, path, checkpoint)
-            _write_json(staging / "parity.json", report.to_json())
+            text = render_json(canonical(report.to_json()))
+            (staging / "parity.json").write_text(text, encoding="utf-8")
             announce("verify", describe_report(report))
         _write_json(staging / EXPORT.mark, _export_json(options, intended, files))
     return Export(dest, tuple(file.name for file in files), intended, report)
+
+
+def _file_name(checkpoint: Checkpoint) -> str:
+    """Name files after the source, whatever a port claims that its name is."""
+    return _ODD.sub("_", checkpoint.provenance.name)[:100].lstrip(".") or "policy"
 
 
 def _with_rates(checkpoint: Checkpoint, rates: Mapping[str, float]) -> Checkpoint:

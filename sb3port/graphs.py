@@ -1,12 +1,16 @@
 """A network that is exported on its own: what it shall take and give, and what it says of itself."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sb3port import __version__
-from sb3port.checkpoint import Checkpoint
+from sb3port.checkpoint import Array, Checkpoint
 from sb3port.errors import UsageError
 from sb3port.port import public_provenance
+
+# What runs an exported network: gives outputs by name for inputs by name.
+type Run = Callable[[dict[str, Array]], dict[str, Array]]
 
 FORMAT = 1
 OUTPUTS = ("action", "value", "log_prob")

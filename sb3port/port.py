@@ -235,7 +235,8 @@ def _provenance(source: Mapping[str, Any]) -> Provenance:
     if not isinstance(source["location"], str) or not isinstance(revision, str | None):
         raise TypeError("the place of its source is not a text")
     known = {field.name for field in fields(Provenance)}
-    return Provenance(**{**{k: v for k, v in source.items() if k in known}, "files": files})
+    texts = {name: dict(source[name]) for name in ("system_info", "ignored") if name in source}
+    return Provenance(**{**{k: v for k, v in source.items() if k in known}, **texts, "files": files})
 
 
 def environment_from_json(noted: Mapping[str, Any]) -> EnvironmentSpec:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sb3port.checkpoint import Checkpoint
-from sb3port.differences import differences
 from sb3port.errors import VerificationFailed
 from sb3port.graphs import GraphOptions
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
+from sb3port.writers.read_back import changes
 from sb3port.writers.sb3_form import sb3_form
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _write_sb3(checkpoint: Checkpoint, path: Path, _: GraphOptions) -> None:
     from sb3port.writers.sb3 import write_sb3
 
     write_sb3(checkpoint, path)
-    changed = differences(checkpoint, read_checkpoint(resolve(str(path), SourceOptions())))
+    changed = changes(checkpoint, read_checkpoint(resolve(str(path), SourceOptions())))
     if changed:
         raise VerificationFailed(
             f"{path.name} does not read back as it was written: {', '.join(changed)}", {}

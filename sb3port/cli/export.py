@@ -55,6 +55,7 @@ def export(
     observations: options.Observations = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
+    report_dir: options.ReportDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -74,7 +75,9 @@ def export(
     _refuse_useless(to, outputs is not None or raw, bool(rates))
     chosen = ExportOptions(to.value, graph, rates, tuple(observations or ()), not no_verify, force)
     output = Output(json, quiet, verbose)
-    run_export(output, "sb3port.export", chosen, lambda announce: run(port, dest, chosen, announce))
+    run_export(
+        output, "sb3port.export", chosen, report_dir, lambda announce: run(port, dest, chosen, announce)
+    )
 
 
 def _refuse_useless(to: Format, graph: bool, rates: bool) -> None:

@@ -29,6 +29,7 @@ def repair(
     observations: options.Observations = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
+    report_dir: options.ReportDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -50,4 +51,10 @@ def repair(
         rates=rates, observations=tuple(observations or ()), verify=not no_verify, force=force
     )
     output = Output(json, quiet, verbose)
-    run_export(output, "sb3port.repair", chosen, lambda announce: run(source, dest, *read, chosen, announce))
+    run_export(
+        output,
+        "sb3port.repair",
+        chosen,
+        report_dir,
+        lambda announce: run(source, dest, *read, chosen, announce),
+    )

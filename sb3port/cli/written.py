@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sb3port.cli.output import Output
 from sb3port.cli.stages import stages
-from sb3port.errors import VerificationFailed
+from sb3port.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
     from sb3port.conversion import Announce
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def run_export(
-    output: Output, schema: str, options: "ExportOptions", job: Callable[["Announce"], "Export"]
+    output: Output,
+    schema: str,
+    options: "ExportOptions",
+    report_dir: Path | None,
+    job: Callable[["Announce"], "Export"],
 ) -> None:
     """Run an export and print what it wrote.
 
@@ -22,19 +27,28 @@ def run_export(
         output: Where to print.
         schema: Name of the JSON object, such as "sb3port.export".
         options: With which the job runs.
+        report_dir: Where the parity report is written, too; None for nowhere.
         job: Given what announces its stages.
 
     Raises:
         Sb3portError: The job's own.
     """
+    from sb3port.reports.files import write_reports
+
+    if report_dir is not None and not options.verify:
+        raise UsageError("--no-verify leaves nothing to report for --report-dir", "drop one of the two")
     try:
         with ExitStack() as spinner:
             done = job(stages(output, spinner, options.verify))
     except VerificationFailed as failed:
+        if failed.report:
+            write_reports(failed.report, report_dir)
         if output.as_json:
             content = {"export": None, "verdict": failed.report.get("verdict"), "report": failed.report}
             output.result(schema, content, "")
         raise
+    if done.report:
+        write_reports(done.report.to_json(), report_dir)
     for warning in done.checkpoint.warnings:
         output.warn(warning)
     content = {

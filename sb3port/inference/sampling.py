@@ -55,7 +55,7 @@ class Sampler:
 
     @cached_property
     def _distribution(self) -> Any:
-        from sb3port.parity.sb3_policies import gymnasium_space
+        from sb3port.parity.sb3_spaces import gymnasium_space
 
         space: Any = gymnasium_space(self._spec.action_space)
         if self._spec.maskable:

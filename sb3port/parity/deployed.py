@@ -1,19 +1,17 @@
 """A policy as it is deployed: a function from named arrays to named arrays, whatever runs it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
 from sb3port.checkpoint import Array, Checkpoint
-from sb3port.graphs import GraphOptions
+from sb3port.graphs import GraphOptions, Run
 from sb3port.parity.observations import Observations, ObservationSet
 from sb3port.parity.oracle import Oracle
 from sb3port.parity.outputs import Outputs, in_sequence
 from sb3port.parity.sb3_normalizer import build_normalizer
 from sb3port.spaces import Box, parts
-
-type Run = Callable[[dict[str, Array]], dict[str, Array]]
 
 _STATES = ("hidden_state", "cell_state", "critic_hidden_state", "critic_cell_state")
 _OF_A_SAMPLE = ("sampled_action", "log_prob")

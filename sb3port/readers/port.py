@@ -19,6 +19,7 @@ from sb3port.checkpoint import (
     TrainingSettings,
 )
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_of
 from sb3port.families.specs import parameter_names
 from sb3port.port import (
     STATISTICS_FILE,
@@ -52,6 +53,7 @@ def read_port(folder: Path) -> Checkpoint:
     provenance = provenance_of(content, folder)
     try:
         noted = content["spec"]
+        algorithm_of(noted["algorithm"])
         spec = read_spec(folder, noted["algorithm"], tuple(noted["assumed"]))
         tensors = read_weights(folder, spec, content.get("tensors", ()))
         return Checkpoint(
@@ -73,6 +75,8 @@ def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> 
     if noted is None:
         return None
     settings = {name: value for name, value in noted.items() if name not in ("ret_rms", "channels_last")}
+    if odd := [name for name, value in settings.items() if not _is_number(value)]:
+        raise ValueError(f"of its normaliser {odd[:10]} are no numbers")
     obs_rms = read_statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
     return Normalizer(
         obs_rms=obs_rms,
@@ -107,6 +111,11 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     return ConfiguredTraining(
         _schedules(noted), dict(noted["hyperparameters"]), None if kwargs is None else dict(kwargs)
     )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number or a flag; bounds of clipping may be infinite."""
+    return isinstance(value, int | float) and not np.isnan(value)
 
 
 def _is_setting(value: Any) -> bool:

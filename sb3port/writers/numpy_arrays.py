@@ -8,8 +8,7 @@ import numpy as np
 
 from sb3port.checkpoint import Array, Checkpoint, PolicySpec
 from sb3port.errors import NotPortable, UsageError
-from sb3port.graphs import GraphOptions, graph_metadata
-from sb3port.parity.deployed import Run
+from sb3port.graphs import GraphOptions, Run, graph_metadata
 from sb3port.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from sb3port.writers.numpy_forward import ACTIVATIONS, forward
 

@@ -10,8 +10,7 @@ import torch
 from sb3port.checkpoint import Array, Checkpoint
 from sb3port.deployment import Deployment
 from sb3port.errors import NotPortable, UsageError
-from sb3port.graphs import GraphOptions, graph_metadata
-from sb3port.parity.deployed import Run
+from sb3port.graphs import GraphOptions, Run, graph_metadata
 from sb3port.writers.torch_program import quiet_tracing, trace
 
 try:

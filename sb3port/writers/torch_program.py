@@ -13,8 +13,7 @@ from torch.export import Dim, ExportedProgram
 from sb3port.checkpoint import Array, Checkpoint
 from sb3port.deployment import Deployment
 from sb3port.errors import NotPortable
-from sb3port.graphs import GraphOptions, graph_metadata
-from sb3port.parity.deployed import Run
+from sb3port.graphs import GraphOptions, Run, graph_metadata
 
 METADATA_FILE = "sb3port.json"
 

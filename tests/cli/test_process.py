@@ -36,6 +36,7 @@ def _python(code: str, *arguments: object, **options: object) -> subprocess.Comp
         ("--version",),
         ("convert", "--help"),
         ("verify", "--help"),
+        ("export", "--help"),
         ("inspect", PENDULUM),
         ("inspect", ZIP, "--json"),
         ("convert", PENDULUM, "port", "--no-verify"),
@@ -52,6 +53,13 @@ def test_nothing_heavy_is_imported(arguments: tuple[object, ...]) -> None:
     assert "sb3port" in imported
     asks_only = arguments[-1] in ("--help", "--version")
     assert [name for name in (*HEAVY, *(["numpy"] if asks_only else [])) if name in imported] == []
+
+
+def test_numpy_export_needs_no_torch(port: Path) -> None:
+    done = _python(RUNNER, "export", port, "out", "--to", "numpy", "--no-verify")
+    assert done.returncode == 0, done.stderr
+    imported = json.loads(done.stderr.splitlines()[-1])
+    assert [name for name in HEAVY if name in imported] == []
 
 
 @pytest.mark.parametrize("arguments", ["inspect '{}'", "inspect '{}' --json", "--help"])

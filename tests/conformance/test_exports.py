@@ -14,9 +14,9 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.conversion import read
-from sb3port.differences import differences
 from sb3port.readers.port import read_port
 from sb3port.readers.source import SourceOptions
+from sb3port.writers.read_back import changes
 from tests.conformance import test_conformance as vectors
 from tests.conformance import test_families as families
 from tests.exports import export_of, zip_of
@@ -72,9 +72,9 @@ def test_there_and_back(case: tuple[Any, Any, Any], tmp_path: Path) -> None:
 
     port_of(tmp_path / "export", tmp_path / "again", verify=False)
     first, second = read_port(tmp_path / "port"), read_port(tmp_path / "again")
-    assert differences(first, second) == []
+    assert changes(first, second) == []
     assert first.warnings == second.warnings
-    assert differences(second, read(str(tmp_path / "export"), SourceOptions())) == []
+    assert changes(second, read(str(tmp_path / "export"), SourceOptions())) == []
 
     if not (case.algorithm is RecurrentPPO and isinstance(case.action, spaces.MultiBinary)):
         before = loaded.num_timesteps

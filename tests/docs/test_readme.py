@@ -79,8 +79,8 @@ def test_other_commands_run(sandbox: Path) -> None:
     port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
         assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", sandbox).returncode == 0
-    setup, converts, verifies, lerobot_eval = blocks("sh")
-    for command in converts.strip().splitlines():
+    setup, converts, verifies, lerobot_eval, exports = blocks("sh")
+    for command in [*converts.strip().splitlines(), *exports.strip().splitlines()]:
         done = run(f"{command.split('#')[0]} --force", sandbox)
         assert done.returncode == 0, done.stdout
         assert "parity" in done.stdout

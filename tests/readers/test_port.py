@@ -89,6 +89,19 @@ def edit_training(**fields: Any) -> Callable[[Path], None]:
     return damage
 
 
+def edit_normalizer(**fields: Any) -> Callable[[Path], None]:
+    def damage(port: Path) -> None:
+        normalizer = json.loads((port / "sb3port.json").read_text())["normalizer"]
+        edit("sb3port.json", normalizer={**normalizer, **fields})(port)
+
+    return damage
+
+
+def rename_algorithm(port: Path) -> None:
+    spec = json.loads((port / "sb3port.json").read_text())["spec"]
+    edit("sb3port.json", spec={**spec, "algorithm": "sac"})(port)
+
+
 def rename_state(port: Path, prefix: str) -> None:
     state = load_file(port / STATE)
     save_file({key.replace("state/0/", prefix): array for key, array in state.items()}, port / STATE)
@@ -120,6 +133,11 @@ DAMAGE = {
     "a source without a hash": edit_source(files={"checkpoint": {"name": "a.zip", "size": 1, "sha256": ""}}),
     "a source nowhere": edit_source(location=5),
     "a source of another kind": edit_source(kind="ftp"),
+    "a system that is none": edit_source(system_info=5),
+    "reasons that are none": edit_source(ignored="all"),
+    "another algorithm": rename_algorithm,
+    "a normaliser without a number": edit_normalizer(epsilon=None),
+    "a normaliser that clips at nothing": edit_normalizer(clip_obs=float("nan")),
     "settings that are none": edit("sb3port.json", training=5),
     "a setting that is no number": edit_training(hyperparameters={"n_steps": "many"}),
     "a setting without end": edit_training(hyperparameters={"gamma": float("inf")}),
@@ -152,7 +170,7 @@ DAMAGE = {
 def test_damaged_port_is_refused(name: str, tmp_path: Path) -> None:
     ported("ppo-Pendulum-v1", tmp_path / "port")
     DAMAGE[name](tmp_path / "port")
-    with pytest.raises(NotPortable, match="port"):
+    with pytest.raises(NotPortable, match=r"port|algorithm"):
         read(str(tmp_path / "port"), SourceOptions())
 
 
