@@ -14,6 +14,7 @@ from sb3port.conversion import Announce, describe_mapping, describe_report, desc
 from sb3port.descriptions import policy_texts
 from sb3port.errors import NotPortable, UsageError, VerificationFailed
 from sb3port.graphs import GraphOptions
+from sb3port.own_code import use_extractor_of
 from sb3port.parity.environment import environment
 from sb3port.parity.integrity import check_files
 from sb3port.parity.report import ParityReport, describe
@@ -42,6 +43,7 @@ class ExportOptions:
         rates: Numbers that replace schedules, by name (`learning_rate`, `clip_range`).
         observations: Names or files to compare on, see `observation_sets`; empty for recorded observations
             beside a source where there are some, else drawn ones.
+        extractor: `module:Class` of a features extractor whose code is the user's own.
         verify: False to skip the comparison with SB3's own classes.
         force: Replace an export that is already there.
     """
@@ -50,6 +52,7 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     rates: Mapping[str, float] = field(default_factory=dict)
     observations: tuple[str, ...] = ()
+    extractor: str | None = None
     verify: bool = True
     force: bool = False
 
@@ -85,6 +88,7 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
     """
     if dest is not None:
         refuse_existing(dest, options.force, EXPORT)
+    use_extractor_of(port, options.extractor)
     checkpoint = _read_unchanged(port)
     announce("read", f"{describe_mapping(checkpoint)} from {port}")
     dest = dest or Path("exports") / f"{_file_name(checkpoint)}-{options.target}"

@@ -6,8 +6,12 @@ from typing import Any
 from sb3port.export import Export, ExportOptions, export, repair
 from sb3port.readers.source import SourceOptions
 
-# What today's SB3 has no policy for, of `fixtures/eras`: gSDE's own layers, and squashing without gSDE.
-REFUSED = {"1.0/ppo-gsde-features": "sde_net_arch", "1.8.0/ppo-squash-without-sde": "squash_output"}
+# What today's SB3 alone has no policy for, of `fixtures/eras`, and why.
+REFUSED = {
+    "1.0/ppo-gsde-features": "sde_net_arch",
+    "1.8.0/ppo-squash-without-sde": "squash_output",
+    "2.2.1/ppo-imitation": "NormalizeFeaturesExtractor",
+}
 
 
 def export_of(port: Path, dest: Path, **options: Any) -> Export:

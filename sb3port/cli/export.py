@@ -53,6 +53,7 @@ def export(
     clip_range: options.ClipRange = None,
     clip_range_vf: options.ClipRangeVf = None,
     observations: options.Observations = None,
+    extractor: options.Extractor = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
     report_dir: options.ReportDir = None,
@@ -73,7 +74,7 @@ def export(
     graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     _refuse_useless(to, outputs is not None or raw, bool(rates))
-    chosen = ExportOptions(to.value, graph, rates, tuple(observations or ()), not no_verify, force)
+    chosen = ExportOptions(to.value, graph, rates, tuple(observations or ()), extractor, not no_verify, force)
     output = Output(json, quiet, verbose)
     run_export(
         output, "sb3port.export", chosen, report_dir, lambda announce: run(port, dest, chosen, announce)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sb3port.checkpoint import Checkpoint, NetArch, OptimizerState
+from sb3port.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
 from sb3port.errors import NotPortable
+from sb3port.families.extractors import EXTRACTORS
+from sb3port.families.extractors.base import TORCH_LAYERS
 from sb3port.families.specs import expected_shapes
 from sb3port.hyperparameters import true_settings
 from sb3port.schedules import LinearSchedule, Schedule, SimpleLinearSchedule
@@ -37,9 +39,10 @@ def sb3_form(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _refuse_lost(checkpoint: Checkpoint) -> None:
-    """Refuse what no model of today's SB3 computes: with these the outputs would be others."""
+    """Refuse what no model of SB3's alone computes: with today's classes the outputs would be others."""
     spec = checkpoint.spec
     lost = {
+        f"the features extractor {spec.features_extractor[:200]}, which is not SB3's": not _is_of_sb3(spec),
         "gSDE's own layers (sde_net_arch), which SB3 has not had since 1.3": spec.sde_net_arch is not None,
         "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output and not spec.use_sde,
     }
@@ -49,6 +52,10 @@ def _refuse_lost(checkpoint: Checkpoint) -> None:
                 f"{checkpoint.provenance.name} cannot be written for today's SB3: it has {what}",
                 "a port of it runs: sb3port convert",
             )
+
+
+def _is_of_sb3(spec: PolicySpec) -> bool:
+    return any(known.name == spec.features_extractor and known.module == TORCH_LAYERS for known in EXTRACTORS)
 
 
 def _schedule(schedule: Schedule) -> Schedule:

@@ -252,3 +252,16 @@ def test_an_optimiser_is_left_out_where_parameters_cannot_be_told_from_buffers(t
     done = port_of(source, tmp_path / "port", verify=False, extractor=cls).checkpoint
     assert done.optimizer is None
     assert "optimiser's state" in done.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["matrix", "dict"])
+def test_exports_on_the_users_word(name: str, cli: Cli, tmp_path: Path) -> None:
+    source, own_name = saved(name, tmp_path / "source")
+    port = tmp_path / "port"
+    cli("convert", source, port, "--extractor", own_name, "--no-verify").succeeds()
+    own._registered.clear()
+    cli("export", port, "out", "--to", "onnx").fails(2, f"say --extractor {own_name}")
+    result = cli("export", port, "out", "--to", "onnx", "--outputs", "action,value", "--extractor", own_name)
+    result.succeeds()
+    assert "parity        within noise" in result.out
+    cli("export", port, "zip", "--to", "sb3", "--extractor", own_name).fails(4, "which is not SB3's")

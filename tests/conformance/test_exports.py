@@ -1,4 +1,4 @@
-"""The cases of the other two suites there and back: ported, exported to SB3, and loaded by SB3 itself.
+"""The cases of conformance there and back: ported, exported to SB3, and loaded by SB3 itself.
 
 What SB3 loads is compared with the model that was ported: parameters, optimiser, settings. It trains on, and
 a second round trip changes nothing.
@@ -14,18 +14,18 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.conversion import read
+from sb3port.families.specs import ACTIVATIONS
 from sb3port.readers.port import read_port
 from sb3port.readers.source import SourceOptions
 from sb3port.writers.read_back import changes
-from tests.conformance import test_conformance as vectors
-from tests.conformance import test_families as families
+from tests.conformance.building import Stub, saved
+from tests.conformance.cases import CASES as ALL
 from tests.exports import export_of, zip_of
 from tests.ports import port_of
 
-CASES: dict[str, Any] = {
-    **{f"vectors-{name}": (vectors, case) for name, case in vectors.CASES.items()},
-    **{f"families-{name}": (families, case) for name, case in families.CASES.items()},
-}
+# One activation is written as any other.
+OTHERS = {f"ppo-{name}" for name in ACTIVATIONS - {"SiLU"}}
+CASES = {name: case for name, case in ALL.items() if name not in OTHERS}
 SETTINGS = (
     "learning_rate",
     "n_steps",
@@ -48,26 +48,20 @@ SETTINGS = (
 )
 
 
-@pytest.fixture(params=CASES)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Any, Any]:
-    """A case, its model saved in `tmp_path / "original"`, and the stub of its environment."""
-    suite, case = CASES[request.param]
-    made = suite.saved if suite is vectors else suite.build
-    model, _ = made(case, tmp_path / "original")
-    return case, model, suite.Stub
-
-
-def test_there_and_back(case: tuple[Any, Any, Any], tmp_path: Path) -> None:
-    case, model, stub = case
+@pytest.mark.parametrize("name", CASES)
+def test_there_and_back(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    model, _ = saved(case, tmp_path / "original")
     port_of(tmp_path / "original", tmp_path / "port", verify=False)
     done = export_of(tmp_path / "port", tmp_path / "export")
     assert done.report is not None
     assert done.report.verdict == "bit-exact"
 
-    env: Any = DummyVecEnv([lambda: stub(case)])
+    env: Any = DummyVecEnv([lambda: Stub(case)])
     if case.normalize:
         env = VecNormalize.load(str(tmp_path / "export" / "vec_normalize.pkl"), env)
-    loaded = case.algorithm.load(zip_of(done), env, device="cpu")
+    algorithm: Any = case.algorithm
+    loaded = algorithm.load(zip_of(done), env, device="cpu")
     assert_same_model(loaded, model)
 
     port_of(tmp_path / "export", tmp_path / "again", verify=False)

@@ -20,78 +20,78 @@ from sb3port.families.specs import ACTIVATIONS
 from sb3port.graphs import OUTPUTS, GraphOptions
 from sb3port.parity.verdicts import HOLDING
 from sb3port.readers.port import read_port
-from tests.conformance.test_exports import CASES, vectors
+from tests.conformance.building import saved
+from tests.conformance.cases import CASES
 from tests.conftest import REPOSITORY
 from tests.exports import export_of
 from tests.ports import port_of
 
 ALL = GraphOptions(OUTPUTS)
 ONNX = (
-    "vectors-ppo-matrix-spaces",
-    "vectors-ppo-float64",
-    "vectors-ppo-float64-actions",
-    "vectors-ppo-discrete-start",
-    "vectors-ppo-gsde-expln",
-    "vectors-ppo-gsde-not-full",
-    "vectors-ppo-gsde-squashed",
-    "vectors-ppo-no-hidden-layers",
-    "families-ppo-multidiscrete",
-    "families-ppo-multibinary-matrix",
-    "families-ppo-dict-of-all",
-    "families-a2c-multidiscrete",
-    "families-trpo-multibinary",
-    "families-mask-vector-discrete",
-    "families-mask-dict-of-all-multidiscrete",
-    "families-mask-vector-multibinary",
-    "families-lstm-vector-box",
-    "families-lstm-image-discrete",
-    "families-lstm-dict-of-most-multibinary",
-    "families-lstm-shared",
-    "families-lstm-no-critic",
-    "families-lstm-two-layers",
-    "families-lstm-gsde",
-    "families-lstm-normalized",
-    "families-cnn-apart",
-    "families-cnn-unscaled",
-    "families-cnn-planes-normalized",
-    "families-image-in-mlp",
-    "families-dict-partly-normalized",
+    "ppo-matrix-spaces",
+    "ppo-float64",
+    "ppo-float64-actions",
+    "ppo-discrete-start",
+    "ppo-gsde-expln",
+    "ppo-gsde-not-full",
+    "ppo-gsde-squashed",
+    "ppo-no-hidden-layers",
+    "ppo-sees-multidiscrete",
+    "ppo-sees-multibinary-matrix",
+    "ppo-sees-dict-of-all",
+    "a2c-multidiscrete",
+    "trpo-multibinary",
+    "mask-vector-discrete",
+    "mask-dict-of-all-multidiscrete",
+    "mask-vector-multibinary",
+    "lstm-vector-box",
+    "lstm-image-discrete",
+    "lstm-dict-of-most-multibinary",
+    "lstm-shared",
+    "lstm-no-critic",
+    "lstm-two-layers",
+    "lstm-gsde",
+    "lstm-normalized",
+    "cnn-apart",
+    "cnn-unscaled",
+    "cnn-planes-normalized",
+    "image-in-mlp",
+    "dict-partly-normalized",
 )
 TORCH = (
-    "vectors-ppo-float64",
-    "vectors-ppo-gsde-squashed",
-    "families-ppo-dict-of-all",
-    "families-mask-dict-of-all-multidiscrete",
-    "families-lstm-two-layers",
-    "families-cnn-apart",
+    "ppo-float64",
+    "ppo-gsde-squashed",
+    "ppo-sees-dict-of-all",
+    "mask-dict-of-all-multidiscrete",
+    "lstm-two-layers",
+    "cnn-apart",
 )
 NUMPY = {
-    "vectors-ppo-box": "",
-    "vectors-ppo-matrix-spaces": "",
-    "vectors-ppo-float64": "",
-    "vectors-ppo-float64-actions": "",
-    "vectors-ppo-discrete-start": "",
-    "vectors-ppo-gsde-squashed": "",
-    "vectors-ppo-unequal-nets": "",
-    "vectors-ppo-no-hidden-layers": "",
-    "vectors-ppo-relu": "",
-    "vectors-ppo-elu": "",
-    "vectors-ppo-silu": "",
-    "families-a2c-multidiscrete": "",
-    "families-a2c-multibinary": "",
-    "families-ppo-multibinary": "",
-    "families-ppo-image": "NatureCNN",
-    "families-ppo-dict": "CombinedExtractor",
-    "families-ppo-discrete": r"observations of Discrete\(5\)",
-    "families-image-in-mlp": "observations of Box",
-    "families-lstm-vector-box": "an LSTM",
-    "families-mask-vector-discrete": "masks of actions",
+    "ppo-box": "",
+    "ppo-matrix-spaces": "",
+    "ppo-float64": "",
+    "ppo-float64-actions": "",
+    "ppo-discrete-start": "",
+    "ppo-gsde-squashed": "",
+    "ppo-unequal-nets": "",
+    "ppo-no-hidden-layers": "",
+    "ppo-ReLU": "",
+    "ppo-ELU": "",
+    "ppo-SiLU": "",
+    "a2c-multidiscrete": "",
+    "a2c-multibinary": "",
+    "ppo-sees-multibinary": "",
+    "ppo-sees-image": "NatureCNN",
+    "ppo-sees-dict": "CombinedExtractor",
+    "ppo-sees-discrete": r"observations of Discrete\(5\)",
+    "image-in-mlp": "observations of Box",
+    "lstm-vector-box": "an LSTM",
+    "mask-vector-discrete": "masks of actions",
 }
 
 
 def ported(name: str, folder: Path) -> Path:
-    suite, case = CASES[name]
-    (suite.saved if suite is vectors else suite.build)(case, folder / "original")
+    saved(CASES[name], folder / "original")
     port_of(folder / "original", folder / "port", verify=False)
     return folder / "port"
 
@@ -147,7 +147,7 @@ def test_numpy_is_within_noise_or_refused_by_name(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("target", ["onnx", "torch", "numpy"])
-@pytest.mark.parametrize("name", ["vectors-ppo-float64", "vectors-ppo-gsde-squashed"])
+@pytest.mark.parametrize("name", ["ppo-float64", "ppo-gsde-squashed"])
 def test_raw_leaves_out_what_is_around_the_network(name: str, target: str, tmp_path: Path) -> None:
     graph = GraphOptions(("action", "value"), raw=True)
     done = export_of(ported(name, tmp_path), tmp_path / "export", target=target, graph=graph)
@@ -160,11 +160,7 @@ def test_raw_leaves_out_what_is_around_the_network(name: str, target: str, tmp_p
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS - {"Tanh", "ReLU", "ELU", "SiLU"}))
 def test_every_activation_has_a_form_in_onnx_or_is_refused(activation: str, tmp_path: Path) -> None:
-    import torch
-
-    kwargs = {"activation_fn": getattr(torch.nn, activation), "net_arch": [8]}
-    vectors.saved(vectors.Case(vectors.ONE, policy_kwargs=kwargs), tmp_path / "original")
-    port_of(tmp_path / "original", tmp_path / "port", verify=False)
+    ported(f"ppo-{activation}", tmp_path)
     if activation == "LogSigmoid":
         with pytest.raises(NotPortable, match="activation LogSigmoid"):
             export_of(tmp_path / "port", tmp_path / "export", target="onnx", graph=ALL)
@@ -181,7 +177,7 @@ def test_edges_are_within_noise(tmp_path: Path) -> None:
     from sb3port.parity.observations import Observations, set_of
     from sb3port.writers.onnx import load_onnx
 
-    port = ported("vectors-ppo-float64", tmp_path)
+    port = ported("ppo-float64", tmp_path)
     done = export_of(port, tmp_path / "export", target="onnx", graph=ALL, verify=False)
     checkpoint = read_port(port)
     size = checkpoint.spec.observation_space.size

@@ -11,7 +11,7 @@ from tests.golden.test_zoo import MODELS
 from tests.ports import port_of
 
 # The others have the same policies.
-SOME = [name for name in NAMES if name.startswith(("1.0/", "1.8.0/", "2.9.2/"))]
+SOME = [name for name in NAMES if name.startswith(("1.0/", "1.8.0/", "2.2.1/", "2.9.2/"))]
 
 
 def export_to_onnx(source: Path, folder: Path) -> None:

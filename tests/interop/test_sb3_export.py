@@ -27,7 +27,8 @@ from sb3port.parity.verdicts import DEFAULT
 from sb3port.readers.source import SourceOptions
 from sb3port.spaces import MultiBinary
 from sb3port.writers.vecnormalize import STATISTICS
-from tests.conformance.test_exports import CASES, vectors
+from tests.conformance.building import saved
+from tests.conformance.test_exports import CASES
 from tests.conftest import FIXTURES
 from tests.exports import REFUSED, repaired, zip_of
 from tests.golden.test_eras import ERAS, NAMES
@@ -125,9 +126,9 @@ def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Batch:
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     batch = Batch(tmp_path_factory.mktemp("cases"))
-    for name, (suite, case) in CASES.items():
+    for name, case in CASES.items():
         source = tmp_path_factory.mktemp("original") / name
-        (suite.saved if suite is vectors else suite.build)(case, source)
+        saved(case, source)
         batch.add(name, source)
     return batch
 
