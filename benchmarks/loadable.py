@@ -45,8 +45,7 @@ def main() -> None:
 def prepare(path: Path, scratch: Path) -> dict[str, str] | None:
     """Repair one checkpoint; None where the zip is none."""
     from sb3port.errors import Sb3portError
-    from sb3port.export import ExportOptions, repair
-    from sb3port.readers.source import SourceOptions
+    from sb3port.exporting import ExportOptions, ReadOptions, repair
 
     with zipfile.ZipFile(path) as archive:
         if "data" not in archive.namelist():
@@ -54,9 +53,7 @@ def prepare(path: Path, scratch: Path) -> dict[str, str] | None:
     folder = scratch / str(len(list(scratch.iterdir())))
     job = {"name": path.stem, "original": str(path), "repaired": "", "refused": ""}
     try:
-        done = repair(
-            str(path), folder, SourceOptions(), True, False, ExportOptions(verify=False), lambda *_: None
-        )
+        done = repair(str(path), folder, ReadOptions(), ExportOptions(verify=False), lambda *_: None)
     except Sb3portError as error:
         return {**job, "refused": error.message}
     (name,) = (name for name in done.files if name.endswith(".zip"))

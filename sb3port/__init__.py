@@ -3,18 +3,19 @@
 The functions here are the commands of the same names; what they need is imported when they are called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sb3port.conversion import Conversion
+    from sb3port.exporting import Export
     from sb3port.inference.policy import Backend, PortedPolicy
     from sb3port.parity.report import ParityReport
 
 __version__ = version("sb3port")
-__all__ = ["__version__", "convert", "load_policy", "verify"]
+__all__ = ["__version__", "convert", "export", "load_policy", "repair", "verify"]
 
 
 def convert(
@@ -96,6 +97,92 @@ def verify(
     named = [observations] if isinstance(observations, str | Path) else observations
     options = VerifyOptions(tuple(map(str, named)), env, atol, reload)
     return run(Path(port), str(source) if source is not None else None, options)
+
+
+def export(
+    port: str | Path,
+    dest: str | Path | None = None,
+    *,
+    to: str = "sb3",
+    outputs: Sequence[str] = ("action",),
+    raw: bool = False,
+    rates: Mapping[str, float] | None = None,
+    observations: Sequence[str | Path] = (),
+    extractor: str | None = None,
+    verify: bool = True,
+    force: bool = False,
+) -> "Export":
+    """Export a port to SB3, ONNX, torch or numpy, and verify what was written.
+
+    Args:
+        port: A folder that `convert` wrote.
+        dest: The folder to write; `exports/<name>-<format>` by default.
+        to: "sb3", "onnx", "torch" or "numpy".
+        outputs: Of "action", "value" and "log_prob", what a network on its own shall give.
+        raw: Leave out the normaliser and the clipping of actions around such a network.
+        rates: For "sb3", numbers in place of schedules, by name (`learning_rate`, `clip_range`).
+        observations: Recorded ones to compare on, besides edge cases; by default drawn ones.
+        extractor: `module:Class` that the port needs, whose code is your own.
+        verify: False to skip the comparison with SB3.
+        force: Replace the export at `dest`.
+
+    Returns:
+        The folder (`folder`), its `files`, what was written (`checkpoint`) and compared (`report`).
+
+    Raises:
+        sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
+    """
+    from sb3port.exporting import ExportOptions
+    from sb3port.exporting import export as run
+    from sb3port.graphs import GraphOptions
+
+    graph, named = GraphOptions(tuple(outputs), raw), tuple(map(str, observations))
+    options = ExportOptions(to, graph, rates or {}, named, extractor, verify, force)
+    return run(Path(port), Path(dest) if dest is not None else None, options, lambda *_: None)
+
+
+def repair(
+    source: str | Path,
+    dest: str | Path,
+    *,
+    filename: str | None = None,
+    revision: str | None = None,
+    vecnormalize: str | Path | None = None,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    rates: Mapping[str, float] | None = None,
+    verify: bool = True,
+    force: bool = False,
+) -> "Export":
+    """Write an SB3 checkpoint of any age anew, for today's SB3. Nothing in the checkpoint is executed.
+
+    Args:
+        source: As `convert` takes it, likewise the options that both have.
+        dest: The folder to write.
+        filename: The zip within the source, where it holds several.
+        revision: Branch, tag or commit of a Hub repository.
+        vecnormalize: VecNormalize statistics to use instead of those that lie beside the zip.
+        use_stats: False to leave VecNormalize statistics out, even where training used them.
+        assume_standard_forward: Take a policy class of the author's own for SB3's, where its tensors are
+            those of SB3's.
+        rates: Numbers in place of schedules, by name (`learning_rate`, `clip_range`).
+        verify: False to skip the comparison with SB3.
+        force: Replace the export at `dest`.
+
+    Returns:
+        As `export`.
+
+    Raises:
+        sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
+    """
+    from sb3port.exporting import ExportOptions, ReadOptions
+    from sb3port.exporting import repair as run
+    from sb3port.readers.source import SourceOptions
+
+    narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
+    reading = ReadOptions(narrowed, use_stats, assume_standard_forward)
+    options = ExportOptions(rates=rates or {}, verify=verify, force=force)
+    return run(str(source), Path(dest), reading, options, lambda *_: None)
 
 
 def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPolicy":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sb3port.checkpoint import Checkpoint
-from sb3port.errors import VerificationFailed
+from sb3port.errors import UsageError, VerificationFailed
 from sb3port.graphs import GraphOptions
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
@@ -102,3 +102,14 @@ TARGETS = {
     "torch": Target(".pt2", _as_it_is, _write_torch, _load_torch),
     "numpy": Target(".npz", _as_it_is, _write_numpy, _load_numpy),
 }
+
+
+def target_of(name: str) -> Target:
+    """Give the format of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in TARGETS:
+        raise UsageError(f"{name[:200]} is no format to export to", f"choose of {', '.join(TARGETS)}")
+    return TARGETS[name]

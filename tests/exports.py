@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sb3port.export import Export, ExportOptions, export, repair
-from sb3port.readers.source import SourceOptions
+from sb3port.exporting import Export, ExportOptions, ReadOptions, export, repair
 
 # What today's SB3 alone has no policy for, of `fixtures/eras`, and why.
 REFUSED = {
@@ -21,8 +20,8 @@ def export_of(port: Path, dest: Path, **options: Any) -> Export:
 
 def repaired(source: Path, dest: Path, use_stats: bool = True, **options: Any) -> Export:
     """Repair a checkpoint."""
-    narrowed = SourceOptions()
-    return repair(str(source), dest, narrowed, use_stats, False, ExportOptions(**options), lambda *_: None)
+    reading = ReadOptions(use_stats=use_stats)
+    return repair(str(source), dest, reading, ExportOptions(**options), lambda *_: None)
 
 
 def zip_of(done: Export) -> Path:

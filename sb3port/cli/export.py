@@ -67,8 +67,8 @@ def export(
     onnx, torch (.pt2) and numpy (.npz) give one file that takes raw observations
     and gives actions for the environment.
     """
-    from sb3port.export import ExportOptions
-    from sb3port.export import export as run
+    from sb3port.exporting import ExportOptions
+    from sb3port.exporting import export as run
     from sb3port.graphs import GraphOptions
 
     graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)

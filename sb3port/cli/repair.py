@@ -40,12 +40,12 @@ def repair(
     settings, optimiser state and steps, so that SB3 loads it and trains on,
     without gym, custom_objects or sb3port.
     """
-    from sb3port.export import ExportOptions
-    from sb3port.export import repair as run
+    from sb3port.exporting import ExportOptions, ReadOptions
+    from sb3port.exporting import repair as run
     from sb3port.readers.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    read = (narrowed, not no_stats, assume_standard_forward)
+    reading = ReadOptions(narrowed, not no_stats, assume_standard_forward)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     chosen = ExportOptions(
         rates=rates, observations=tuple(observations or ()), verify=not no_verify, force=force
@@ -56,5 +56,5 @@ def repair(
         "sb3port.repair",
         chosen,
         report_dir,
-        lambda announce: run(source, dest, *read, chosen, announce),
+        lambda announce: run(source, dest, reading, chosen, announce),
     )

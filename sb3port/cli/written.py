@@ -11,7 +11,7 @@ from sb3port.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
     from sb3port.conversion import Announce
-    from sb3port.export import Export, ExportOptions
+    from sb3port.exporting import Export, ExportOptions
 
 
 def run_export(

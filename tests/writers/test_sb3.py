@@ -10,6 +10,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import LinearSchedule
 
+import sb3port
 from sb3port.conversion import read
 from sb3port.errors import NotPortable, Sb3portError, UsageError
 from sb3port.readers.source import SourceOptions
@@ -140,3 +141,15 @@ def test_a_port_is_no_source_of_repair(pendulum: Path, tmp_path: Path) -> None:
         repaired(tmp_path / "port", tmp_path / "repaired")
     with pytest.raises(Sb3portError, match="is not a port"):
         export_of(pendulum, tmp_path / "export")
+
+
+def test_python_has_both(pendulum: Path, tmp_path: Path) -> None:
+    done = sb3port.repair(pendulum, tmp_path / "repaired", rates={"learning_rate": 1e-3}, verify=False)
+    assert PPO.load(zip_of(done), device="cpu").learning_rate == 1e-3
+    port = sb3port.convert(pendulum, tmp_path / "port", verify=False).port
+    exported = sb3port.export(port, tmp_path / "export", to="numpy", outputs=["action", "value"])
+    assert exported.files == ("ppo-Pendulum-v1.npz",)
+    assert exported.report is not None
+    assert exported.report.holds()
+    with pytest.raises(UsageError, match="is no format"):
+        sb3port.export(port, tmp_path / "other", to="tflite")

@@ -25,7 +25,7 @@ from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
 from sb3port.reports.json_text import canonical, render_json
 from sb3port.schedules import ConstantSchedule
-from sb3port.targets import TARGETS, Target
+from sb3port.targets import Target, target_of
 from sb3port.verification import reference_of
 from sb3port.writers.staging import EXPORT, refuse_existing, staged_folder
 
@@ -34,11 +34,26 @@ _ODD = re.compile(r"[^\w.+-]")
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """How to read a checkpoint that is repaired.
+
+    Args:
+        source: What narrows the source down.
+        use_stats: False to leave VecNormalize statistics out.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+    """
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    use_stats: bool = True
+    assume_standard_forward: bool = False
+
+
+@dataclass(frozen=True)
 class ExportOptions:
     """How to export.
 
     Args:
-        target: A key of `TARGETS`.
+        target: A key of `targets.TARGETS`.
         graph: What a network on its own shall take and give.
         rates: Numbers that replace schedules, by name (`learning_rate`, `clip_range`).
         observations: Names or files to compare on, see `observation_sets`; empty for recorded observations
@@ -96,22 +111,14 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
 
 
 def repair(
-    label: str,
-    dest: Path,
-    source_options: SourceOptions,
-    use_stats: bool,
-    assume_standard_forward: bool,
-    options: ExportOptions,
-    announce: Announce,
+    label: str, dest: Path, reading: ReadOptions, options: ExportOptions, announce: Announce
 ) -> Export:
     """Read an SB3 checkpoint of any age and write it for today's SB3.
 
     Args:
         label: SOURCE, as the user names it.
         dest: The folder to write.
-        source_options: What narrows the source down.
-        use_stats: False to leave VecNormalize statistics out.
-        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        reading: How to read it.
         options: How to write it.
         announce: Called with each stage ("read", "map", "write", "verify") and what it found.
 
@@ -121,8 +128,8 @@ def repair(
     refuse_existing(dest, options.force, EXPORT)
     if is_port(Path(label)):
         raise UsageError(f"{label} is a port", f"write it for SB3 with: sb3port export {label} --to sb3")
-    source = resolve(label, source_options)
-    checkpoint = read_checkpoint(source, use_stats, assume_standard_forward)
+    source = resolve(label, reading.source)
+    checkpoint = read_checkpoint(source, reading.use_stats, reading.assume_standard_forward)
     announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
     return _export(checkpoint, reference_of(source, checkpoint), dest, options, announce)
@@ -141,7 +148,7 @@ def _read_unchanged(port: Path) -> Checkpoint:
 def _export(
     checkpoint: Checkpoint, reference: Path | None, dest: Path, options: ExportOptions, announce: Announce
 ) -> Export:
-    target = TARGETS[options.target]
+    target = target_of(options.target)
     refuse_existing(dest, options.force, EXPORT)
     with staged_folder(dest, options.force, EXPORT) as staging:
         intended = _with_rates(target.form(checkpoint), options.rates)
@@ -196,7 +203,7 @@ def _verify(
     from sb3port.parity.exports import check_export
 
     sets = observation_sets(options.observations, ObservationContext(checkpoint, reference))
-    exported = TARGETS[options.target].load(path, checkpoint, options.graph)
+    exported = target_of(options.target).load(path, checkpoint, options.graph)
     checks, summaries = check_export(exported, checkpoint, sets)
     return ParityReport(
         checkpoint.provenance,
