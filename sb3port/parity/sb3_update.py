@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3port.checkpoint import Array, Checkpoint
 from sb3port.parity.oracle import Oracle
-from sb3port.parity.sb3_normalizer import SpacesOnly
+from sb3port.parity.sb3_spaces import SpacesOnly
 from sb3port.parity.transitions import Transitions
 from sb3port.spaces import Dict
 
