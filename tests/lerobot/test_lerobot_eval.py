@@ -12,23 +12,35 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from tests.conformance.building import save_shaken
 from tests.ports import port_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
-EPISODES, BATCH, SEED = 4, 2, 1000
+EPISODES, SEED = 4, 1000
 
 
-@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1"])
-def test_returns_are_those_of_sb3(env_id: str, tmp_path: Path) -> None:
-    source = FIXTURES / f"ppo-{env_id}"
+@pytest.fixture(scope="module")
+def lander(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy for LunarLander-v3 that has learned nothing, but chooses."""
+    source = tmp_path_factory.mktemp("hub") / "ppo-LunarLander-v3"
+    model = PPO("MlpPolicy", "LunarLander-v3", seed=0, device="cpu", policy_kwargs={"ortho_init": False})
+    save_shaken(model, None, source)
+    next(source.glob("*.zip")).rename(source / f"{source.name}.zip")
+    return source
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1", "LunarLander-v3"])
+def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tmp_path: Path) -> None:
+    source = lander if env_id in lander.name else FIXTURES / f"ppo-{env_id}"
     port_of(source, tmp_path / "port", verify=False)
-    returns = lerobot_eval(tmp_path / "port", env_id, tmp_path / "out")
-    expected = sb3_returns(source, env_id)
+    returns = lerobot_eval(tmp_path / "port", env_id, batch_size, tmp_path / "out")
+    expected = sb3_returns(source, env_id, batch_size)
     assert returns == pytest.approx(expected, rel=1e-12)  # LeRobot adds rewards up in another order
     assert len(set(np.round(expected, 6))) > 1 or env_id == "CartPole-v1"
 
 
-def lerobot_eval(port: Path, env_id: str, out: Path) -> list[float]:
+def lerobot_eval(port: Path, env_id: str, batch_size: int, out: Path) -> list[float]:
     """Run the command as a user does; the plugin is found by its distribution name."""
     command = [
         str(Path(sys.executable).with_name("lerobot-eval")),
@@ -36,7 +48,7 @@ def lerobot_eval(port: Path, env_id: str, out: Path) -> list[float]:
         "--env.type=gymnasium",
         f"--env.task={env_id}",
         f"--eval.n_episodes={EPISODES}",
-        f"--eval.batch_size={BATCH}",
+        f"--eval.batch_size={batch_size}",
         "--eval.use_async_envs=false",
         f"--seed={SEED}",
         f"--output_dir={out}",
@@ -48,7 +60,7 @@ def lerobot_eval(port: Path, env_id: str, out: Path) -> list[float]:
     return list(metrics["sum_rewards"])
 
 
-def sb3_returns(source: Path, env_id: str) -> list[float]:
+def sb3_returns(source: Path, env_id: str, batch_size: int) -> list[float]:
     """Roll SB3's `predict` out in batches of the same size, one episode per seed.
 
     An episode that is over stays in the batch with its last observation, as LeRobot keeps it.
@@ -58,8 +70,8 @@ def sb3_returns(source: Path, env_id: str) -> list[float]:
     if statistics.exists():
         normalizer = VecNormalize.load(str(statistics), DummyVecEnv([lambda: gymnasium.make(env_id)]))
     returns: list[float] = []
-    for start in range(SEED, SEED + EPISODES, BATCH):
-        returns += batch_returns(model, normalizer, env_id, list(range(start, start + BATCH)))
+    for start in range(SEED, SEED + EPISODES, batch_size):
+        returns += batch_returns(model, normalizer, env_id, list(range(start, start + batch_size)))
     return returns
 
 

@@ -39,6 +39,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     "multi-discrete": {},
     "multi-binary": {},
     "vector-multi-binary": {},
+    "vector-multi-discrete": {},
 }
 CASES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     **{kind: (kind, None, kwargs) for kind, kwargs in PLAIN.items()},
@@ -113,11 +114,11 @@ def config_for(case: str) -> GymnasiumEnvConfig:
 def test_returns_are_those_of_sb3(case: str) -> None:
     oracle, port = pair_for(case)
     kind, masks, _ = CASES[case]
-    for batch_size in (1, 3):
-        episodes = evaluate(config_for(case), port, batch_size, 6)
+    for batch_size in (1, 4):
+        episodes = evaluate(config_for(case), port, batch_size, 8)
         got = [episode["sum_reward"] for episode in episodes]
         expected = roll_out_sb3(
-            lambda: gym.make(TASK, kind=kind, masks=masks), oracle, batch_size, 6, masks is not None
+            lambda: gym.make(TASK, kind=kind, masks=masks), oracle, batch_size, 8, masks is not None
         )
         assert got == pytest.approx(expected, rel=1e-12, abs=1e-12)
         assert len(set(got)) > 1, "episodes must differ"
