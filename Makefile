@@ -4,12 +4,13 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
 
-.PHONY: help demo test interop lint format benchmarks clean setup
+.PHONY: help demo test interop newest lint format benchmarks clean setup
 
 help:
 	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
 	@echo "make test        run the tests"
 	@echo "make interop     run the tests that build environments with other packages"
+	@echo "make newest      run the tests with the newest releases of all packages"
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
 	@echo "make benchmarks  measure start-up, conversion and predict"
@@ -30,6 +31,12 @@ test: setup
 interop: setup
 	$(RUN) pytest -m interop
 
+newest: setup
+	$(UV) venv --quiet --clear .newest
+	$(UV) pip install --quiet --python .newest --exclude-newer "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" --upgrade \
+		--editable . --editable lerobot_policy_ppo --group dev
+	.newest/bin/python -m pytest -m "not interop" --numprocesses auto --maxprocesses 4 --dist loadfile
+
 lint: setup
 	$(RUN) ruff check
 	$(RUN) ruff format --check
@@ -44,7 +51,7 @@ benchmarks: setup
 	$(RUN) python benchmarks/predict_latency.py
 
 clean:
-	rm -rf .venv .uv .interop uv.lock
+	rm -rf .venv .uv .interop .newest uv.lock
 
 setup: $(filter .uv/bin/uv,$(UV))
 	@$(UV) sync --quiet
