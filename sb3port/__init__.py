@@ -74,7 +74,7 @@ def verify(
     """Compare a port with its source, which is read anew.
 
     Args:
-        port: A folder that `convert` wrote.
+        port: A folder that `convert` wrote, or its name on the Hub.
         source: Where the source is now, if not where the port was made from.
         observations: "recorded", "drawn", "edge", "rollout", or what `sb3port record` wrote, or several of
             these; by default what lies beside the source, or drawn ones. Edge cases are added in any case.
@@ -189,7 +189,7 @@ def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPoli
     """Load a policy that is called as SB3's models are, without LeRobot and without SB3.
 
     Args:
-        source: A port, or whatever `convert` takes, which nobody has verified then.
+        source: A port, here or on the Hub, or whatever `convert` takes, which nobody has verified then.
         backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch; it gives them
             within noise, and has neither convolutions nor LSTMs nor random actions.
 

@@ -1,9 +1,13 @@
 """From a checkpoint to a port: what `sb3port convert` does, as functions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from sb3port.cards.card import model_card
+from sb3port.cards.facts import CardFacts
+from sb3port.cards.parity import parity_text
 from sb3port.checkpoint import Checkpoint, short_name
 from sb3port.errors import UsageError, VerificationFailed
 from sb3port.families.algorithms import display_name
@@ -11,10 +15,12 @@ from sb3port.own_code import use_extractor
 from sb3port.parity.report import ParityReport, describe
 from sb3port.parity.verdicts import Verdict
 from sb3port.port import is_port
+from sb3port.port_files import CARD
+from sb3port.readers.found_port import fetch_port
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import Source, SourceOptions, resolve
-from sb3port.reports.files import keep_with_port
+from sb3port.readers.source import PortOnHub, Source, SourceOptions, resolve
+from sb3port.reports.files import keep_report
 from sb3port.verification import reference_of, run_checks
 from sb3port.writers.lerobot import write_port
 from sb3port.writers.staging import refuse_existing, staged_folder
@@ -65,17 +71,42 @@ def read(
     assume_standard_forward: bool = False,
     extractor: str | None = None,
 ) -> Checkpoint:
-    """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port.
+    """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port, here or on the Hub.
 
     Raises:
         Sb3portError: With the exit code of the contract.
     """
+    checkpoint, port = read_anything(label, options, use_stats, assume_standard_forward, extractor)
+    if port is not None:
+        _refuse_options(label, extractor is not None)
+    return checkpoint
+
+
+def read_anything(
+    label: str,
+    options: SourceOptions,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
+) -> tuple[Checkpoint, Path | None]:
+    """Read a checkpoint as `read` does, and give the folder of it if it is a port."""
     _refuse_contradiction(options, use_stats)
-    if not is_port(Path(label)):
-        return read_checkpoint(resolve(label, options), use_stats, assume_standard_forward, extractor)
-    if options != SourceOptions() or not use_stats or assume_standard_forward or extractor:
+    changed = not use_stats or assume_standard_forward
+    if is_port(Path(label)):
+        _refuse_options(label, changed or options != SourceOptions())
+        return read_port(Path(label)), Path(label)
+    try:
+        source = resolve(label, options)
+    except PortOnHub as found:
+        _refuse_options(label, changed or replace(options, revision=None) != SourceOptions())
+        port = fetch_port(found.files)
+        return read_port(port), port
+    return read_checkpoint(source, use_stats, assume_standard_forward, extractor), None
+
+
+def _refuse_options(label: str, given: bool) -> None:
+    if given:
         raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
-    return read_port(Path(label))
 
 
 def _refuse_contradiction(options: SourceOptions, use_stats: bool) -> None:
@@ -152,8 +183,14 @@ def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: 
     report = run_checks(staging, checkpoint, reference_of(source, checkpoint), name)
     if not report.holds():
         raise VerificationFailed(f"{_refusal(report)}, so it is not written", report.to_json())
-    keep_with_port(report.to_json(), staging)
+    _keep(report.to_json(), checkpoint, staging)
     return report
+
+
+def _keep(report: dict[str, Any], checkpoint: Checkpoint, port: Path) -> None:
+    """Write a report into a port: as JSON, and into the model card."""
+    facts = CardFacts(parity=parity_text(keep_report(report, port)))
+    (port / CARD).write_text(model_card(checkpoint, facts), encoding="utf-8")
 
 
 def _refusal(report: ParityReport) -> str:

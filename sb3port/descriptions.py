@@ -1,6 +1,6 @@
 """A policy in words, for the command line and for model cards."""
 
-from sb3port.checkpoint import EnvironmentSpec, PolicySpec
+from sb3port.checkpoint import EnvironmentSpec, Normalizer, PolicySpec
 from sb3port.families.extractors import is_own
 
 
@@ -61,3 +61,14 @@ def exploration_text(spec: PolicySpec) -> str:
     layers = [] if spec.sde_net_arch is None else [f"sde_net_arch {list(spec.sde_net_arch)}"]
     named = ", ".join((*flags, *layers))
     return f"gSDE ({named})" if named else "gSDE"
+
+
+def normalizer_text(normalizer: Normalizer | None) -> str:
+    """Describe VecNormalize in one line."""
+    if normalizer is None:
+        return "none"
+    found = normalizer.statistics
+    keys = f" {', '.join(found)}" if any(found) else ""
+    count = next((rms.count for rms in found.values()), 0)
+    observations = f"observations{keys} over {count:,.0f} samples" if found else "observations as they are"
+    return f"VecNormalize, {observations}, clip_obs {normalizer.clip_obs:g}, epsilon {normalizer.epsilon:g}"

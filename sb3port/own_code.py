@@ -11,6 +11,7 @@ from sb3port.errors import Sb3portError, UsageError
 from sb3port.families.extractors import is_own
 from sb3port.importing import working_folder_first
 from sb3port.port import CONFIG_FILE, read_json
+from sb3port.readers.found_port import find_port
 from sb3port.readers.port import read_port
 
 
@@ -18,13 +19,14 @@ def use_extractor_of(port: Path, named: str | None) -> None:
     """Import the features extractor that a port needs, if the user names it.
 
     Args:
-        port: The folder.
+        port: The folder, or its name on the Hub.
         named: `module:Class`, None where the user names none.
 
     Raises:
         UsageError: As `use_extractor`.
         NotPortable: The port is damaged.
     """
+    port = find_port(port)
     if not (port / CONFIG_FILE).is_file():
         return  # the command itself says what is wrong
     needed = read_json(port / CONFIG_FILE).get("features_extractor")

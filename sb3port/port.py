@@ -109,9 +109,10 @@ def provenance_json(provenance: Provenance) -> dict[str, Any]:
 
 
 def public_provenance(provenance: Provenance) -> dict[str, Any]:
-    """Give a provenance without any path of this machine."""
+    """Give a provenance without any path of this machine, and without the name of its system."""
     content = provenance_json(provenance)
-    local = {} if provenance.kind == "hub" else {"location": provenance.name}
+    system = {name: value for name, value in provenance.system_info.items() if name != "OS"}
+    local = {} if provenance.kind == "hub" else {"location": provenance.name, "system_info": system}
     files = {
         role: {**file, "name": Path(file["name"]).name if Path(file["name"]).is_absolute() else file["name"]}
         for role, file in content["files"].items()

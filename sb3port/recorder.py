@@ -9,13 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from sb3port.checkpoint import Array, Checkpoint, EnvironmentSpec, short_name
-from sb3port.conversion import read
+from sb3port.conversion import read_anything
 from sb3port.environments import Env, frames_per_second, make_env, open_wrapped
 from sb3port.errors import UsageError
 from sb3port.own_code import use_extractor
 from sb3port.parity.observations import Observations
 from sb3port.parity.outputs import Outputs, plain_actions
-from sb3port.port import is_port
 from sb3port.readers.source import SourceOptions
 from sb3port.recording import Recording
 from sb3port.rollouts import Actor, Step, observed, run_episode
@@ -74,15 +73,15 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
     Raises:
         Sb3portError: With the exit code of the contract; NaN or infinite observations are a UsageError.
     """
-    own = None if is_port(Path(label)) else options.extractor
-    checkpoint = read(label, options.source, options.use_stats, options.assume_standard_forward, own)
+    checkpoint, port = read_anything(
+        label, options.source, options.use_stats, options.assume_standard_forward, options.extractor
+    )
     use_extractor(checkpoint.spec, options.extractor, label)
     env_id = env_id_of(checkpoint.environment, options.env)
     wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)
     with closing(make_env(env_id, checkpoint.spec, wrapping=wrapping)) as env:
-        actor = _actor(label, checkpoint, options.deterministic)
-        actor_kind = "port" if is_port(Path(label)) else "SB3"
-        policy = f"{actor_kind} of {short_name(checkpoint.provenance.location)}"
+        actor = _actor(port, checkpoint, options.deterministic)
+        policy = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
         options = replace(options, env=env_id)
         recording = _recording(env, actor, options, policy, track)
         return replace(recording, warnings=checkpoint.warnings, wrappers=wrapping.names)
@@ -109,11 +108,11 @@ def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
         return replace(recording, wrappers=wrapping.names)
 
 
-def _actor(label: str, checkpoint: Checkpoint, deterministic: bool) -> Witness:
-    if is_port(Path(label)):
+def _actor(port: Path | None, checkpoint: Checkpoint, deterministic: bool) -> Witness:
+    if port is not None:
         from sb3port.actors.port import PortActor
 
-        return PortActor(Path(label), checkpoint.spec, deterministic)
+        return PortActor(port, checkpoint.spec, deterministic)
     from sb3port.actors.sb3 import Sb3Actor
 
     return Sb3Actor(checkpoint, deterministic)

@@ -17,6 +17,7 @@ from sb3port.parity.reload import FreshProcess
 from sb3port.parity.report import Check, ParityReport
 from sb3port.parity.verdicts import DEFAULT, Tolerance, Verdict
 from sb3port.port import hash_files, read_provenance, recorded_files
+from sb3port.readers.found_port import find_port
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import Source, SourceOptions, resolve, resolve_hub
@@ -51,7 +52,7 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
     """Verify a port against its source, which is read anew.
 
     Args:
-        port: The folder.
+        port: The folder, or its name on the Hub.
         label: Another place of the same source, or None for the one that the port records.
         options: How to do it.
 
@@ -62,7 +63,11 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
         NotPortable: The port is broken.
         UsageError: What `label` or the options name is absent.
     """
-    options = options or VerifyOptions()
+    report = _verify(find_port(port), label, options or VerifyOptions())
+    return replace(report, port=port.name)
+
+
+def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
     recorded = read_provenance(port)
     if recorded.kind == "training":
         return _verify_trained(port, label, options)

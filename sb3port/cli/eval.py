@@ -76,14 +76,28 @@ def evaluate(
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
     _check_files(video, plot, force)
-    output = Output(json, quiet, verbose)
-    setting = _setting_of(output, port, env, range(seed, seed + episodes), (wrapper, no_wrappers))
+    output, folder = Output(json, quiet, verbose), _find(port)
+    setting = _setting_of(output, folder, env, range(seed, seed + episodes), (wrapper, no_wrappers))
     with output.working("loading LeRobot"):
-        use_extractor_of(port, extractor)
-    found = _run(output, port, setting, (compare, source), plot is not None)
-    files = _write(output, found, (port, setting), (video, plot), force)
-    if not output.result("sb3port.eval", {**_json(found), **files}, f"{found.port.mean:g}"):
+        use_extractor_of(folder, extractor)
+    found = _run(output, folder, setting, (compare, source), plot is not None)
+    files = _write(output, found, (port, folder, setting), (video, plot), force)
+    content = {"port": _identity(port, folder), **_json(found), **files}
+    if not output.result("sb3port.eval", content, f"{found.port.mean:g}"):
         _print(output, found, {"port": str(port)}, files)
+
+
+def _find(port: Path) -> Path:
+    from sb3port.readers.found_port import find_port
+
+    return find_port(port)
+
+
+def _identity(port: Path, folder: Path) -> dict[str, Any]:
+    """Say which port was run, in the form of parity reports."""
+    from sb3port.port import CONFIG_FILE, WEIGHTS_FILE, hash_files
+
+    return {"name": port.name, "files": hash_files(folder, (CONFIG_FILE, WEIGHTS_FILE))}
 
 
 def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
@@ -146,7 +160,7 @@ def _tracker(output: Output, spinner: ExitStack, name: str) -> Callable[[Sequenc
 def _write(
     output: Output,
     found: _Found,
-    run: tuple[Path, "Setting"],
+    run: tuple[Path, Path, "Setting"],
     paths: tuple[Path | None, Path | None],
     force: bool,
 ) -> dict[str, str]:
@@ -154,10 +168,10 @@ def _write(
     from sb3port.evaluation import film_port
     from sb3port.plots import Returns, plot_returns
 
-    (port, setting), (video, plot) = run, paths
+    (port, folder, setting), (video, plot) = run, paths
     if video is not None:
         with output.working("filming"):
-            film_port(port, setting, video, force)
+            film_port(folder, setting, video, force)
     if plot is not None:
         count = "1 episode" if len(setting.seeds) == 1 else f"{len(setting.seeds)} episodes"
         title = f"{port.resolve().name} in {setting.env}, {count}"

@@ -57,12 +57,13 @@ def finetune(
         from sb3port.own_code import use_extractor_of
         from sb3port.ppo.commands import RunOptions, begin_finetuning
         from sb3port.ppo.refusals import refuse_run
+        from sb3port.readers.found_port import find_port
 
         refuse_run(out)
         use_extractor_of(port, extractor)
         own = tuple(wrapper or ())
         trainer, checkpoint = begin_finetuning(
-            port,
+            find_port(port),
             RunOptions(
                 env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
             ),

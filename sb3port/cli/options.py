@@ -14,7 +14,10 @@ Source = Annotated[
     ),
 ]
 Port = Annotated[
-    Path, typer.Argument(metavar="PORT", help="A folder that convert wrote.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="PORT", help="A folder that convert wrote, or org/name on the Hub.", show_default=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the essence, and warnings.")]

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sb3port.checkpoint import Checkpoint, Normalizer
-from sb3port.descriptions import environment_text, exploration_text, networks_text
+from sb3port.checkpoint import Checkpoint
+from sb3port.descriptions import environment_text, exploration_text, networks_text, normalizer_text
 from sb3port.families.algorithms import display_name
 from sb3port.port import port_json
 
@@ -21,17 +21,6 @@ def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
         "normaliser": normalizer_text(checkpoint.normalizer),
         **({"environment": environment} if environment else {}),
     }
-
-
-def normalizer_text(normalizer: Normalizer | None) -> str:
-    """Describe VecNormalize in one line."""
-    if normalizer is None:
-        return "none"
-    found = normalizer.statistics
-    keys = f" {', '.join(found)}" if any(found) else ""
-    count = next((rms.count for rms in found.values()), 0)
-    observations = f"observations{keys} over {count:,.0f} samples" if found else "observations as they are"
-    return f"VecNormalize, {observations}, clip_obs {normalizer.clip_obs:g}, epsilon {normalizer.epsilon:g}"
 
 
 def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:

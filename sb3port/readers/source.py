@@ -7,12 +7,30 @@ any of the layouts that SB3's tools make. An existing local path beats a Hub nam
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sb3port.errors import UsageError
+from sb3port.errors import NotPortable, UsageError
+from sb3port.port import PORT_FILE
 from sb3port.readers.files import Files, LocalFiles, list_folder
 from sb3port.readers.layouts import Candidate, choose_settings
 from sb3port.readers.locations import read_location
 from sb3port.readers.pairing import Evidence, Statistics, choose_checkpoint, choose_statistics, listed
+
+if TYPE_CHECKING:
+    from sb3port.readers.hub import RepoFiles
+
+
+class PortOnHub(UsageError):
+    """The repository holds a port, where an SB3 checkpoint was looked for (2).
+
+    Args:
+        files: What is in it.
+    """
+
+    def __init__(self, files: "RepoFiles") -> None:
+        label = files.repo_id
+        super().__init__(f"{label} is a port already", f"verify it with: sb3port verify {label}")
+        self.files = files
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,7 @@ def resolve(label: str, options: SourceOptions) -> Source:
 
     Raises:
         UsageError: The path is absent, an option does not apply, or several checkpoints could be meant.
+        PortOnHub: The repository holds a port.
         NotPortable: The folder or repository holds no checkpoint.
         SourceUnreachable: The Hub does not have it, or cannot be reached.
     """
@@ -136,7 +155,12 @@ def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
     from sb3port.readers import hub
 
     files = hub.list_repo(repo_id, options.revision)
-    checkpoint = choose_checkpoint(files, repo_id.partition("/")[2], repo_id, options.filename)
+    try:
+        checkpoint = choose_checkpoint(files, repo_id.partition("/")[2], repo_id, options.filename)
+    except NotPortable:
+        if PORT_FILE in files.names:
+            raise PortOnHub(files) from None
+        raise
     statistics = _statistics(files, checkpoint, repo_id, options)
     settings = choose_settings(files.names, checkpoint, repo_id.partition("/")[2])
     others = [name for name in (*statistics.names, *settings) if not Path(name).is_absolute()]

@@ -35,8 +35,8 @@ def write_reports(report: Mapping[str, Any], folder: Path | None) -> None:
             file.write(f"{render_markdown(content)}\n")
 
 
-def keep_with_port(report: Mapping[str, Any], port: Path) -> None:
-    """Write a report into a port: `parity.json`, and a section of the model card.
+def keep_report(report: Mapping[str, Any], port: Path) -> Report:
+    """Write a report into a port, and give it as it is read back.
 
     Args:
         report: As JSON values; infinity and NaN may be floats.
@@ -44,8 +44,7 @@ def keep_with_port(report: Mapping[str, Any], port: Path) -> None:
     """
     content = canonical(report)
     (port / FILES["json"]).write_text(render_json(content), encoding="utf-8")
-    with (port / "README.md").open("a", encoding="utf-8") as card:
-        card.write(f"\n{render_markdown(content)}")
+    return content
 
 
 def render(reports: Sequence[Report], form: str) -> str:

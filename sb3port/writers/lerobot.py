@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
+from sb3port.cards.card import model_card
 from sb3port.checkpoint import Array, Checkpoint, OptimizerState
 from sb3port.families.specs import parameter_names
 from sb3port.hyperparameters import true_settings
 from sb3port.port import PORT_FILE, STATISTICS_FILE, hash_files, port_json, statistics_tensors
+from sb3port.port_files import CARD
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.writers.lerobot_template import (
     config_json,
     postprocessor_json,
     preprocessor_json,
 )
-from sb3port.writers.model_card import model_card
 
 _SB3_LEARNING_RATE = 3e-4
 
@@ -43,7 +44,7 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     _write_training_state(checkpoint, folder / "training_state")
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     _write_json(folder / PORT_FILE, {**port_json(checkpoint), "files": hash_files(folder, names)}, indent=2)
-    (folder / "README.md").write_text(model_card(checkpoint), encoding="utf-8")
+    (folder / CARD).write_text(model_card(checkpoint), encoding="utf-8")
 
 
 def _learning_rate(schedule: Schedule | None) -> float:
