@@ -115,7 +115,7 @@ def export(
     """Export a port to SB3, ONNX, torch or numpy, and verify what was written.
 
     Args:
-        port: A folder that `convert` wrote.
+        port: A folder that `convert` wrote, or its name on the Hub.
         dest: The folder to write; `exports/<name>-<format>` by default.
         to: "sb3", "onnx", "torch" or "numpy".
         outputs: Of "action", "value" and "log_prob", what a network on its own shall give.

@@ -20,6 +20,7 @@ from sb3port.parity.integrity import check_files
 from sb3port.parity.report import ParityReport, describe
 from sb3port.parity.verdicts import Verdict
 from sb3port.port import PORT_FILE, hash_files, is_port, public_provenance
+from sb3port.readers.found_port import find_port
 from sb3port.readers.port import read_port
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
@@ -93,7 +94,7 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
     """Export a port.
 
     Args:
-        port: The folder.
+        port: The folder, or its name on the Hub.
         dest: The folder to write; `exports/<name>-<target>` by default.
         options: How to do it.
         announce: Called with each stage ("read", "write", "verify") and what it found.
@@ -103,8 +104,9 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
     """
     if dest is not None:
         refuse_existing(dest, options.force, EXPORT)
-    use_extractor_of(port, options.extractor)
-    checkpoint = _read_unchanged(port)
+    folder = find_port(port)
+    use_extractor_of(folder, options.extractor)
+    checkpoint = _read_unchanged(folder)
     announce("read", f"{describe_mapping(checkpoint)} from {port}")
     dest = dest or Path("exports") / f"{_file_name(checkpoint)}-{options.target}"
     return _export(checkpoint, None, dest, options, announce)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sb3port import __version__
-from sb3port.cli import convert, diff, export, finetune, inspect, record, repair, report, train, verify
+from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, examples, exit_codes
 from sb3port.cli.output import Output
@@ -30,6 +30,7 @@ app.command("inspect", cls=Command, epilog=examples(inspect.EXAMPLES))(inspect.i
 app.command("verify", cls=Command, epilog=examples(verify.EXAMPLES))(verify.verify)
 app.command("record", cls=Command, epilog=examples(record.EXAMPLES))(record.record)
 app.command("eval", cls=Command, epilog=examples(evaluation.EXAMPLES))(evaluation.evaluate)
+app.command("push", cls=Command, epilog=examples(push.EXAMPLES))(push.push)
 app.command("finetune", cls=Command, epilog=examples(finetune.EXAMPLES))(finetune.finetune)
 app.command("train", cls=Command, epilog=examples(train.EXAMPLES))(train.train)
 app.command("diff", cls=Command, epilog=examples(diff.EXAMPLES))(diff.diff)

@@ -12,7 +12,7 @@ EXIT_CODES = {
     0: "done, or parity holds",
     1: "the check ran and says no, or cannot say",
     2: "wrong arguments, DEST exists, statistics missing, several candidates",
-    3: "the source cannot be reached",
+    3: "the source or the Hub cannot be reached",
     4: "not a checkpoint that can be ported, or a broken port or report",
     5: "refused as unsafe",
     70: "a bug in sb3port",

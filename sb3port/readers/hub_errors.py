@@ -11,7 +11,7 @@ from sb3port.errors import Sb3portError, SourceUnreachable, UsageError
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
-_LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 
 class HubAway(SourceUnreachable):
@@ -36,21 +36,30 @@ def endpoint() -> str:
 
 
 @contextmanager
-def plain_errors(repo_id: str, what: str) -> Iterator[None]:
-    """Keep the library's warnings off the screen, and say its errors in one sentence about `what`."""
-    import httpx
+def quiet_library() -> Iterator[None]:
+    """Keep the library's warnings off the screen."""
     from huggingface_hub.utils import logging
 
     verbosity = logging.get_verbosity()
-    # A level that the user chose stays; at the default one, what the warnings announce is told below.
+    # A level that the user chose stays; at the default one, what the warnings announce is told otherwise.
     if verbosity == WARNING:
         logging.set_verbosity(ERROR)
     try:
         yield
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        raise _explain(error, repo_id, what) from error
     finally:
         logging.set_verbosity(verbosity)
+
+
+@contextmanager
+def plain_errors(repo_id: str, what: str) -> Iterator[None]:
+    """Keep the library's warnings off the screen, and say its errors in one sentence about `what`."""
+    import httpx
+
+    try:
+        with quiet_library():
+            yield
+    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        raise _explain(error, repo_id, what) from error
 
 
 def _explain(error: Exception, repo_id: str, what: str) -> Sb3portError:
@@ -68,13 +77,13 @@ def _explain(error: Exception, repo_id: str, what: str) -> Sb3portError:
         return HubAway(f"{what} is not in the cache, and offline mode forbids to ask the Hub", hint)
     if isinstance(error, httpx.TransportError):
         hint = "check the connection and HF_ENDPOINT; what was downloaded once works without"
-        why = f"the connection to {endpoint()} failed ({_reason(error)})"
+        why = f"the connection to {endpoint()} failed ({reason(error)})"
         return HubAway(f"{what} cannot be fetched: {why}", hint)
     if isinstance(error, OSError) and error.errno is not None:
         hint = "free some space, or set HF_HOME to a folder that can be written"
         return SourceUnreachable(f"{what} cannot be stored in the cache ({error.strerror})", hint)
     hint = "check HF_ENDPOINT and whatever stands between here and the Hub, then try again"
-    why = f"{endpoint()} does not answer as a Hub ({_reason(error)})"
+    why = f"{endpoint()} does not answer as a Hub ({reason(error)})"
     return HubAway(f"{what} cannot be fetched: {why}", hint)
 
 
@@ -84,28 +93,29 @@ def _explain_answer(error: "HfHubHTTPError", repo_id: str, what: str) -> SourceU
     status = error.response.status_code
     page = f"{endpoint()}/{repo_id}"
     if isinstance(error, errors.GatedRepoError):
-        hint = f"ask for it at {page}, then {_LOG_IN}"
+        hint = f"ask for it at {page}, then {LOG_IN}"
         return SourceUnreachable(f"Access to {what} must be granted by its owner", hint)
     if isinstance(error, errors.RepositoryNotFoundError) or _is_anonymous(error):
-        hint = f"check the name; if it is private, {_LOG_IN}"
+        hint = f"check the name; if it is private, {LOG_IN}"
         return SourceUnreachable(f"{what}: the Hub has no such repository, or it is private", hint)
     if isinstance(error, errors.RevisionNotFoundError):
         return SourceUnreachable(f"{what}: the repository has no such revision", f"see {page}/commits/main")
     if status in (401, 403):
-        hint = f"for a token that may read it, {_LOG_IN}"
+        hint = f"for a token that may read it, {LOG_IN}"
         return SourceUnreachable(f"The Hub refuses access to {what} ({status})", hint)
     if status in (408, 429) or status >= 500:
-        message, wait = f"{what} cannot be fetched: {endpoint()} answers {status}", _wait(error)
-        return HubAway(message, _later(status, wait), busy=True, wait=wait)
+        message, wait = f"{what} cannot be fetched: {endpoint()} answers {status}", retry_after(error)
+        return HubAway(message, later(status, wait), busy=True, wait=wait)
     return SourceUnreachable(f"{what} cannot be fetched: {endpoint()} answers {status}", f"see {page}")
 
 
-def _later(status: int, wait: float | None) -> str:
+def later(status: int, wait: float | None) -> str:
+    """Say when to try again after an answer of that status."""
     when = f"in {wait:,.0f} s" if wait else "later"
-    return f"try again {when}" + (f"; {_LOG_IN} for a higher limit" if status == 429 else "")
+    return f"try again {when}" + (f"; {LOG_IN} for a higher limit" if status == 429 else "")
 
 
-def _wait(error: "HfHubHTTPError") -> float | None:
+def retry_after(error: "HfHubHTTPError") -> float | None:
     """Read `Retry-After`, or the `t` of the `RateLimit` header: seconds until the limit is lifted."""
     headers = error.response.headers
     found = re.search(r"(?:^|[;,\s]t=)(\d+)", headers.get("Retry-After") or headers.get("RateLimit", ""))
@@ -121,6 +131,6 @@ def _is_anonymous(error: "HfHubHTTPError") -> bool:
     return error.response.status_code == 401 and not refused
 
 
-def _reason(error: Exception) -> str:
-    """First line of the library's own words, which go on for paragraphs, or the error's type."""
+def reason(error: Exception) -> str:
+    """Give the first line of the library's own words, which go on for paragraphs, or the error's type."""
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

@@ -62,6 +62,13 @@ def test_numpy_export_needs_no_torch(port: Path) -> None:
     assert [name for name in HEAVY if name in imported] == []
 
 
+def test_a_push_imports_no_framework(port: Path) -> None:
+    done = _python(RUNNER, "push", port, "me/port", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    imported = json.loads(done.stderr.splitlines()[-1])
+    assert [name for name in HEAVY if name in imported] == ["huggingface_hub"]
+
+
 @pytest.mark.parametrize("arguments", ["inspect '{}'", "inspect '{}' --json", "--help"])
 def test_closed_pipe_ends_quietly(arguments: str) -> None:
     """The reader is gone before the first line is written."""

@@ -33,6 +33,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copy(fixture / "reference.npz", folder / "mine.npz")
     with serve(folder / "hub") as hub:
         (folder / "endpoint").write_text(hub.endpoint)
+        (folder / "token").write_text(hub.token)
         yield folder
 
 
@@ -41,6 +42,8 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         **os.environ,
         "HF_ENDPOINT": (folder / "endpoint").read_text(),
         "HF_HOME": str(folder / "hf"),
+        "HF_TOKEN": (folder / "token").read_text(),
+        "HF_HUB_DISABLE_XET": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MPLBACKEND": "agg",
         "SDL_VIDEODRIVER": "dummy",
@@ -79,7 +82,7 @@ def test_other_commands_run(sandbox: Path) -> None:
     port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
         assert run("sb3port convert sb3/ppo-Pendulum-v1 --no-verify", sandbox).returncode == 0
-    setup, converts, verifies, lerobot_eval, exports = blocks("sh")
+    setup, converts, verifies, lerobot_eval, pushes, exports = blocks("sh")
     for command in [*converts.strip().splitlines(), *exports.strip().splitlines()]:
         done = run(f"{command.split('#')[0]} --force", sandbox)
         assert done.returncode == 0, done.stdout
@@ -91,6 +94,10 @@ def test_other_commands_run(sandbox: Path) -> None:
     done = run(lerobot_eval, sandbox)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "avg_sum_reward" in done.stdout
+    for command in pushes.strip().splitlines():
+        done = run(command.split("#")[0], sandbox)
+        assert done.returncode == 0, done.stdout
+    assert "port         me/ppo-Pendulum-v1\n" in done.stdout
 
 
 def test_python_runs(sandbox: Path) -> None:

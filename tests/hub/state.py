@@ -35,6 +35,7 @@ class LoopbackHub:
         failing: A status that answers every request, or None.
         redirects: Whether large files are served from another host, as the real Hub does.
         ranges: Whether a part of a file can be asked for.
+        card_errors: What is wrong with the metadata of every model card.
         retry_after: What the Retry-After header of answers of 429 says, if anything.
         requests: Every request so far.
         objects: Large files that were uploaded, by SHA-256, whether a commit names them or not.
@@ -50,6 +51,7 @@ class LoopbackHub:
     failing: int | None = None
     redirects: bool = False
     ranges: bool = True
+    card_errors: list[str] = field(default_factory=list)
     retry_after: str | None = None
     requests: list[Request] = field(default_factory=list)
     repos: dict[str, Repo] = field(default_factory=dict)

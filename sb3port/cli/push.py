@@ -1,0 +1,137 @@
+"""`sb3port push`: a port, its reports and its model card, in one commit on the Hub."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sb3port.cli import options
+from sb3port.cli.output import Output
+
+if TYPE_CHECKING:
+    from sb3port.publishing.contents import Upload
+    from sb3port.publishing.uploading import Pushed
+
+EXAMPLES = (
+    "sb3port push ports/ppo-Pendulum-v1 me/ppo-Pendulum-v1 --dry-run",
+    "sb3port push ports/ppo-Pendulum-v1 me/ppo-Pendulum-v1 --returns returns.json",
+)
+
+
+def push(
+    port: Annotated[
+        Path, typer.Argument(metavar="PORT", help="A folder that convert or train wrote.", show_default=False)
+    ],
+    repo: Annotated[
+        str, typer.Argument(metavar="REPO", help="Where it goes on the Hub: org/name.", show_default=False)
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository a private one, if it is new.")
+    ] = False,
+    create_pr: Annotated[
+        bool, typer.Option("--create-pr", help="Propose the commit in a pull request.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go up, with -v the model card; write nothing.")
+    ] = False,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--report-dir",
+            metavar="DIR",
+            file_okay=False,
+            help="Where verify wrote its report, if not into the port.",
+        ),
+    ] = None,
+    returns: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What eval --json printed, for the model card.", dir_okay=False),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Put a port on the Hub, with its parity report and a model card.
+
+    One commit replaces the port that is there; other files of the repository stay. Files in PORT that are not
+    part of the port do not go up, and neither do paths of this machine.
+    """
+    from sb3port.publishing.contents import prepare
+    from sb3port.publishing.uploading import check_name
+    from sb3port.publishing.uploading import push as run
+
+    output = Output(json, quiet, verbose)
+    check_name(repo)
+    upload = prepare(port, repo, report_dir, returns)
+    _warn(output, upload, returns)
+    if dry_run:
+        _print_dry_run(output, upload)
+        return
+    with output.working(f"push    {_size(upload)} to {repo}"):
+        done = run(upload, private, create_pr)
+    if not output.result("sb3port.push", _json(upload, done), done.pull_request or done.commit_url):
+        _print_done(output, upload, done)
+
+
+def _warn(output: Output, upload: "Upload", returns: Path | None) -> None:
+    if upload.verdict is None:
+        output.warn("there is no parity report, which the model card says; verify --report-dir writes one")
+    elif upload.verdict == "inconclusive":
+        output.warn("the parity report is inconclusive, which the model card says")
+    if upload.own_card:
+        left = ", and the returns are not in it" if returns else ""
+        output.warn(f"README.md is your own, and goes up as it is{left}")
+
+
+def _json(upload: "Upload", done: "Pushed | None") -> dict[str, Any]:
+    return {
+        "repo_id": upload.repo_id,
+        "url": done.url if done else None,
+        "commit": done.commit if done else None,
+        "commit_url": done.commit_url if done else None,
+        "pull_request": done.pull_request if done else None,
+        "changed": done.changed if done else False,
+        "dry_run": done is None,
+        "files": [{"name": name, "size": size} for name, size in upload.sizes.items()],
+        "left_out": list(upload.left_out),
+        "verdict": upload.verdict,
+        "licence": upload.licence.metadata.get("license"),
+        "card": upload.card,
+    }
+
+
+def _print_dry_run(output: Output, upload: "Upload") -> None:
+    if output.result("sb3port.push", _json(upload, None), upload.repo_id):
+        return
+    output.table(("file", "bytes"), [(name, f"{size:,}") for name, size in upload.sizes.items()])
+    output.line()
+    output.fields({"repository": upload.repo_id, **_rows(upload)})
+    if output.verbose:
+        output.line()
+        output.lines(upload.card.splitlines())
+    output.hint("nothing was pushed; leave --dry-run out for that")
+
+
+def _print_done(output: Output, upload: "Upload", done: "Pushed") -> None:
+    commit = {"pull request": done.pull_request} if done.pull_request else {"commit": done.commit_url}
+    if not done.changed:
+        commit = {"commit": f"none: {upload.repo_id} has all of it already"}
+    output.fields({"repository": done.url, **commit, **_rows(upload)})
+    if done.pull_request is None:
+        env_id = upload.checkpoint.environment.registered_id or "ENV_ID"
+        task = f"--env.type=gymnasium --env.task={env_id}"
+        output.hint(f"run it anywhere with: lerobot-eval --policy.path={upload.repo_id} {task}")
+
+
+def _rows(upload: "Upload") -> dict[str, str]:
+    return {
+        "files": _size(upload),
+        "model card": "README.md" + (", as you wrote it" if upload.own_card else ""),
+        "parity": upload.verdict or "not verified",
+        "licence": upload.licence.metadata.get("license", "not stated"),
+        **({"left out": ", ".join(upload.left_out)} if upload.left_out else {}),
+    }
+
+
+def _size(upload: "Upload") -> str:
+    return f"{len(upload.files)} files, {sum(upload.sizes.values()):,} bytes"
