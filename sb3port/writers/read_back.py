@@ -1,6 +1,7 @@
 """What became of a checkpoint that was written and read again: nothing, or else it was not written well."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,12 +15,19 @@ def changes(written: Checkpoint, read: Checkpoint) -> list[str]:
     Settings that only the second has are not counted: SB3 writes its defaults for those that older versions
     did not have.
     """
-    found = difference(written, read)
+    found = difference(written, _without_new_statistics(written, read))
     return [
         *(one.name for section in found.settings.values() for one in section if one.a != "absent"),
         *(one.name for section in found.arrays for one in found.different(section)),
         *(f"optimiser {name}" for name in _of_optimizers(written.optimizer, read.optimizer)),
     ]
+
+
+def _without_new_statistics(written: Checkpoint, read: Checkpoint) -> Checkpoint:
+    """Leave out the statistics of rewards where there were none: SB3 begins them anew."""
+    if written.normalizer is None or written.normalizer.ret_rms is not None or read.normalizer is None:
+        return read
+    return replace(read, normalizer=replace(read.normalizer, ret_rms=None))
 
 
 def _of_optimizers(written: OptimizerState | None, read: OptimizerState | None) -> Iterator[str]:

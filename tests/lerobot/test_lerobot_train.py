@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 from safetensors.numpy import load_file
+from stable_baselines3 import PPO
 
+import sb3port
 from sb3port.conversion import ConvertOptions, convert, read
 from sb3port.evaluation import Setting, evaluate_port
 from sb3port.port import STATISTICS_FILE
@@ -66,3 +69,7 @@ def test_a_port_keeps_its_statistics(tmp_path: Path) -> None:
     trained = read(str(model), SourceOptions())
     assert str(trained.spec.action_space) == "Box(-2, 2, (1,), float32)"
     assert evaluate_port(model, Setting("Pendulum-v1", range(3))).mean > -400
+    exported = sb3port.export(model, tmp_path / "sb3").folder
+    assert PPO.load(next(exported.glob("*.zip")), device="cpu").action_space == gymnasium.spaces.Box(
+        -2, 2, (1,)
+    )
