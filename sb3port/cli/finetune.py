@@ -60,10 +60,11 @@ def finetune(
         from sb3port.readers.found_port import find_port
 
         refuse_run(out)
-        use_extractor_of(port, extractor)
+        folder = find_port(port)
+        use_extractor_of(folder, extractor)
         own = tuple(wrapper or ())
         trainer, checkpoint = begin_finetuning(
-            find_port(port),
+            folder,
             RunOptions(
                 env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
             ),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class RunningNorm(nn.Module):
-    """Its `RunningNorm` in evaluation, where statistics stay as they are.
+    """Its `RunningNorm`: statistics take in what they see in training, and stay as they are in evaluation.
 
     Args:
         num_features: Length of an observation.
@@ -21,6 +21,7 @@ class RunningNorm(nn.Module):
 
     running_mean: Tensor
     running_var: Tensor
+    count: Tensor
 
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:
         super().__init__()
@@ -31,7 +32,23 @@ class RunningNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `(B, n)`."""
+        if self.training:
+            with torch.no_grad():
+                self.update_stats(x)
         return (x - self.running_mean) / torch.sqrt(self.running_var + self.eps)
+
+    def update_stats(self, batch: Tensor) -> None:
+        """Take in rows `(B, n)`, by Chan, Golub and LeVeque's parallel algorithm."""
+        batch_mean, batch_var = torch.mean(batch, dim=0), torch.var(batch, dim=0, unbiased=False)
+        batch_count = batch.shape[0]
+        delta = batch_mean - self.running_mean
+        tot_count = self.count + batch_count
+        self.running_mean += delta * batch_count / tot_count
+        self.running_var *= self.count
+        self.running_var += batch_var * batch_count
+        self.running_var += torch.square(delta) * self.count * batch_count / tot_count
+        self.running_var /= tot_count
+        self.count += batch_count
 
 
 class NormalizeFeaturesExtractor(FlattenExtractor):  # type: ignore[misc]  # SB3's is untyped

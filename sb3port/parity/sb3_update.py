@@ -41,7 +41,7 @@ def sb3_update(
     _load_optimizer(model.policy, checkpoint)
     model.rollout_buffer = _buffer(oracle, steps, model)
     model.train()
-    return _weights(model.policy)
+    return _weights(model.policy, checkpoint)
 
 
 def _model(checkpoint: Checkpoint, n_steps: int, settings: Mapping[str, Any]) -> Any:
@@ -101,8 +101,9 @@ def _buffer(oracle: Oracle, steps: Transitions, model: Any) -> RolloutBuffer:
     return buffer
 
 
-def _weights(policy: Any) -> dict[str, Array]:
+def _weights(policy: Any, checkpoint: Checkpoint) -> dict[str, Array]:
     found = {name: parameter.detach().numpy() for name, parameter in policy.named_parameters()}
+    found |= {name: array.numpy() for name, array in policy.named_buffers() if name in checkpoint.tensors}
     for name, parameter in policy.named_parameters():
         for key, value in policy.optimizer.state.get(parameter, {}).items():
             found[f"{name}/{key}"] = np.asarray(value)

@@ -13,7 +13,7 @@ from sb3port.ppo.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.fresh import ALGORITHMS, fresh_spec
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.plans import Plan, with_options
-from sb3port.ppo.refusals import check_normalised, check_sizes, refuse_unknown
+from sb3port.ppo.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
 from sb3port.ppo.running import make_environments, prepare
 from sb3port.ppo.settings import RunSettings, without_statistics
 from sb3port.ppo.starting import start_fresh, start_from
@@ -119,6 +119,7 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     """
     prepare(options.run.get("device", "cpu"))
     checkpoint, notes = as_ppo(read_port(port))
+    refuse_other_policy(checkpoint.spec, options.given)
     plan, doubts = _finetuning_plan(checkpoint, options)
     flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
     normalizer, rewards = normaliser_of(checkpoint, {**(plan.normalize or {}), **flags})

@@ -1,7 +1,8 @@
 """What is refused before a training begins, because it would fail later, or train something else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sb3port.checkpoint import EnvironmentSpec, PolicySpec
 from sb3port.errors import UsageError
@@ -21,6 +22,17 @@ def refuse_run(out: Path) -> None:
     """
     if (out / "checkpoints" / LAST).exists():
         raise UsageError(f"{out} holds a run already", f"go on with it: sb3port train --resume {out}")
+
+
+def refuse_other_policy(spec: PolicySpec, given: Mapping[str, Any]) -> None:
+    """Refuse what belongs to the policy, which there is already.
+
+    Raises:
+        UsageError: gSDE is to begin or to end.
+    """
+    if given.get("use_sde", spec.use_sde) != spec.use_sde:
+        has = "explores by gSDE" if spec.use_sde else "does not explore by gSDE"
+        raise UsageError(f"the policy {has}, which is part of its weights", "drop --use-sde")
 
 
 def check_sizes(settings: Hyperparameters, n_envs: int) -> None:

@@ -120,6 +120,9 @@ NEW = "train --env CartPole-v1 --out run"
         ("train --resume nowhere --gamma 1", "goes on as the run was told"),
         ("finetune port --steps 10", "--out is needed"),
         ("finetune port --out run", "--steps is needed"),
+        ("finetune port --out run --steps 9 --no-use-sde", "the policy explores by gSDE"),
+        ("finetune port --out run --steps 9 --extractor a:B", "needs no code of your own"),
+        (f"{NEW} --extractor a:B", "--extractor is for a run to --resume"),
         ("finetune port --out run --steps 9 --env CartPole-v1", "trained with"),
     ],
 )

@@ -70,7 +70,7 @@ def masked(text: str) -> list[str]:
 
 def test_what_the_readme_shows_is_what_is_printed(sandbox: Path) -> None:
     shown = [block.split("\n", 1) for block in blocks("console")]
-    assert len(shown) == 4
+    assert len(shown) == 5
     for prompt, expected in shown:
         assert prompt.startswith("$ ")
         done = run(prompt[2:], sandbox)
