@@ -150,6 +150,7 @@ def repair(
     vecnormalize: str | Path | None = None,
     use_stats: bool = True,
     assume_standard_forward: bool = False,
+    extractor: str | None = None,
     rates: Mapping[str, float] | None = None,
     verify: bool = True,
     force: bool = False,
@@ -165,6 +166,7 @@ def repair(
         use_stats: False to leave VecNormalize statistics out, even where training used them.
         assume_standard_forward: Take a policy class of the author's own for SB3's, where its tensors are
             those of SB3's.
+        extractor: `module:Class` of a features extractor whose code is your own; it is imported.
         rates: Numbers in place of schedules, by name (`learning_rate`, `clip_range`).
         verify: False to skip the comparison with SB3.
         force: Replace the export at `dest`.
@@ -180,7 +182,7 @@ def repair(
     from sb3port.readers.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    reading = ReadOptions(narrowed, use_stats, assume_standard_forward)
+    reading = ReadOptions(narrowed, use_stats, assume_standard_forward, extractor)
     options = ExportOptions(rates=rates or {}, verify=verify, force=force)
     return run(str(source), Path(dest), reading, options, lambda *_: None)
 

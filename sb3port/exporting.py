@@ -14,7 +14,7 @@ from sb3port.conversion import Announce, describe_mapping, describe_report, desc
 from sb3port.descriptions import policy_texts
 from sb3port.errors import NotPortable, UsageError, VerificationFailed
 from sb3port.graphs import GraphOptions
-from sb3port.own_code import use_extractor_of
+from sb3port.own_code import blaming, use_extractor, use_extractor_of
 from sb3port.parity.environment import environment
 from sb3port.parity.integrity import check_files
 from sb3port.parity.report import ParityReport, describe
@@ -42,11 +42,13 @@ class ReadOptions:
         source: What narrows the source down.
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        extractor: `module:Class` of a features extractor whose code is the user's own.
     """
 
     source: SourceOptions = field(default_factory=SourceOptions)
     use_stats: bool = True
     assume_standard_forward: bool = False
+    extractor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,12 @@ def repair(
     if is_port(Path(label)):
         raise UsageError(f"{label} is a port", f"write it for SB3 with: sb3port export {label} --to sb3")
     source = resolve(label, reading.source)
-    checkpoint = read_checkpoint(source, reading.use_stats, reading.assume_standard_forward)
+    checkpoint = read_checkpoint(
+        source, reading.use_stats, reading.assume_standard_forward, reading.extractor
+    )
     announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
+    use_extractor(checkpoint.spec, reading.extractor, label)
     return _export(checkpoint, reference_of(source, checkpoint), dest, options, announce)
 
 
@@ -152,7 +157,7 @@ def _export(
 ) -> Export:
     target = target_of(options.target)
     refuse_existing(dest, options.force, EXPORT)
-    with staged_folder(dest, options.force, EXPORT) as staging:
+    with blaming(checkpoint.spec), staged_folder(dest, options.force, EXPORT) as staging:
         intended = _with_rates(target.form(checkpoint), options.rates)
         path = staging / f"{_file_name(checkpoint)}{target.ending}"
         files = _write(target, intended, path, dest, options.graph)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sb3port.checkpoint import Checkpoint
 from sb3port.errors import UsageError, VerificationFailed
+from sb3port.families.extractors import is_own
 from sb3port.graphs import GraphOptions
 from sb3port.readers.sb3 import read_checkpoint
 from sb3port.readers.source import SourceOptions, resolve
@@ -39,7 +40,9 @@ def _write_sb3(checkpoint: Checkpoint, path: Path, _: GraphOptions) -> None:
     from sb3port.writers.sb3 import write_sb3
 
     write_sb3(checkpoint, path)
-    changed = changes(checkpoint, read_checkpoint(resolve(str(path), SourceOptions())))
+    name = checkpoint.spec.features_extractor
+    again = read_checkpoint(resolve(str(path), SourceOptions()), extractor=name if is_own(name) else None)
+    changed = changes(checkpoint, again)
     if changed:
         raise VerificationFailed(
             f"{path.name} does not read back as it was written: {', '.join(changed)}", {}

@@ -10,6 +10,7 @@ REFUSED = {
     "1.0/ppo-gsde-features": "sde_net_arch",
     "1.8.0/ppo-squash-without-sde": "squash_output",
     "2.2.1/ppo-imitation": "NormalizeFeaturesExtractor",
+    "2.2.1/ppo-imitation-apart": "NormalizeFeaturesExtractor",
 }
 
 

@@ -23,6 +23,7 @@ def repair(
     vecnormalize: options.Vecnormalize = None,
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
+    extractor: options.Extractor = None,
     learning_rate: options.LearningRate = None,
     clip_range: options.ClipRange = None,
     clip_range_vf: options.ClipRangeVf = None,
@@ -45,7 +46,7 @@ def repair(
     from sb3port.readers.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    reading = ReadOptions(narrowed, not no_stats, assume_standard_forward)
+    reading = ReadOptions(narrowed, not no_stats, assume_standard_forward, extractor)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     chosen = ExportOptions(
         rates=rates, observations=tuple(observations or ()), verify=not no_verify, force=force

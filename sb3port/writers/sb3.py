@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from cloudpickle import cloudpickle
+from lerobot_policy_ppo.extractors import registered_extractor
 from sb3_contrib.common.maskable import policies as maskable
 from sb3_contrib.common.recurrent import policies as recurrent
 from stable_baselines3.common import policies
@@ -21,13 +22,15 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
 from torch import nn
 
-from sb3port.checkpoint import Checkpoint, Normalizer, OptimizerState
+from sb3port.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.algorithms import algorithm_of, display_name
+from sb3port.families.extractors import is_own
 from sb3port.families.registry import family_of
 from sb3port.parity.sb3_policies import ALGORITHMS, load_weights
 from sb3port.parity.sb3_spaces import gymnasium_space, policy_space
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule
+from sb3port.spaces import Dict
 from sb3port.writers.vecnormalize import STATISTICS, write_vecnormalize
 
 _CLASSES: dict[tuple[str, str], type[policies.BasePolicy]] = {
@@ -89,7 +92,7 @@ def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
     small = {"n_steps": 1, "n_envs": 1, "seed": None}
     try:
         model: Any = ALGORITHMS[spec.algorithm](
-            policy=_CLASSES[family_of(spec).name, spec.features_extractor],
+            policy=_CLASSES[family_of(spec).name, _usual_extractor(spec)],
             env=None,
             device="cpu",
             _init_setup_model=False,
@@ -107,6 +110,13 @@ def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
     # NatureCNN has drawn from the first one, which then holds a random generator of this very NumPy.
     model.observation_space = policy_space(spec.observation_space)
     return model
+
+
+def _usual_extractor(spec: PolicySpec) -> str:
+    """Name the extractor of SB3's by which the policy class is chosen; an own one is an argument of it."""
+    if not is_own(spec.features_extractor):
+        return spec.features_extractor
+    return "CombinedExtractor" if isinstance(spec.observation_space, Dict) else "FlattenExtractor"
 
 
 def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -159,6 +169,8 @@ def _policy_kwargs(checkpoint: Checkpoint) -> dict[str, Any]:
     if "activation_fn" in given:
         given["activation_fn"] = getattr(nn, spec.activation_fn)
     given["net_arch"] = {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)}
+    if is_own(spec.features_extractor):
+        given["features_extractor_class"] = registered_extractor(spec.features_extractor)
     if spec.features_extractor_kwargs:
         given["features_extractor_kwargs"] = dict(spec.features_extractor_kwargs)
     if not spec.share_features_extractor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sb3port.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
 from sb3port.errors import NotPortable
-from sb3port.families.extractors import EXTRACTORS
+from sb3port.families.extractors import EXTRACTORS, is_own
 from sb3port.families.extractors.base import TORCH_LAYERS
 from sb3port.families.specs import expected_shapes
 from sb3port.hyperparameters import true_settings
@@ -42,7 +42,7 @@ def _refuse_lost(checkpoint: Checkpoint) -> None:
     """Refuse what no model of SB3's alone computes: with today's classes the outputs would be others."""
     spec = checkpoint.spec
     lost = {
-        f"the features extractor {spec.features_extractor[:200]}, which is not SB3's": not _is_of_sb3(spec),
+        f"the features extractor {spec.features_extractor}, which is not SB3's": not _is_of_sb3(spec),
         "gSDE's own layers (sde_net_arch), which SB3 has not had since 1.3": spec.sde_net_arch is not None,
         "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output and not spec.use_sde,
     }
@@ -55,7 +55,9 @@ def _refuse_lost(checkpoint: Checkpoint) -> None:
 
 
 def _is_of_sb3(spec: PolicySpec) -> bool:
-    return any(known.name == spec.features_extractor and known.module == TORCH_LAYERS for known in EXTRACTORS)
+    """Whether the extractor is SB3's, or the user's own, which the zip names as any zip of SB3's does."""
+    name = spec.features_extractor
+    return is_own(name) or any(known.name == name and known.module == TORCH_LAYERS for known in EXTRACTORS)
 
 
 def _schedule(schedule: Schedule) -> Schedule:

@@ -256,12 +256,26 @@ def test_an_optimiser_is_left_out_where_parameters_cannot_be_told_from_buffers(t
 
 @pytest.mark.parametrize("name", ["matrix", "dict"])
 def test_exports_on_the_users_word(name: str, cli: Cli, tmp_path: Path) -> None:
-    source, own_name = saved(name, tmp_path / "source")
+    source, cls = saved(name, tmp_path / "source")
     port = tmp_path / "port"
-    cli("convert", source, port, "--extractor", own_name, "--no-verify").succeeds()
+    cli("convert", source, port, "--extractor", cls, "--no-verify").succeeds()
     own._registered.clear()
-    cli("export", port, "out", "--to", "onnx").fails(2, f"say --extractor {own_name}")
-    result = cli("export", port, "out", "--to", "onnx", "--outputs", "action,value", "--extractor", own_name)
+    cli("export", port, "out", "--to", "onnx").fails(2, f"say --extractor {cls}")
+    result = cli("export", port, "out", "--to", "onnx", "--outputs", "action,value", "--extractor", cls)
     result.succeeds()
     assert "parity        within noise" in result.out
-    cli("export", port, "zip", "--to", "sb3", "--extractor", own_name).fails(4, "which is not SB3's")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_repair_on_the_users_word(name: str, cli: Cli, tmp_path: Path) -> None:
+    """The zip names the class as SB3's do, and nothing of it is lost."""
+    source, cls = saved(name, tmp_path / "source")
+    cli("repair", source, "out").fails(4, "--extractor")
+    result = cli("repair", source, "out", "--extractor", cls)
+    result.succeeds()
+    assert "parity        bit-exact" in result.out
+    algorithm = RecurrentPPO if name == "recurrent" else PPO
+    original, again = (algorithm.load(path, device="cpu") for path in (source, "out/model.zip"))
+    for one, other in zip(original.policy.parameters(), again.policy.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert type(again.policy.features_extractor) is type(original.policy.features_extractor)
