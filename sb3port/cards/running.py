@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
-from sb3port.checkpoint import Checkpoint, EnvironmentSpec
+from sb3port.checkpoint import Checkpoint, EnvironmentSpec, PolicySpec
 from sb3port.features import input_features, mask_key
 from sb3port.wrappers import applied
 
@@ -26,7 +26,7 @@ batch = preprocess({{{batch}}})
 action = postprocess(policy.select_action(batch))
 ```"""
 
-_PYTHON = """`predict` is that of SB3's models: raw observations in, actions for the environment out.
+_PYTHON = """`predict` is that of SB3's models: raw observations in, actions for the environment out.{more}
 
 ```python
 import sb3port
@@ -46,7 +46,8 @@ def running(checkpoint: Checkpoint, place: str) -> Iterator[str]:
     yield "## Run it with LeRobot"
     yield _LEROBOT.format(place=place, options=_options(checkpoint.environment), batch=_batch(checkpoint))
     yield "## Run it in plain Python"
-    yield _PYTHON.format(place=place, arguments=_arguments(checkpoint))
+    arguments, more = _arguments(checkpoint.spec)
+    yield _PYTHON.format(place=place, arguments=arguments, more=more)
 
 
 def _options(environment: EnvironmentSpec) -> str:
@@ -70,9 +71,12 @@ def _batch(checkpoint: Checkpoint) -> str:
     )
 
 
-def _arguments(checkpoint: Checkpoint) -> str:
-    """Name what `predict` takes beside the observation."""
-    spec = checkpoint.spec
-    recurrent = ("state=state", "episode_start=start") if spec.lstm_hidden_size is not None else ()
-    masks = ("action_masks=masks",) if spec.maskable else ()
-    return ", ".join(("observation", *recurrent, *masks))
+def _arguments(spec: PolicySpec) -> tuple[str, str]:
+    """Give the arguments of `predict`, and sentences on those beside the observation."""
+    if spec.lstm_hidden_size is not None:
+        more = "\n`state` is what it gave last, None at first; `start` says whether an episode starts."
+        return "observation, state=state, episode_start=start", more
+    if spec.maskable:
+        more = "\n`masks` says which actions are allowed; without it, all are."
+        return "observation, action_masks=masks", more
+    return "observation", ""

@@ -99,10 +99,11 @@ def push(upload: Upload, private: bool = False, create_pr: bool = False) -> Push
 
 def _find(api: "HfApi", repo_id: str) -> _Repository | None:
     """Look at a repository; to those who may not see it, the Hub says that there is none."""
+    from huggingface_hub import constants
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        info = api.model_info(repo_id)
+        info = api.model_info(repo_id, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     except RepositoryNotFoundError:
         return None
     names = [entry.rfilename for entry in info.siblings or ()]
