@@ -12,6 +12,9 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from sb3port.evaluation import Setting, evaluate_port
+from sb3port.ppo.commands import RunOptions, begin_finetuning
+from sb3port.ppo.running import Watcher, train
 from tests.conformance.building import save_shaken
 from tests.ports import port_of
 
@@ -38,6 +41,16 @@ def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tm
     expected = sb3_returns(source, env_id, batch_size)
     assert returns == pytest.approx(expected, rel=1e-12)  # LeRobot adds rewards up in another order
     assert len(set(np.round(expected, 6))) > 1 or env_id == "CartPole-v1"
+
+
+def test_what_was_fine_tuned_earns_the_same(tmp_path: Path) -> None:
+    port = port_of(FIXTURES / "ppo-Pendulum-v1-half", tmp_path / "port", verify=False).port
+    options = RunOptions(steps=8192, save_every=8192, run={"eval_episodes": 0})
+    trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
+    port = train(trainer, checkpoint, tmp_path / "run", Watcher()).last / "pretrained_model"
+    expected = evaluate_port(port, Setting("Pendulum-v1", range(SEED, SEED + EPISODES)))
+    returns = lerobot_eval(port, "Pendulum-v1", 1, tmp_path / "out")
+    assert returns == pytest.approx(list(expected.returns), rel=1e-12)
 
 
 def lerobot_eval(port: Path, env_id: str, batch_size: int, out: Path) -> list[float]:
