@@ -1,7 +1,7 @@
 """What a training shows while it runs, and at its end."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
     from sb3port.ppo.running import train
 
     output.stage("train", _in_words(trainer))
-    with _watching(output) as watcher:
+    with _watching(output) as watcher, closing(trainer.envs):
         outcome = train(trainer, origin, out, watcher)
     _print(output, outcome, out)
     if outcome.interrupted:

@@ -134,7 +134,7 @@ class Collector:
         if rollout.memory is not None:
             rollout.memory[index] = progress.memory
 
-    def _receive(self, result: Step) -> NDArray[np.float32]:
+    def _receive(self, result: Step) -> NDArray[Any]:
         """Normalise what the environments gave."""
         if self._normaliser is None:
             self._seen = result.observations

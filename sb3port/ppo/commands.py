@@ -162,9 +162,14 @@ def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan,
             raise UsageError("--steps is needed", "say how many environment steps to do")
         plan, sentences = plan_of(checkpoint, options.given)
     else:
-        plan, sentences = plan_for(env_id_of(checkpoint.environment, options.env), options.config), []
-        # gSDE belongs to the policy, which there is already.
-        plan = replace(plan, settings={**plan.settings, "use_sde": checkpoint.spec.use_sde})
+        env_id = env_id_of(checkpoint.environment, options.env)
+        plan, sentences = plan_for(env_id, options.config), []
+        plan = replace(
+            plan,
+            # gSDE belongs to the policy, which there is already.
+            settings={**plan.settings, "use_sde": checkpoint.spec.use_sde},
+            environment=replace(plan.environment, env_id=env_id),
+        )
     return with_options(plan, {"n_timesteps": options.steps, "n_envs": options.n_envs}), sentences
 
 

@@ -1,8 +1,8 @@
 """Several environments stepped together, each beginning anew by itself, as SB3's vector environments do.
 
-Source: `stable_baselines3/common/vec_env/dummy_vec_env.py`. Observations have the type of their space,
-rewards are float32. An observation is a dictionary of arrays `(n_envs, *shape)`: the parts of a Dict by their
-keys, any other observation under "".
+Source: `stable_baselines3/common/vec_env/dummy_vec_env.py`. Observations have the type of their space. An
+observation is a dictionary of arrays `(n_envs, *shape)`: the parts of a Dict by their keys, any other
+observation under "".
 """
 
 from abc import ABC, abstractmethod
@@ -27,12 +27,12 @@ class Step:
 
     Args:
         observations: What is seen next; where an episode ended, the first of the new one.
-        rewards: float32 `(n_envs,)`.
+        rewards: `(n_envs,)`, float32 where environments are in this process.
         ended: The episodes that ended.
     """
 
     observations: Observations
-    rewards: NDArray[np.float32]
+    rewards: NDArray[Any]
     ended: list[EndedEpisode]
 
 

@@ -87,7 +87,7 @@ class RunningNormaliser:
             result[key] = _clipped(scaled, self._settings.clip_obs)
         return result
 
-    def scale(self, rewards: NDArray[np.float32], ended: list[int]) -> NDArray[np.float32]:
+    def scale(self, rewards: NDArray[Any], ended: list[int]) -> NDArray[Any]:
         """Divide rewards by the standard deviation of the discounted return, which they belong to."""
         self.returns = self.returns * self._settings.gamma + rewards
         self._rewards.update(self.returns)

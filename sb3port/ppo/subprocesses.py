@@ -1,6 +1,8 @@
 """Environments in processes of their own, for those whose steps take longer than a message.
 
-They give the same numbers as `environments.InProcess`.
+Source: `stable_baselines3/common/vec_env/subproc_vec_env.py`. Rewards keep the type that the environment
+gives them, mostly float64, where `environments.InProcess` rounds them to float32: as with SB3, VecNormalize
+sees the difference in the last bits.
 """
 
 import multiprocessing
@@ -47,7 +49,7 @@ class Subprocesses(Environments):
 
     def step(self, actions: Array) -> Step:  # noqa: D102
         rows, rewards, ends = zip(*self._ask([("step", action) for action in actions]), strict=True)
-        return Step(self.stacked(rows), np.array(rewards, np.float32), [end for end in ends if end])
+        return Step(self.stacked(rows), np.array(rewards), [end for end in ends if end])
 
     def masks(self) -> Array:  # noqa: D102
         return np.stack([mask.reshape(-1) for mask in self._ask([("mask",)] * self.count)])

@@ -44,6 +44,9 @@ CASES = {
     ),
     "Acrobot, normalised": Case("Acrobot-v1", 768, 4, normalise={}, settings={**SMALL, "gae_lambda": 0.94}),
     "Pendulum, time limits": Case("Pendulum-v1", 1800, 3, settings={**TRUNCATED, "gamma": 0.9}),
+    "Pendulum, in processes": Case(
+        "Pendulum-v1", 900, 3, normalise={}, vec_env="subproc", settings={**TRUNCATED, "gamma": 0.9}
+    ),
     "Pendulum, gSDE": Case("Pendulum-v1", 1024, 4, settings={**SMALL, "use_sde": True, "sde_sample_freq": 4}),
     "MountainCarContinuous": Case(
         "MountainCarContinuous-v0",

@@ -13,7 +13,7 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from sb3port.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.own_code import use_extractor_of
@@ -45,6 +45,7 @@ class Case:
         env_kwargs: Arguments of the environment.
         wrapper: A wrapper of SB3's around it, which `begin_ours` does not know.
         engine: Ours.
+        vec_env: "dummy" or "subproc", for both.
         settings: Hyperparameters; "lin_X" for schedules.
     """
 
@@ -58,13 +59,17 @@ class Case:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wrapper: Any = None
     engine: str = "exact"
+    vec_env: str = "dummy"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def vec_env(case: Case) -> VecEnv:
     """SB3's environments, normalised as rl_zoo3 does it: by the discount factor of the training."""
     kwargs = dict(case.env_kwargs)
-    venv = make_vec_env(case.env, case.n_envs, _SEED, env_kwargs=kwargs, wrapper_class=case.wrapper)
+    cls = {"dummy": DummyVecEnv, "subproc": SubprocVecEnv}[case.vec_env]
+    venv = make_vec_env(
+        case.env, case.n_envs, _SEED, env_kwargs=kwargs, wrapper_class=case.wrapper, vec_env_cls=cls
+    )
     if case.normalise is None:
         return venv
     return VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
@@ -98,6 +103,7 @@ def begin_ours(case: Case) -> Trainer:
         case.steps,
         changed(base, case.settings, "the test"),
         case.n_envs,
+        case.vec_env,
         seed=_SEED,
         engine=case.engine,
         normalise=normalise,

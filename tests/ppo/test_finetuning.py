@@ -20,7 +20,7 @@ from .cases import FINETUNED, SMALL
 from .sb3 import Case, assert_same, finetune, finetune_sb3, run, save_sb3, train_sb3
 
 
-def go_on(port: Path, env: str, warnings: list[str], **options: object) -> Trainer:
+def go_on(port: Path, env: str | None, warnings: list[str], **options: object) -> Trainer:
     return begin_finetuning(port, RunOptions(env, **options), warnings.append)[0]
 
 
@@ -137,6 +137,10 @@ def test_a_file_replaces_the_settings_of_the_checkpoint(tmp_path: Path) -> None:
     assert (given.learning_rate(0.5), given.n_steps, given.n_epochs) == (0.005, 2048, 7)
     assert (settings.n_envs, settings.until) == (3, 512 + 10_000)
     assert go_on(port, LOST.env, [], config=file, steps=100).settings.until == 612
+    noted = json.loads((port / "sb3port.json").read_text())
+    noted["environment"]["env_id"] = LOST.env
+    (port / "sb3port.json").write_text(json.dumps(noted))
+    assert go_on(port, None, [], config=file).settings.env == LOST.env
 
 
 def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
