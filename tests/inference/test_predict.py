@@ -18,7 +18,9 @@ from sb3port.errors import UsageError
 from sb3port.inference.modes import mode_of
 from sb3port.inference.policy import PortedPolicy
 from sb3port.spaces import Box, Discrete
-from tests.conformance.test_families import CASES, Case, build, extras_for, observe
+from tests.conformance.asking import extras_for
+from tests.conformance.building import observe, saved
+from tests.conformance.cases import CASES, Case
 from tests.ports import port_of
 from tests.rollouts.models import MODELS, Model, make_model, raw_observations, row_of
 
@@ -32,7 +34,7 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_the_bits_of_predict(name: str, deterministic: bool, tmp_path: Path) -> None:
     case = CASES[name]
-    model, normalizer = build(case, tmp_path / name)
+    model, normalizer = saved(case, tmp_path / name)
     policy = sb3port.load_policy(port_of(tmp_path / name, tmp_path / "port", verify=False).port)
     raw = observe(case.observation)
     given = arguments(case, deterministic)
@@ -149,7 +151,7 @@ def masks_for(model: Model, count: int) -> np.ndarray:
 )
 def test_activations_of_the_numpy_backend(activation: str, tmp_path: Path) -> None:
     case = Case(policy_kwargs={"activation_fn": getattr(torch.nn, activation)})
-    model, _ = build(case, tmp_path / "model")
+    model, _ = saved(case, tmp_path / "model")
     raw = 5 * observe(case.observation)
     action, _ = sb3port.load_policy(tmp_path / "model", "numpy").predict(raw)
     assert np.abs(action - model.predict(raw, deterministic=True)[0]).max() <= 1e-6
