@@ -3,6 +3,8 @@
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
+# In their order, files with few but long tests do not come last, and no process waits for another.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test interop newest lint format benchmarks clean setup
 
@@ -26,7 +28,7 @@ demo: setup
 	@echo "      --eval.n_episodes=2 --eval.batch_size=2 --eval.use_async_envs=false"
 
 test: setup
-	$(RUN) pytest -m "not interop" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(RUN) pytest -m "not interop" $(PARALLEL)
 
 interop: setup
 	$(RUN) pytest -m interop
@@ -35,7 +37,7 @@ newest: setup
 	$(UV) venv --quiet --clear .newest
 	$(UV) pip install --quiet --python .newest --exclude-newer "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" --upgrade \
 		--editable . --editable lerobot_policy_ppo --group dev
-	.newest/bin/python -m pytest -m "not interop" --numprocesses auto --maxprocesses 4 --dist loadfile
+	.newest/bin/python -m pytest -m "not interop" $(PARALLEL)
 
 lint: setup
 	$(RUN) ruff check
