@@ -235,6 +235,7 @@ class Provenance:
         no_stats: Whether the user chose to leave VecNormalize statistics out.
         assume_standard_forward: Whether the user chose to take a policy class of the author's own for SB3's.
         extractor: `module:Class`, which the user named as the code of the features extractor, else None.
+        base: `org/name@revision` on the Hub, of which a policy of a training is the fine-tuned one.
     """
 
     kind: str
@@ -248,6 +249,15 @@ class Provenance:
     no_stats: bool = False
     assume_standard_forward: bool = False
     extractor: str | None = None
+    base: str = ""
+
+    @property
+    def base_model(self) -> tuple[str, str] | None:
+        """Repository on the Hub and commit hash, of the source or of what was fine-tuned; None elsewhere."""
+        if self.kind == "hub":
+            return self.location, self.revision or ""
+        location, _, revision = self.base.partition("@")
+        return (location, revision) if location else None
 
     @property
     def name(self) -> str:

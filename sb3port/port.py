@@ -30,6 +30,7 @@ PORT_FILE, CONFIG_FILE, WEIGHTS_FILE = "sb3port.json", "config.json", "model.saf
 FORMAT = 1
 OBSERVATION_KEY = "observation.state"
 STATISTICS_FILE = "policy_preprocessor_step_2_sb3port_vec_normalize.safetensors"
+_BASE = re.compile(r"([\w.-]+/[\w.-]+@\w+)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -105,6 +106,7 @@ def provenance_json(provenance: Provenance) -> dict[str, Any]:
         "no_stats": provenance.no_stats,
         "assume_standard_forward": provenance.assume_standard_forward,
         "extractor": provenance.extractor,
+        **({"base": provenance.base} if provenance.base else {}),
     }
 
 
@@ -235,6 +237,8 @@ def _provenance(source: Mapping[str, Any]) -> Provenance:
         raise ValueError("it names no source")
     if not isinstance(source["location"], str) or not isinstance(revision, str | None):
         raise TypeError("the place of its source is not a text")
+    if not _BASE.fullmatch(source.get("base", "")):
+        raise ValueError("what it was fine-tuned from is no repository")
     known = {field.name for field in fields(Provenance)}
     texts = {name: dict(source[name]) for name in ("system_info", "ignored") if name in source}
     return Provenance(**{**{k: v for k, v in source.items() if k in known}, **texts, "files": files})

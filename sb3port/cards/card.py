@@ -84,12 +84,22 @@ def _properties(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
 
 def _source(provenance: Provenance) -> str:
     """Name the source without any path of the machine that it was ported on."""
-    if provenance.kind == "hub":
-        page = f"{_HUB}/{provenance.location}/tree/{provenance.revision}"
-        return f"[`{provenance.location}`]({page}) at revision `{provenance.revision}`"
+    published = _published(provenance)
     if provenance.kind == "training":
-        return f"trained in {markdown_code(provenance.location)}"
+        return f"trained in {markdown_code(provenance.location)}" + (
+            f", from {published}" if published else ""
+        )
+    if published:
+        return published
     return f"local {provenance.kind} {markdown_code(provenance.name)}"
+
+
+def _published(provenance: Provenance) -> str:
+    """Name and link what is on the Hub, empty where nothing is."""
+    if provenance.base_model is None:
+        return ""
+    location, revision = provenance.base_model
+    return f"[`{location}`]({_HUB}/{location}/tree/{revision}) at revision `{revision}`"
 
 
 def _spaces(checkpoint: Checkpoint) -> Iterator[str]:

@@ -26,7 +26,7 @@ def metadata(checkpoint: Checkpoint, facts: CardFacts, name: str) -> str:
         "library_name": "lerobot",
         "pipeline_tag": "robotics",
         **(facts.licence.metadata if facts.licence else {}),
-        **({"base_model": provenance.location} if provenance.kind == "hub" else {}),
+        **({"base_model": provenance.base_model[0]} if provenance.base_model else {}),
         "tags": [*_TAGS, *sorted(others)],
         **({"model-index": _model_index(facts.returns, name)} if facts.returns else {"model_name": name}),
     }

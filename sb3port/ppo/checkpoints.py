@@ -45,7 +45,7 @@ def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
         None if trainer.normaliser is None else trainer.normaliser.normalizer(),
         replace(before, schedules=schedules, hyperparameters=values),
         trainer.engine.optimizer(),
-        _provenance(settings.env, tensors),
+        _provenance(settings.env, tensors, origin),
         environment=settings.environment,
     )
 
@@ -95,8 +95,9 @@ def find_checkpoint(path: Path) -> Path:
     raise UsageError(f"{path} holds no checkpoint of a training", "name the folder that --out was")
 
 
-def _provenance(env: str, tensors: dict[str, Array]) -> Provenance:
-    """Say that it was trained here, and which weights it has."""
+def _provenance(env: str, tensors: dict[str, Array], origin: Checkpoint | None) -> Provenance:
+    """Say that it was trained here, from what on the Hub if from anything there, and which weights it has."""
     content = save({name: np.asarray(array, order="C") for name, array in tensors.items()})
     file = SourceFile("model.safetensors", len(content), hashlib.sha256(content).hexdigest())
-    return Provenance("training", env, None, {"checkpoint": file})
+    base = "@".join((origin and origin.provenance.base_model) or ())
+    return Provenance("training", env, None, {"checkpoint": file}, base=base)

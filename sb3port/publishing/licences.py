@@ -17,7 +17,7 @@ _NOT_STATED = Licence("Not stated.")
 
 def licence_of(provenance: Provenance) -> Licence:
     """Look up the licence of a source; only a repository on the Hub can state one."""
-    if provenance.kind != "hub":
+    if provenance.base_model is None:
         return _NOT_STATED
     try:
         stated = _stated(provenance)
@@ -34,7 +34,8 @@ def _stated(provenance: Provenance) -> dict[str, Any]:
     """Read the metadata of the source's card, empty where there is none that can be read."""
     from sb3port.readers.hub import list_repo
 
-    repo = list_repo(provenance.location, provenance.revision)
+    location, revision = provenance.base_model or ("", "")
+    repo = list_repo(location, revision or None)
     if CARD not in repo.names or repo.sizes[CARD] > _MAX_CARD:
         return {}
     return _metadata(repo.fetch([CARD]) / CARD)

@@ -9,7 +9,7 @@ import torch
 from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
 
-from sb3port.errors import UsageError
+from sb3port.errors import NotPortable, UsageError
 from sb3port.ppo.commands import RunOptions, begin_finetuning
 from sb3port.ppo.running import Watcher, train
 from sb3port.ppo.trainer import Trainer
@@ -158,3 +158,27 @@ def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
     assert (again.env_id, again.wrappers) == ("Pendulum-v1", checkpoint.environment.wrappers)
     with pytest.raises(UsageError, match=r"has the observations .* trained with"):
         begin_finetuning(port, RunOptions(steps=128, wrapped=False, env="Pendulum-v1"), lambda _: None)
+
+
+def test_what_was_fine_tuned_is_remembered(tmp_path: Path) -> None:
+    """Over two trainings, and in the model card."""
+    model = A2C("MlpPolicy", "Pendulum-v1", n_steps=8, seed=0, device="cpu").learn(16)
+    port = tmp_path / "port"
+    port_of(save_sb3(model, tmp_path / "model"), port, verify=False)
+    noted = json.loads((port / "sb3port.json").read_text())
+    noted["source"] |= {"kind": "hub", "location": "sb3/a2c-Pendulum-v1", "revision": "0" * 40}
+    (port / "sb3port.json").write_text(json.dumps(noted))
+    for name in ("once", "twice"):
+        options = RunOptions("Pendulum-v1", {"n_steps": 16}, 16, run={"eval_episodes": 0})
+        trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
+        port = train(trainer, checkpoint, tmp_path / name, Watcher()).last / "pretrained_model"
+    provenance = read_port(port).provenance
+    assert (provenance.kind, provenance.base_model) == ("training", ("sb3/a2c-Pendulum-v1", "0" * 40))
+    card = (port / "README.md").read_text()
+    assert "\nbase_model: sb3/a2c-Pendulum-v1\n" in card
+    assert "trained in `Pendulum-v1`, from [`sb3/a2c-Pendulum-v1`](" in card
+    noted = json.loads((port / "sb3port.json").read_text())
+    noted["source"]["base"] = "nowhere](evil)"
+    (port / "sb3port.json").write_text(json.dumps(noted))
+    with pytest.raises(NotPortable, match="damaged"):
+        read_port(port)
