@@ -117,7 +117,7 @@ def test_rl_zoo3_on_the_hub(hub: LoopbackHub, tmp_path: Path) -> None:
     done = port_of(Path("zoo/ppo-Pendulum-v1"), tmp_path / "port")
     assert files(done) == ["ppo-Pendulum-v1.zip", "vec_normalize.pkl"]
     asked = {request.path.rpartition("/")[2] for request in hub.requests if "/resolve/" in request.path}
-    assert asked == set(files(done))
+    assert asked == {*files(done), "config.yml", "args.yml", "env_kwargs.yml"}
     assert done.report is not None
     assert done.report.verdict == "bit-exact"
     assert not any("another step" in warning for warning in done.checkpoint.warnings)
