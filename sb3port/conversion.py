@@ -9,11 +9,11 @@ from sb3port.cards.card import model_card
 from sb3port.cards.facts import CardFacts
 from sb3port.cards.parity import parity_text
 from sb3port.checkpoint import Checkpoint, short_name
-from sb3port.errors import UsageError, VerificationFailed
+from sb3port.errors import UsageError
 from sb3port.families.algorithms import display_name
+from sb3port.filesystem.staging import refuse_existing, staged_folder
 from sb3port.own_code import use_extractor
-from sb3port.parity.report import ParityReport, describe
-from sb3port.parity.verdicts import Verdict
+from sb3port.parity.report import ParityReport, refuse_unless_holds
 from sb3port.port import is_port
 from sb3port.port_files import CARD
 from sb3port.readers.found_port import fetch_port
@@ -23,7 +23,6 @@ from sb3port.readers.source import PortOnHub, Source, SourceOptions, resolve
 from sb3port.reports.files import keep_report
 from sb3port.verification import reference_of, run_checks
 from sb3port.writers.lerobot import write_port
-from sb3port.writers.staging import refuse_existing, staged_folder
 
 type Announce = Callable[[str, str], None]
 
@@ -181,8 +180,7 @@ def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
 
 def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: str) -> ParityReport:
     report = run_checks(staging, checkpoint, reference_of(source, checkpoint), name)
-    if not report.holds():
-        raise VerificationFailed(f"{_refusal(report)}, so it is not written", report.to_json())
+    refuse_unless_holds(report, "the port", "its source")
     _keep(report.to_json(), checkpoint, staging)
     return report
 
@@ -191,10 +189,3 @@ def _keep(report: dict[str, Any], checkpoint: Checkpoint, port: Path) -> None:
     """Write a report into a port: as JSON, and into the model card."""
     facts = CardFacts(parity=parity_text(keep_report(report, port)))
     (port / CARD).write_text(model_card(checkpoint, facts), encoding="utf-8")
-
-
-def _refusal(report: ParityReport) -> str:
-    worst = f" ({describe(report.worst)})" if report.worst else ""
-    if report.verdict is Verdict.FAIL:
-        return f"the port does not compute what its source computes{worst}"
-    return f"whether the port computes what its source computes cannot be told{worst}"

@@ -3,6 +3,7 @@
 The message is one sentence that says what is wrong and where; `hint` says what to do about it.
 """
 
+import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -42,6 +43,19 @@ class UsageError(Sb3portError):
     """Wrong arguments, a path that is absent or in the way, missing statistics, several candidates (2)."""
 
     exit_code = 2
+
+
+class NeedsOption(UsageError):
+    """Something that a file alone does not decide; the user has to say it (2).
+
+    Args:
+        message: What, and where it is from.
+        options: The words that are missing on the command line, such as `("--env", "ALE/Pong-v5")`.
+    """
+
+    def __init__(self, message: str, options: tuple[str, ...]) -> None:
+        super().__init__(message, f"if you trust it, add {shlex.join(options)}")
+        self.options = options
 
 
 class SourceUnreachable(Sb3portError):

@@ -12,12 +12,13 @@ from sb3port import __version__
 from sb3port.checkpoint import Checkpoint, SourceFile
 from sb3port.conversion import Announce, describe_mapping, describe_report, describe_source
 from sb3port.descriptions import policy_texts
-from sb3port.errors import NotPortable, UsageError, VerificationFailed
+from sb3port.errors import NotPortable, UsageError
+from sb3port.filesystem.staging import EXPORT, refuse_existing, staged_folder
 from sb3port.graphs import GraphOptions
 from sb3port.own_code import blaming, use_extractor, use_extractor_of
 from sb3port.parity.environment import environment
 from sb3port.parity.integrity import check_files
-from sb3port.parity.report import ParityReport, describe
+from sb3port.parity.report import ParityReport, refuse_unless_holds
 from sb3port.parity.verdicts import Verdict
 from sb3port.port import PORT_FILE, hash_files, is_port, public_provenance
 from sb3port.readers.found_port import find_port
@@ -28,7 +29,6 @@ from sb3port.reports.json_text import canonical, render_json
 from sb3port.schedules import ConstantSchedule
 from sb3port.targets import Target, target_of
 from sb3port.verification import reference_of
-from sb3port.writers.staging import EXPORT, refuse_existing, staged_folder
 
 FORMAT = 1
 _ODD = re.compile(r"[^\w.+-]")
@@ -165,7 +165,7 @@ def _export(
         report = None
         if options.verify:
             report = _verify(checkpoint, reference, path, options)
-            _refuse_failed(report, path, checkpoint)
+            refuse_unless_holds(report, path.name, checkpoint.provenance.name)
             text = render_json(canonical(report.to_json()))
             (staging / "parity.json").write_text(text, encoding="utf-8")
             announce("verify", describe_report(report))
@@ -221,18 +221,6 @@ def _verify(
         summaries,
         environment=environment(),
     )
-
-
-def _refuse_failed(report: ParityReport, path: Path, checkpoint: Checkpoint) -> None:
-    if report.holds():
-        return
-    worst = f" ({describe(report.worst)})" if report.worst else ""
-    name = checkpoint.provenance.name
-    if report.verdict is Verdict.FAIL:
-        reason = f"{path.name} does not compute what {name} computes{worst}"
-    else:
-        reason = f"whether {path.name} computes what {name} computes cannot be told{worst}"
-    raise VerificationFailed(f"{reason}, so it is not written", report.to_json())
 
 
 def _export_json(options: ExportOptions, checkpoint: Checkpoint, files: list[SourceFile]) -> dict[str, Any]:

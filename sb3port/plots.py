@@ -8,8 +8,8 @@ import numpy as np
 
 from sb3port.errors import UsageError
 from sb3port.evaluation import Evaluation
+from sb3port.filesystem.staging import staged_file
 from sb3port.readers.published import PublishedResult
-from sb3port.writers.staging import staged_file
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _COLOURS = {"port": "#0072b2", "SB3": "#d55e00", "published": "#555555"}

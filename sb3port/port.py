@@ -27,6 +27,7 @@ from sb3port.features import batch_keys
 from sb3port.schedules import schedule_to_json
 
 PORT_FILE, CONFIG_FILE, WEIGHTS_FILE = "sb3port.json", "config.json", "model.safetensors"
+PREPROCESSOR_FILE, POSTPROCESSOR_FILE = "policy_preprocessor.json", "policy_postprocessor.json"
 FORMAT = 1
 OBSERVATION_KEY = "observation.state"
 STATISTICS_FILE = "policy_preprocessor_step_2_sb3port_vec_normalize.safetensors"

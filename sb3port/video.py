@@ -11,8 +11,8 @@ from sb3port.checkpoint import Array
 from sb3port.environments import frames_per_second, make_env
 from sb3port.errors import UsageError
 from sb3port.evaluation import Setting
+from sb3port.filesystem.staging import staged_file
 from sb3port.rollouts import Actor, run_episode
-from sb3port.writers.staging import staged_file
 
 _SUFFIXES = (".mp4", ".gif")
 

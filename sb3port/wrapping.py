@@ -1,18 +1,21 @@
 """Putting around an environment what was around that of the training, or what the user wants instead."""
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sb3port.checkpoint import EnvironmentSpec, Wrapper
-from sb3port.errors import UsageError
+from sb3port.errors import NeedsOption, UsageError
 from sb3port.importing import working_folder_first
 from sb3port.wrappers import applied, wrapper_warnings
 
 if TYPE_CHECKING:
     import gymnasium
 
+_OWN = "gymnasium.envs."
+_WORD = re.compile(r"[\w -]{0,100}")
 LEAVE_OUT = "--no-wrappers leaves out what is noted of the training; --wrapper module:Class puts in your own"
 
 
@@ -49,7 +52,8 @@ def wrapping_of(environment: EnvironmentSpec, own: Sequence[str] = (), recorded:
         recorded: False to take nothing from `environment`.
 
     Raises:
-        UsageError: One of `own` is not of that form.
+        UsageError: One of `own` is not of that form, or an argument of the environment in training could be a
+            place or a module, which a file does not choose.
     """
     wrong = [name for name in own if not all(name.partition(":"))]
     if wrong:
@@ -57,23 +61,59 @@ def wrapping_of(environment: EnvironmentSpec, own: Sequence[str] = (), recorded:
     mine = tuple(Wrapper(name) for name in own)
     if not recorded:
         return Wrapping(wrappers=mine)
+    _refuse_arguments(environment.env_kwargs)
     if not own:
         return Wrapping(environment.env_kwargs, applied(environment), tuple(wrapper_warnings(environment)))
     stack = applied(EnvironmentSpec(frame_stack=environment.frame_stack))
     return Wrapping(environment.env_kwargs, (*mine, *stack))
 
 
+def _refuse_arguments(kwargs: Mapping[str, Any]) -> None:
+    odd = [name for name, value in kwargs.items() if not _is_plain(value)]
+    if odd:
+        raise UsageError(
+            f"the environment of the training got {odd[0][:100]}={str(kwargs[odd[0]])[:100]!r}, and a file "
+            "does not choose places or modules",
+            LEAVE_OUT,
+        )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an argument is numbers and words, which name neither a file nor a module."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return _WORD.fullmatch(value) is not None
+    return value is None or isinstance(value, bool | int | float)
+
+
 def env_id_of(environment: EnvironmentSpec, given: str | None) -> str:
     """Give the id that the user names, else that of the training.
 
     Raises:
-        UsageError: There is none, or Gymnasium would import a module that only a file names.
+        UsageError: There is none.
+        NeedsOption: Only a file names it, and it is not one of Gymnasium's own.
     """
-    env_id = given or environment.registered_id
-    if env_id is None:
-        known = f", which was {environment.env_id}" if environment.env_id else ""
-        raise UsageError(f"the environment of the training{known} must be named with --env ID")
-    return env_id
+    noted = environment.env_id
+    if given is None and noted is None:
+        raise UsageError("the environment of the training must be named with --env ID")
+    if given is None and noted is not None and not is_gymnasiums_own(noted):
+        raise NeedsOption(
+            f"the environment of the training, which was {noted}, must be named: it is not Gymnasium's own, "
+            "so that a file alone does not decide to make it",
+            ("--env", noted),
+        )
+    return given or noted or ""
+
+
+def is_gymnasiums_own(env_id: str) -> bool:
+    """Whether an id names an environment that Gymnasium itself brings: a file may choose among those."""
+    import gymnasium
+
+    spec = gymnasium.registry.get(env_id)
+    return spec is not None and isinstance(spec.entry_point, str) and spec.entry_point.startswith(_OWN)
 
 
 def wrap_env(env: "gymnasium.Env[Any, Any]", wrapping: Wrapping) -> "gymnasium.Env[Any, Any]":

@@ -1,6 +1,7 @@
 """The `sb3port` command: wiring, and the one place where errors become exit codes."""
 
 import io
+import shlex
 import signal
 import sys
 import traceback
@@ -13,7 +14,7 @@ from sb3port.cli import convert, diff, export, finetune, inspect, push, record, 
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, examples, exit_codes
 from sb3port.cli.output import Output
-from sb3port.errors import Sb3portError, UsageError
+from sb3port.errors import NeedsOption, Sb3portError, UsageError
 
 app = typer.Typer(
     name="sb3port",
@@ -81,5 +82,8 @@ def _prepare_process() -> None:
 
 
 def _fail(error: Sb3portError) -> None:
+    if isinstance(error, NeedsOption):
+        command = shlex.join(["sb3port", *sys.argv[1:], *error.options])
+        error.hint = f"if you trust it, run: {command}"
     Output().error(error)
     sys.exit(error.exit_code)

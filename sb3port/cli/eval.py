@@ -1,6 +1,6 @@
 """`sb3port eval`: run a port in an environment."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from sb3port.cli.output import Output
 from sb3port.errors import UsageError
 
 if TYPE_CHECKING:
+    from sb3port.checkpoint import Checkpoint, EnvironmentSpec
     from sb3port.evaluation import Evaluation, Setting
     from sb3port.readers.published import PublishedResult
 
@@ -77,10 +78,13 @@ def evaluate(
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
     _check_files(video, plot, force)
     output, folder = Output(json, quiet, verbose), _find(port)
-    setting = _setting_of(output, folder, env, range(seed, seed + episodes), (wrapper, no_wrappers))
+    ported = _read(folder)
+    setting = _setting_of(
+        output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
+    )
     with output.working("loading LeRobot"):
         use_extractor_of(folder, extractor)
-    found = _run(output, folder, setting, (compare, source), plot is not None)
+    found = _run(output, (folder, ported), setting, (compare, source), plot is not None)
     files = _write(output, found, (port, folder, setting), (video, plot), force)
     content = {"port": _identity(port, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, f"{found.port.mean:g}"):
@@ -93,6 +97,12 @@ def _find(port: Path) -> Path:
     return find_port(port)
 
 
+def _read(folder: Path) -> "Checkpoint":
+    from sb3port.readers.port import read_port
+
+    return read_port(folder)
+
+
 def _identity(port: Path, folder: Path) -> dict[str, Any]:
     """Say which port was run, in the form of parity reports."""
     from sb3port.port import CONFIG_FILE, WEIGHTS_FILE, hash_files
@@ -101,9 +111,9 @@ def _identity(port: Path, folder: Path) -> dict[str, Any]:
 
 
 def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
+    from sb3port.filesystem.staging import refuse_existing_file
     from sb3port.plots import check_plot
     from sb3port.video import check_video
-    from sb3port.writers.staging import refuse_existing_file
 
     for path, check in ((video, check_video), (plot, check_plot)):
         if path is not None:
@@ -112,14 +122,16 @@ def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
 
 
 def _setting_of(
-    output: Output, port: Path, env: str | None, seeds: Sequence[int], wrappers: tuple[list[str] | None, bool]
+    output: Output,
+    environment: "EnvironmentSpec",
+    env: str | None,
+    seeds: Sequence[int],
+    wrappers: tuple[list[str] | None, bool],
 ) -> "Setting":
     from sb3port.evaluation import Setting
-    from sb3port.readers.port import read_port
     from sb3port.wrapping import env_id_of, wrapping_of
 
     own, none = wrappers
-    environment = read_port(port).environment
     wrapping = wrapping_of(environment, own or (), not none)
     for warning in wrapping.warnings:
         output.warn(warning)
@@ -127,34 +139,28 @@ def _setting_of(
 
 
 def _run(
-    output: Output, port: Path, setting: "Setting", comparison: tuple[bool, str | None], plot: bool
+    output: Output,
+    port: tuple[Path, "Checkpoint"],
+    setting: "Setting",
+    comparison: tuple[bool, str | None],
+    plot: bool,
 ) -> _Found:
-    from sb3port.readers.port import read_port
     from sb3port.readers.published import published_result
     from sb3port.verification import read_source
 
-    compare, label = comparison
-    checkpoint = read_source(port, label) if compare else None
-    provenance = (checkpoint or read_port(port)).provenance
+    (folder, ported), (compare, label) = port, comparison
+    checkpoint = read_source(folder, label) if compare else None
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading LeRobot"))
         from sb3port.evaluation import evaluate_port, evaluate_sb3
 
-        result = evaluate_port(port, setting, _tracker(output, spinner, "episodes"))
+        result = evaluate_port(folder, setting, output.tracker(spinner, "episodes"))
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading SB3"))
-        track = _tracker(output, spinner, "episodes of SB3")
+        track = output.tracker(spinner, "episodes of SB3")
         sb3 = evaluate_sb3(checkpoint, setting, track) if checkpoint else None
-    published = published_result(provenance) if compare or plot else None
+    published = published_result((checkpoint or ported).provenance) if compare or plot else None
     return _Found(result, sb3, published)
-
-
-def _tracker(output: Output, spinner: ExitStack, name: str) -> Callable[[Sequence[int]], Iterable[int]]:
-    def track(seeds: Sequence[int]) -> Iterable[int]:
-        spinner.close()
-        return output.track(seeds, name)
-
-    return track
 
 
 def _write(

@@ -8,8 +8,8 @@ import json
 import math
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,15 @@ class Output:
         from rich.progress import track
 
         return track(items, name, console=self._stderr, transient=True)
+
+    def tracker(self, spinner: ExitStack, name: str) -> Callable[[Sequence[int]], Iterable[int]]:
+        """Give a `track` that ends a spinner first: what was loading is loaded then."""
+
+        def track(items: Sequence[int]) -> Iterable[int]:
+            spinner.close()
+            return self.track(items, name)
+
+        return track
 
     @contextmanager
     def progress(self, name: str) -> "Iterator[ProgressBar]":

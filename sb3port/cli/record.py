@@ -1,6 +1,6 @@
 """`sb3port record`: what a policy sees and does in real episodes, kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -78,10 +78,6 @@ def record(
         from sb3port.recorder import RecordOptions, record_chance
         from sb3port.recorder import record as run
 
-        def track(seeds: Sequence[int]) -> Iterable[int]:
-            spinner.close()
-            return output.track(seeds, "episodes")
-
         seeds = range(seed, seed + episodes)
         chosen = RecordOptions(
             env=env,
@@ -94,6 +90,7 @@ def record(
             wrappers=wrapper or (),
             wrap=not no_wrappers,
         )
+        track = output.tracker(spinner, "episodes")
         recording = run(source, chosen, track) if source else record_chance(chosen, track)
     with output.working("writing"):
         _write(recording, out, format, force)
@@ -103,7 +100,7 @@ def record(
 
 
 def _refuse_existing(out: Path, form: Format, force: bool) -> None:
-    from sb3port.writers.staging import DATASET, refuse_existing, refuse_existing_file
+    from sb3port.filesystem.staging import DATASET, refuse_existing, refuse_existing_file
 
     if form is Format.LEROBOT:
         from sb3port.writers.dataset import check_installed

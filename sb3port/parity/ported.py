@@ -24,6 +24,7 @@ from sb3port.parity.outputs import (
     outputs_of,
     seeded,
 )
+from sb3port.readers.lerobot_folder import check_processors_of
 from sb3port.spaces import Box, Dict, Simple, parts, space_from_json
 
 
@@ -31,10 +32,12 @@ class Port:
     """A port loaded with LeRobot.
 
     Raises:
+        Unsafe: Its processors are not those that we write.
         NotPortable: LeRobot cannot load it.
     """
 
     def __init__(self, folder: Path) -> None:
+        check_processors_of(folder)
         try:
             # LeRobot prints while it loads, and our stdout carries nothing but the result.
             with contextlib.redirect_stdout(io.StringIO()):

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sb3port.checkpoint import Provenance
+from sb3port.errors import VerificationFailed
 from sb3port.parity.compare import Comparison
 from sb3port.parity.verdicts import DEFAULT, HOLDING, Tolerance, Verdict
 from sb3port.port import public_provenance
+from sb3port.reports.numbers import strict
 
 SCHEMA = "sb3port.parity"
 SCHEMA_VERSION = 1
@@ -179,20 +181,12 @@ class ParityReport:
             "tensors": [{**vars(row), "shape": list(row.shape)} for row in self.tensors],
             "environment": dict(self.environment),
         }
-        strict: dict[str, Any] = _strict(content)
-        return strict
+        plain: dict[str, Any] = strict(content)
+        return plain
 
 
 def _severity(check: Check) -> float:
     return float("inf") if math.isnan(check.comparison.max_abs) else check.comparison.max_abs
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _strict(item) for key, item in value.items()}
-    return [_strict(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def describe(check: Check) -> str:
@@ -207,3 +201,23 @@ def describe(check: Check) -> str:
         f"{check.id}: largest difference {outcome.max_abs:.3g} at [{where}], "
         f"where {worst.reference:.9g} was expected and the port gives {worst.candidate:.9g}"
     )
+
+
+def refuse_unless_holds(report: ParityReport, written: str, source: str) -> None:
+    """Refuse what was written but is not proved to compute what its source computes.
+
+    Args:
+        report: The comparison.
+        written: How to call what was written.
+        source: How to call its source.
+
+    Raises:
+        VerificationFailed: With the report.
+    """
+    if report.holds():
+        return
+    worst = f" ({describe(report.worst)})" if report.worst else ""
+    reason = f"{written} does not compute what {source} computes{worst}"
+    if report.verdict is not Verdict.FAIL:
+        reason = f"whether {written} computes what {source} computes cannot be told{worst}"
+    raise VerificationFailed(f"{reason}, so it is not written", report.to_json())

@@ -5,7 +5,7 @@
 """
 
 import hashlib
-import tempfile
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from safetensors.numpy import save
 
 from sb3port.checkpoint import Array, Checkpoint, Provenance, SourceFile, TrainingSettings
 from sb3port.errors import UsageError
+from sb3port.filesystem.staging import CHECKPOINT, put_link, staged_folder
 from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
 from sb3port.ppo.trainer import Trainer
 from sb3port.ppo.training_state import state_of, write_state
 from sb3port.writers.lerobot import write_port
-from sb3port.writers.staging import CHECKPOINT, staged_folder
 
 PORT, STATE, LAST, BEST = "pretrained_model", "training_state", "last", "best"
+CHECKPOINTS = "checkpoints"
 
 
 def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
@@ -54,7 +55,7 @@ def save_checkpoint(trainer: Trainer, origin: Checkpoint | None, out: Path) -> P
     """Write a checkpoint, whole or not at all, and let `last` point to it."""
     steps = trainer.counters.num_timesteps
     digits = max(6, len(str(trainer.settings.until)))
-    folder = out / "checkpoints" / f"{steps:0{digits}d}"
+    folder = out / CHECKPOINTS / f"{steps:0{digits}d}"
     with staged_folder(folder, force=True, kind=CHECKPOINT) as staging:
         for name in (PORT, STATE):
             (staging / name).mkdir()
@@ -71,10 +72,7 @@ def is_checkpoint(folder: Path) -> bool:
 
 def point(folder: Path, name: str) -> None:
     """Make a link beside a checkpoint that points to it, in one step."""
-    link = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent)) / name
-    link.symlink_to(folder.name)
-    link.replace(folder.parent / name)
-    link.parent.rmdir()
+    put_link(folder.parent / name, folder.name)
 
 
 def pointed(checkpoints: Path, name: str) -> Path | None:
@@ -87,11 +85,17 @@ def find_checkpoint(path: Path) -> Path:
     """Find what to resume: a checkpoint itself, or the last one of a run.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none, or it is not where a run keeps its checkpoints.
     """
-    for folder in (path, path / "checkpoints" / LAST, path.parent):
+    for folder in (path, path / CHECKPOINTS / LAST, path.parent):
         if is_checkpoint(folder):
-            return folder.resolve()
+            if folder.resolve().parent.name == CHECKPOINTS:
+                return folder.resolve()
+            command = f"sb3port finetune {shlex.quote(str(folder / PORT))} --steps N --out DIR"
+            raise UsageError(
+                f"{folder} is not in the {CHECKPOINTS} folder of a run, in which the training would go on",
+                f"begin a run from it with: {command}",
+            )
     raise UsageError(f"{path} holds no checkpoint of a training", "name the folder that --out was")
 
 

@@ -24,7 +24,8 @@ class TrainingLog:
         self._json, self._csv = folder / "progress.jsonl", folder / "progress.csv"
         kept = [row for row in read_log(self._json) if row[_STEPS] <= done]
         self._json.write_text("".join(_line(row) for row in kept), encoding="utf-8")
-        self._csv.unlink(missing_ok=True)
+        with self._csv.open("w", encoding="utf-8"):
+            pass
         for row in kept:
             self._append(row)
 
@@ -35,7 +36,7 @@ class TrainingLog:
         self._append(row)
 
     def _append(self, row: Row) -> None:
-        is_new = not self._csv.exists()
+        is_new = not self._csv.exists() or not self._csv.stat().st_size
         with self._csv.open("a", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             if is_new:

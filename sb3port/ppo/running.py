@@ -1,6 +1,5 @@
 """A training from its beginning or a checkpoint to its end, with checkpoints, evaluations and a log."""
 
-import shutil
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import torch
 
 from sb3port.checkpoint import Checkpoint
 from sb3port.environments import open_wrapped
-from sb3port.errors import TrainingDiverged, UsageError
+from sb3port.errors import NeedsOption, TrainingDiverged, UsageError
 from sb3port.ppo.checkpoints import BEST, LAST, PORT, STATE, find_checkpoint, point, pointed, save_checkpoint
 from sb3port.ppo.environments import Environments, InProcess
 from sb3port.ppo.episodes import MakeEnv
@@ -26,7 +25,7 @@ from sb3port.ppo.subprocesses import Subprocesses
 from sb3port.ppo.trainer import Trainer
 from sb3port.ppo.training_state import apply_state, read_state
 from sb3port.readers.port import read_port
-from sb3port.wrapping import wrapping_of
+from sb3port.wrapping import is_gymnasiums_own, wrapping_of
 
 _VEC_ENVS: dict[str, Callable[..., Environments]] = {"dummy": InProcess, "subproc": Subprocesses}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -208,30 +207,29 @@ def resume(
     """
     folder = find_checkpoint(path)
     state = read_state(folder / STATE)
-    _refuse_imports(state.settings, named)
+    _refuse_unnamed(state.settings, named)
     prepare(state.settings.device)
     origin = read_port(folder / PORT)
     trainer = restored(state.settings, origin, make_environments(state.settings))
     if not apply_state(trainer, state):
         warn(f"{state.settings.env} draws random numbers of its own, so that its episodes begin anew here")
-    for left_over in folder.parent.glob(".*"):
-        shutil.rmtree(left_over, ignore_errors=True)
     point(folder, LAST)
     return trainer, origin, folder.parents[1]
 
 
-def _refuse_imports(settings: RunSettings, named: Collection[str]) -> None:
-    """Refuse to import a module because a file says so.
+def _refuse_unnamed(settings: RunSettings, named: Collection[str]) -> None:
+    """Refuse to make an environment or to import a wrapper because a file says so.
 
     Raises:
-        UsageError: The user has not named it.
+        NeedsOption: The user has not named it.
     """
-    wanted = {"--env": [settings.env] if ":" in settings.env else [], "--wrapper": settings.own_wrappers}
-    missing = [f"{option} {name}" for option, names in wanted.items() for name in names if name not in named]
+    env = [] if is_gymnasiums_own(settings.env) else [settings.env]
+    wanted = {"--env": env, "--wrapper": settings.own_wrappers}
+    missing = [(option, name) for option, names in wanted.items() for name in names if name not in named]
     if missing:
-        raise UsageError(
-            "the run imported modules of your own, which a file alone does not decide",
-            f"name them again: {' '.join(missing)}",
+        raise NeedsOption(
+            "the run imported what is not Gymnasium's own, which a file alone does not decide",
+            tuple(word for pair in missing for word in pair),
         )
 
 

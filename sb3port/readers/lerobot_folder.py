@@ -4,7 +4,6 @@ A port has `sb3port.json` beside that (see `readers.port`). What `lerobot-train`
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -29,13 +28,12 @@ from sb3port.checkpoint import (
 from sb3port.errors import NotPortable
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.features import batch_keys
-from sb3port.port import CONFIG_FILE, WEIGHTS_FILE, read_json
+from sb3port.port import CONFIG_FILE, PREPROCESSOR_FILE, STATISTICS_FILE, WEIGHTS_FILE, read_json
+from sb3port.port_gate import check_processors
 from sb3port.schedules import ConstantSchedule
 from sb3port.spaces import Dict, Space, parts, space_from_json
 
-_PREPROCESSOR = "policy_preprocessor.json"
 _NORMALIZE_STEP = "sb3port_vec_normalize"
-_STATE_FILE = re.compile(r"[\w.-]+\.safetensors")
 _TRAINED_ELSEWHERE = "was trained by LeRobot, so that the settings of SB3's training are not known"
 
 
@@ -50,6 +48,7 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
         if config["type"] != "ppo":
             raise NotPortable(f"{folder} is a LeRobot policy of type {str(config['type'])[:100]}, not ppo")
         spec = read_spec(folder, _algorithm(config), ())
+        check_processors(folder, spec)
         rate = ConstantSchedule(float(config["optimizer_lr"]))
         return Checkpoint(
             spec=spec,
@@ -62,6 +61,20 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the LeRobot policy {folder} is damaged: {error!r}") from error
+
+
+def check_processors_of(folder: Path) -> None:
+    """Refuse a port, or a policy that LeRobot saved, whose processors are not those of its policy.
+
+    Raises:
+        Unsafe: See `port_gate.check_processors`.
+        NotPortable: It is damaged.
+    """
+    try:
+        config = read_json(folder / CONFIG_FILE)
+        check_processors(folder, read_spec(folder, _algorithm(config), ()))
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
 
 
 def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
@@ -141,13 +154,11 @@ def _algorithm(config: Mapping[str, Any]) -> str:
 
 
 def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
-    steps = read_json(folder / _PREPROCESSOR)["steps"]
+    steps = read_json(folder / PREPROCESSOR_FILE)["steps"]
     step = next((step for step in steps if step.get("registry_name") == _NORMALIZE_STEP), None)
     if step is None:
         return None
-    if not _STATE_FILE.fullmatch(step["state_file"]):
-        raise ValueError(f"the statistics are said to lie in {step['state_file']!r}")
-    statistics = read_statistics(folder / step["state_file"], space)
+    statistics = read_statistics(folder / STATISTICS_FILE, space)
     clip_obs, epsilon = (float(step["config"][name]) for name in ("clip_obs", "epsilon"))
     return Normalizer(statistics, None, clip_obs=clip_obs, epsilon=epsilon)
 

@@ -29,6 +29,7 @@ from sb3port.port import (
     read_json,
     read_port_file,
 )
+from sb3port.port_gate import check_processors
 from sb3port.readers.lerobot_folder import (
     read_lerobot_policy,
     read_spec,
@@ -56,10 +57,12 @@ def read_port(folder: Path) -> Checkpoint:
         algorithm_of(noted["algorithm"])
         spec = read_spec(folder, noted["algorithm"], tuple(noted["assumed"]))
         tensors = read_weights(folder, spec, content.get("tensors", ()))
+        normalizer = _normalizer(content["normalizer"], spec.observation_space, folder)
+        check_processors(folder, spec, bool(normalizer and normalizer.statistics))
         return Checkpoint(
             spec=spec,
             tensors=tensors,
-            normalizer=_normalizer(content["normalizer"], spec.observation_space, folder),
+            normalizer=normalizer,
             training=_training(content["training"]),
             optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
             provenance=provenance,

@@ -24,9 +24,9 @@ from sb3port.dataset_columns import (
 )
 from sb3port.errors import UsageError
 from sb3port.features import mask_key
+from sb3port.filesystem.staging import DATASET, staged_folder
 from sb3port.recording import Recording
 from sb3port.spaces import Dict, parts
-from sb3port.writers.staging import DATASET, staged_folder
 
 _RECORDING_FILE = "meta/sb3port.json"
 

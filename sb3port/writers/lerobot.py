@@ -15,7 +15,15 @@ from sb3port.cards.card import model_card
 from sb3port.checkpoint import Array, Checkpoint, OptimizerState
 from sb3port.families.specs import parameter_names
 from sb3port.hyperparameters import true_settings
-from sb3port.port import PORT_FILE, STATISTICS_FILE, hash_files, port_json, statistics_tensors
+from sb3port.port import (
+    PORT_FILE,
+    POSTPROCESSOR_FILE,
+    PREPROCESSOR_FILE,
+    STATISTICS_FILE,
+    hash_files,
+    port_json,
+    statistics_tensors,
+)
 from sb3port.port_files import CARD
 from sb3port.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.writers.lerobot_template import (
@@ -36,8 +44,8 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     spec = checkpoint.spec
     rate = _learning_rate(true_settings(checkpoint).schedules.get("learning_rate"))
     _write_json(folder / "config.json", config_json(spec, rate), indent=4)
-    _write_json(folder / "policy_preprocessor.json", preprocessor_json(spec, checkpoint.normalizer), indent=2)
-    _write_json(folder / "policy_postprocessor.json", postprocessor_json(spec), indent=2)
+    _write_json(folder / PREPROCESSOR_FILE, preprocessor_json(spec, checkpoint.normalizer), indent=2)
+    _write_json(folder / POSTPROCESSOR_FILE, postprocessor_json(spec), indent=2)
     _write_tensors(folder / "model.safetensors", dict(checkpoint.tensors))
     if statistics := statistics_tensors(checkpoint):
         _write_tensors(folder / STATISTICS_FILE, statistics)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sb3port.filesystem.staging import staged_file
 from sb3port.recording import Recording
-from sb3port.writers.staging import staged_file
 
 
 def write_npz(recording: Recording, dest: Path, force: bool = False) -> None:

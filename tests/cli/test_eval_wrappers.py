@@ -222,7 +222,8 @@ def test_wrappers_that_do_not_fit(cli: Cli, timed: Path) -> None:
 def test_the_environment_must_be_named(cli: Cli, here: Path, timed: Path, env_id: str | None) -> None:
     (here / "owned.py").write_text("open('imported', 'w')")
     note(timed, env_id=env_id)
-    cli("eval", timed).fails(2, "must be named with --env ID")
+    told = "must be named with --env ID" if env_id is None else f"sb3port eval {timed} --env {env_id}"
+    cli("eval", timed).fails(2, "must be named", told)
     assert not (here / "imported").exists()
 
 

@@ -147,7 +147,7 @@ def test_own_wrappers_are_imported_only_when_named(cli: Cli) -> None:
     cli(*CARTPOLE, "--steps", 256, "--save-every", 128, *own).succeeds()
     assert [wrapper.name for wrapper in read_port(LAST).environment.wrappers] == [own[1]]
     first = Path("run/checkpoints/000128")
-    cli("train", "--resume", first).fails(2, "name them again: --wrapper mine_for_training:Half")
+    cli("train", "--resume", first).fails(2, "a file alone does not decide", " ".join(own))
     cli("train", "--resume", first, *own).succeeds()
 
 

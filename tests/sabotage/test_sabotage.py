@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sb3port.errors import NotPortable
+from sb3port.errors import NotPortable, Unsafe
 from sb3port.parity.report import Check, ParityReport
 from sb3port.port import PORT_FILE
 from tests.conftest import FIXTURES, REPOSITORY
@@ -85,16 +85,17 @@ CASES = {
     "expln for exp": Case(
         config(use_expln=True), ("distribution.log_prob", "distribution.sample"), (*NETWORK, "action")
     ),
-    "squashed": Case(config(squash_output=True), ("distribution.mode", "action"), NETWORK, "pendulum"),
-    "not squashed": Case(config(squash_output=False), ("distribution.mode", "action"), NETWORK, "squashed"),
-    "clipped, not unscaled": Case(wrong.clip_for_squash, ("action",), (*NETWORK, "distribution"), "squashed"),
     "action bounds off": Case(postprocessor(high=1.9), ("action",), (*NETWORK, "distribution")),
-    "actions not clipped": Case(
-        wrong.without_action_step, ("action",), (*NETWORK, "distribution"), "gaussian"
-    ),
     "images not divided by 255": Case(
         config(normalize_images=False), ("network", "action"), BEFORE, "images"
     ),
+}
+# Processors with other steps than the policy needs are not even shown to LeRobot.
+REFUSED_STEPS: dict[str, tuple[wrong.Sabotage, str]] = {
+    "squashed": (config(squash_output=True), "pendulum"),
+    "not squashed": (config(squash_output=False), "squashed"),
+    "clipped, not unscaled": (wrong.clip_for_squash, "squashed"),
+    "actions not clipped": (wrong.without_action_step, "gaussian"),
 }
 REFUSED = {
     "gSDE off": config(use_sde=False),
@@ -161,6 +162,15 @@ def assert_worst_is_told(check: Check) -> None:
 def test_ports_that_cannot_be_loaded_are_refused(name: str, port: Path) -> None:
     REFUSED[name](port)
     with pytest.raises(NotPortable):
+        verified(port)
+
+
+@pytest.mark.parametrize("name", REFUSED_STEPS)
+def test_ports_with_other_steps_are_refused(name: str, pristine: Path, tmp_path: Path) -> None:
+    sabotage, source = REFUSED_STEPS[name]
+    port = Path(shutil.copytree(pristine / source, tmp_path / "port"))
+    sabotage(port)
+    with pytest.raises(Unsafe, match=r"policy_postprocessor\.json is not what sb3port writes"):
         verified(port)
 
 

@@ -1,10 +1,16 @@
 """Folders that appear whole or not at all, whatever interrupts them and when."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sb3port.writers.staging import staged_folder
+from sb3port.errors import UsageError
+from sb3port.filesystem import renaming
+from sb3port.filesystem.staging import put_link, staged_file, staged_folder
 
 
 def fill(folder: Path, content: str) -> None:
@@ -15,11 +21,20 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.fixture(params=["by the system", "portable"])
+def _renames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rename by the system's calls, and as where there are none."""
+    if request.param == "portable":
+        monkeypatch.setattr(renaming, "_system_call", lambda: None)
+
+
 @pytest.mark.parametrize("interruption", [SystemExit, KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("rename", [1, 2])
 def test_the_old_folder_survives_an_interrupted_replacement(
     interruption: type[BaseException], rename: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where the system cannot exchange two folders, one is renamed after the other."""
+    monkeypatch.setattr(renaming, "_system_call", lambda: None)
     dest = tmp_path / "port"
     dest.mkdir()
     fill(dest, "old")
@@ -43,6 +58,7 @@ def test_the_old_folder_survives_an_interrupted_replacement(
     assert names(tmp_path) == ["port"]
 
 
+@pytest.mark.usefixtures("_renames")
 def test_replacement(tmp_path: Path) -> None:
     for content in ("old", "new"):
         with staged_folder(tmp_path / "port", force=True) as staging:
@@ -63,3 +79,95 @@ def test_parents_that_were_made_in_vain_are_removed(tmp_path: Path) -> None:
     with staged_folder(tmp_path / "a" / "b" / "port") as staging:
         fill(staging, "there")
     assert (tmp_path / "a" / "b" / "port" / "sb3port.json").is_file()
+
+
+@pytest.mark.usefixtures("_renames")
+@pytest.mark.parametrize("force", [False, True])
+def test_what_appears_meanwhile_is_kept(tmp_path: Path, force: bool) -> None:
+    dest = tmp_path / "port"
+
+    def write() -> None:
+        with staged_folder(dest, force=force) as staging:
+            fill(staging, "ours")
+            dest.mkdir()
+            (dest / "precious").write_text("theirs")
+
+    with pytest.raises(UsageError, match=r"port (exists|is not a port)"):
+        write()
+    assert (dest / "precious").read_text() == "theirs"
+    assert names(tmp_path) == ["port"]
+
+
+@pytest.mark.usefixtures("_renames")
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    dest = tmp_path / "a.npz"
+
+    def write() -> None:
+        with staged_file(dest) as path:
+            path.write_text("ours")
+            dest.write_text("theirs")
+
+    with pytest.raises(UsageError, match="appeared while"):
+        write()
+    assert dest.read_text() == "theirs"
+    assert names(tmp_path) == ["a.npz"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sb3port.filesystem.staging import staged_folder
+with staged_folder(Path(sys.argv[1])) as staging:
+    (staging / "half").write_text("written")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "port"], check=False)
+    (left_over,) = names(tmp_path)
+    assert left_over.startswith(".port-sb3port-")
+    for name in (".git", ".ssh", ".port-sb3port-theirs", ".port-old-x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious").write_text("all my work")
+    (tmp_path / ".port-sb3port-linked").symlink_to(tmp_path / ".git")
+    kept = {*names(tmp_path)} - {left_over}
+    with staged_folder(tmp_path / "other") as staging:
+        fill(staging, "new")
+    assert {*names(tmp_path)} == {*kept, "other"}
+
+
+def test_staging_folders_of_running_processes_and_other_machines_stay(tmp_path: Path) -> None:
+    with staged_folder(tmp_path / "port") as staging:
+        owner = json.loads((staging.parent / "sb3port-staging.json").read_text())
+        assert owner["pid"] == os.getpid()
+        foreign = tmp_path / ".port-sb3port-foreign"
+        foreign.mkdir()
+        foreign_owner = {**owner, "host": "another", "started": "once"}
+        (foreign / "sb3port-staging.json").write_text(json.dumps(foreign_owner))
+        with staged_folder(tmp_path / "other") as other:
+            fill(other, "other")
+        fill(staging, "ours")
+    assert names(tmp_path) == [foreign.name, "other", "port"]
+
+
+def test_a_link_replaces_links_only(tmp_path: Path) -> None:
+    for target in ("one", "two"):
+        put_link(tmp_path / "last", target)
+        assert (tmp_path / "last").readlink() == Path(target)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UsageError, match="not a link"):
+        put_link(tmp_path / "mine", "one")
+    assert names(tmp_path) == ["last", "mine"]
+
+
+def test_only_staging_removes_anything() -> None:
+    """Whoever deletes must have made it; there is one place for that."""
+    package = Path(renaming.__file__).parents[1]
+    words = ("rmtree", "unlink(", "os.remove", "removedirs")
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if any(word in path.read_text() for word in words)
+    }
+    assert found == {"filesystem/staging.py"}
