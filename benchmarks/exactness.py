@@ -22,7 +22,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from sb3port.ppo.trainer import Trainer
+from sb3port.ppo.runs.trainer import Trainer
 from tests.ppo.cases import CASES, FINETUNED, tuned
 from tests.ppo.sb3 import Case, begin_ours, compared, finetune, finetune_sb3, run, save_sb3, train_sb3
 

@@ -44,8 +44,8 @@ def main() -> None:
 
 def prepare(path: Path, scratch: Path) -> dict[str, str] | None:
     """Repair one checkpoint; None where the zip is none."""
+    from sb3port.commands.export import ExportOptions, ReadOptions, repair
     from sb3port.errors import Sb3portError
-    from sb3port.exporting import ExportOptions, ReadOptions, repair
 
     with zipfile.ZipFile(path) as archive:
         if "data" not in archive.namelist():

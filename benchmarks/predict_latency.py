@@ -22,7 +22,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import sb3port
-from sb3port.exporting import ExportOptions, export
+from sb3port.commands.export import ExportOptions, export
 
 OBSERVATION = spaces.Box(-np.inf, np.inf, (17,), np.float32)
 CASES: dict[str, tuple[spaces.Space[Any], bool]] = {

@@ -25,17 +25,17 @@ from gymnasium import Env, spaces
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
-from sb3port.checkpoint import Array, Checkpoint, RunningMeanStd
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, RunningMeanStd
+from sb3port.commands.observation_sets import ObservationContext, observation_sets
+from sb3port.commands.verify import reference_of
 from sb3port.errors import NotPortable
-from sb3port.observation_sets import ObservationContext, observation_sets
-from sb3port.parity.noise import NoiseMeter
-from sb3port.parity.observations import Observations
-from sb3port.parity.oracle import Oracle
-from sb3port.parity.outputs import OBSERVATION, Outputs, by_key, is_observation
-from sb3port.parity.verdicts import FLOOR
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
-from sb3port.verification import reference_of
+from sb3port.networks.observations import Observations
+from sb3port.networks.outputs import OBSERVATION, Outputs, by_key, is_observation
+from sb3port.parity.comparison.verdicts import FLOOR
+from sb3port.parity.oracle.noise import NoiseMeter
+from sb3port.parity.oracle.oracle import Oracle
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FACTORS = (2, 4, 8, 16)

@@ -28,8 +28,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import configure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from sb3port.ppo.logs import TrainingLog
-from sb3port.ppo.trainer import Trainer
+from sb3port.ppo.runs.logs import TrainingLog
+from sb3port.ppo.runs.trainer import Trainer
 from tests.ppo.cases import tuned
 from tests.ppo.sb3 import Case, begin_ours, build_sb3
 

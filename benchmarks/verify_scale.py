@@ -23,10 +23,10 @@ import json, resource, sys, time
 from pathlib import Path
 start = time.perf_counter()
 import lerobot.policies.factory, lerobot_policy_ppo.modeling_ppo, sb3_contrib, stable_baselines3
-import sb3port.parity.checks
+import sb3port.parity.checks.checks
 imported = time.perf_counter()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-from sb3port.verification import VerifyOptions, verify
+from sb3port.commands.verify import VerifyOptions, verify
 report = verify(Path(sys.argv[1]), None, VerifyOptions((sys.argv[2],), reload=False))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 times = imported - start, time.perf_counter() - imported

@@ -4,17 +4,17 @@ The functions here are the commands of the same names; what they need is importe
 """
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sb3port.conversion import Conversion
-    from sb3port.exporting import Export
-    from sb3port.inference.policy import Backend, PortedPolicy
-    from sb3port.parity.report import ParityReport
+from sb3port.checkpoint.version import __version__
 
-__version__ = version("sb3port")
+if TYPE_CHECKING:
+    from sb3port.commands.convert import Conversion
+    from sb3port.commands.export import Export
+    from sb3port.inference.policy import Backend, PortedPolicy
+    from sb3port.parity.comparison.report import ParityReport
+
 __all__ = ["__version__", "convert", "export", "load_policy", "repair", "verify"]
 
 
@@ -52,9 +52,9 @@ def convert(
     Raises:
         sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
     """
-    from sb3port.conversion import ConvertOptions
-    from sb3port.conversion import convert as run
-    from sb3port.readers.source import SourceOptions
+    from sb3port.commands.convert import ConvertOptions
+    from sb3port.commands.convert import convert as run
+    from sb3port.readers.places.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
     options = ConvertOptions(narrowed, use_stats, assume_standard_forward, extractor, verify, force)
@@ -89,9 +89,9 @@ def verify(
     Raises:
         sb3port.errors.Sb3portError: The port is broken, or a place is absent.
     """
-    from sb3port.own_code import use_extractor_of
-    from sb3port.verification import VerifyOptions
-    from sb3port.verification import verify as run
+    from sb3port.commands.own_code import use_extractor_of
+    from sb3port.commands.verify import VerifyOptions
+    from sb3port.commands.verify import verify as run
 
     use_extractor_of(Path(port), extractor)
     named = [observations] if isinstance(observations, str | Path) else observations
@@ -132,9 +132,9 @@ def export(
     Raises:
         sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
     """
-    from sb3port.exporting import ExportOptions
-    from sb3port.exporting import export as run
-    from sb3port.graphs import GraphOptions
+    from sb3port.commands.export import ExportOptions
+    from sb3port.commands.export import export as run
+    from sb3port.exports.graphs import GraphOptions
 
     graph, named = GraphOptions(tuple(outputs), raw), tuple(map(str, observations))
     options = ExportOptions(to, graph, rates or {}, named, extractor, verify, force)
@@ -177,9 +177,9 @@ def repair(
     Raises:
         sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
     """
-    from sb3port.exporting import ExportOptions, ReadOptions
-    from sb3port.exporting import repair as run
-    from sb3port.readers.source import SourceOptions
+    from sb3port.commands.export import ExportOptions, ReadOptions
+    from sb3port.commands.export import repair as run
+    from sb3port.readers.places.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
     reading = ReadOptions(narrowed, use_stats, assume_standard_forward, extractor)
@@ -198,8 +198,8 @@ def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPoli
     Raises:
         sb3port.errors.Sb3portError: It cannot be read, or the backend does not have what the policy needs.
     """
-    from sb3port.conversion import read
+    from sb3port.commands.convert import read
     from sb3port.inference.policy import PortedPolicy
-    from sb3port.readers.source import SourceOptions
+    from sb3port.readers.places.source import SourceOptions
 
     return PortedPolicy(read(str(source), SourceOptions()), backend)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sb3port.exporting import Export, ExportOptions, ReadOptions, export, repair
+from sb3port.commands.export import Export, ExportOptions, ReadOptions, export, repair
 
 # What today's SB3 alone has no policy for, of `fixtures/eras`, and why.
 REFUSED = {

@@ -10,9 +10,9 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3port.conversion import Conversion, ConvertOptions, convert
-from sb3port.parity.report import ParityReport
-from sb3port.verification import VerifyOptions, verify
+from sb3port.commands.convert import Conversion, ConvertOptions, convert
+from sb3port.commands.verify import VerifyOptions, verify
+from sb3port.parity.comparison.report import ParityReport
 
 Outputs = dict[str, torch.Tensor | None]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sb3port import __version__
+from sb3port.checkpoint.version import __version__
 from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, examples, exit_codes

@@ -13,7 +13,7 @@ from sb3port.cli.stages import stages
 from sb3port.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
-    from sb3port.conversion import Conversion
+    from sb3port.commands.convert import Conversion
 
 EXAMPLES = (
     "sb3port convert sb3/ppo-Pendulum-v1",
@@ -46,9 +46,9 @@ def convert(
 
     Nothing in the checkpoint is executed. The port is written only if it computes what its source computes.
     """
-    from sb3port.conversion import ConvertOptions
-    from sb3port.conversion import convert as run
-    from sb3port.readers.source import SourceOptions
+    from sb3port.commands.convert import ConvertOptions
+    from sb3port.commands.convert import convert as run
+    from sb3port.readers.places.source import SourceOptions
     from sb3port.reports.files import write_reports
 
     if report_dir is not None and no_verify:

@@ -7,11 +7,11 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
-from sb3port.escaping import one_line
+from sb3port.files.escaping import one_line
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint import Checkpoint
-    from sb3port.difference import ArrayDifference, Difference
+    from sb3port.checkpoint.checkpoint import Checkpoint
+    from sb3port.ports.difference import ArrayDifference, Difference
 
 EXAMPLES = (
     "sb3port diff sb3/ppo-Pendulum-v1 ports/ppo-Pendulum-v1",
@@ -36,7 +36,7 @@ def diff(
     Settings, spaces, normaliser and training are compared, and every tensor to the bit. Exit code 0 says that
     they are equal, 1 that they differ. Nothing in them is executed, and torch is not needed.
     """
-    from sb3port.difference import difference
+    from sb3port.ports.difference import difference
 
     output = Output(json, quiet, verbose)
     one, other = (_read(label, no_stats, assume_standard_forward) for label in (a, b))
@@ -49,9 +49,9 @@ def diff(
 
 
 def _read(label: str, no_stats: bool, assume_standard_forward: bool) -> "Checkpoint":
-    from sb3port.conversion import read
-    from sb3port.port import PORT_FILE
-    from sb3port.readers.source import SourceOptions
+    from sb3port.commands.convert import read
+    from sb3port.files.port_files import PORT_FILE
+    from sb3port.readers.places.source import SourceOptions
 
     if (Path(label) / PORT_FILE).is_file():  # which says itself how it was read
         return read(label, SourceOptions())

@@ -13,9 +13,10 @@ from sb3port.cli.output import Output
 from sb3port.errors import UsageError
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint import Checkpoint, EnvironmentSpec
-    from sb3port.evaluation import Evaluation, Setting
-    from sb3port.readers.published import PublishedResult
+    from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
+    from sb3port.commands.evaluate import Evaluation
+    from sb3port.environments.rollouts import Setting
+    from sb3port.readers.meaning.published import PublishedResult
 
 EXAMPLES = (
     "sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20",
@@ -72,7 +73,7 @@ def evaluate(
     authors published is looked for in results.json or the model card. With --quiet only the mean return is
     printed.
     """
-    from sb3port.own_code import use_extractor_of
+    from sb3port.commands.own_code import use_extractor_of
 
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
@@ -92,28 +93,29 @@ def evaluate(
 
 
 def _find(port: Path) -> Path:
-    from sb3port.readers.found_port import find_port
+    from sb3port.ports.finding import find_port
 
     return find_port(port)
 
 
 def _read(folder: Path) -> "Checkpoint":
-    from sb3port.readers.port import read_port
+    from sb3port.ports.reading import read_port
 
     return read_port(folder)
 
 
 def _identity(port: Path, folder: Path) -> dict[str, Any]:
     """Say which port was run, in the form of parity reports."""
-    from sb3port.port import CONFIG_FILE, WEIGHTS_FILE, hash_files
+    from sb3port.files.port_files import CONFIG_FILE, WEIGHTS_FILE
+    from sb3port.ports.manifest import hash_files
 
     return {"name": port.name, "files": hash_files(folder, (CONFIG_FILE, WEIGHTS_FILE))}
 
 
 def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
-    from sb3port.filesystem.staging import refuse_existing_file
-    from sb3port.plots import check_plot
-    from sb3port.video import check_video
+    from sb3port.commands.returns_plot import check_plot
+    from sb3port.environments.video import check_video
+    from sb3port.files.staging import refuse_existing_file
 
     for path, check in ((video, check_video), (plot, check_plot)):
         if path is not None:
@@ -128,8 +130,8 @@ def _setting_of(
     seeds: Sequence[int],
     wrappers: tuple[list[str] | None, bool],
 ) -> "Setting":
-    from sb3port.evaluation import Setting
-    from sb3port.wrapping import env_id_of, wrapping_of
+    from sb3port.environments.rollouts import Setting
+    from sb3port.environments.wrapping import env_id_of, wrapping_of
 
     own, none = wrappers
     wrapping = wrapping_of(environment, own or (), not none)
@@ -145,14 +147,14 @@ def _run(
     comparison: tuple[bool, str | None],
     plot: bool,
 ) -> _Found:
-    from sb3port.readers.published import published_result
-    from sb3port.verification import read_source
+    from sb3port.commands.verify import read_source
+    from sb3port.readers.meaning.published import published_result
 
     (folder, ported), (compare, label) = port, comparison
     checkpoint = read_source(folder, label) if compare else None
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading LeRobot"))
-        from sb3port.evaluation import evaluate_port, evaluate_sb3
+        from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 
         result = evaluate_port(folder, setting, output.tracker(spinner, "episodes"))
     with ExitStack() as spinner:
@@ -171,8 +173,8 @@ def _write(
     force: bool,
 ) -> dict[str, str]:
     """Write what was asked for, and give its paths."""
-    from sb3port.evaluation import film_port
-    from sb3port.plots import Returns, plot_returns
+    from sb3port.commands.evaluate import film_port
+    from sb3port.commands.returns_plot import Returns, plot_returns
 
     (port, folder, setting), (video, plot) = run, paths
     if video is not None:

@@ -67,9 +67,9 @@ def export(
     onnx, torch (.pt2) and numpy (.npz) give one file that takes raw observations
     and gives actions for the environment.
     """
-    from sb3port.exporting import ExportOptions
-    from sb3port.exporting import export as run
-    from sb3port.graphs import GraphOptions
+    from sb3port.commands.export import ExportOptions
+    from sb3port.commands.export import export as run
+    from sb3port.exports.graphs import GraphOptions
 
     graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)

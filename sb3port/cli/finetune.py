@@ -54,10 +54,10 @@ def finetune(
         "eval_episodes": eval_episodes,
     }
     with output.working("loading LeRobot"):
-        from sb3port.own_code import use_extractor_of
-        from sb3port.ppo.commands import RunOptions, begin_finetuning
-        from sb3port.ppo.refusals import refuse_run
-        from sb3port.readers.found_port import find_port
+        from sb3port.commands.own_code import use_extractor_of
+        from sb3port.commands.train import RunOptions, begin_finetuning
+        from sb3port.ports.finding import find_port
+        from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
         folder = find_port(port)

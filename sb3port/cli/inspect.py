@@ -7,7 +7,7 @@ from sb3port.cli import options
 from sb3port.cli.output import Output
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint import Checkpoint, EnvironmentSpec
+    from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
 
 EXAMPLES = ("sb3port inspect sb3/ppo-Pendulum-v1", "sb3port inspect model.zip --json")
 
@@ -29,8 +29,8 @@ def inspect(
     Neither torch nor SB3 nor LeRobot is needed.
     """
     from sb3port.cli.summary import checkpoint_json
-    from sb3port.conversion import read
-    from sb3port.readers.source import SourceOptions
+    from sb3port.commands.convert import read
+    from sb3port.readers.places.source import SourceOptions
 
     output = Output(json, quiet)
     narrowed = SourceOptions(filename, revision, vecnormalize)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sb3port.errors import Sb3portError
-from sb3port.escaping import visible
+from sb3port.files.escaping import visible
 
 if TYPE_CHECKING:
     from sb3port.cli.console import OutputConsole

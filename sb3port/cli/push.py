@@ -9,8 +9,8 @@ from sb3port.cli import options
 from sb3port.cli.output import Output
 
 if TYPE_CHECKING:
-    from sb3port.publishing.contents import Upload
-    from sb3port.publishing.uploading import Pushed
+    from sb3port.commands.publishing.contents import Upload
+    from sb3port.commands.publishing.uploading import Pushed
 
 EXAMPLES = (
     "sb3port push ports/ppo-Pendulum-v1 me/ppo-Pendulum-v1 --dry-run",
@@ -56,9 +56,9 @@ def push(
     One commit replaces the port that is there; other files of the repository stay. Files in PORT that are not
     part of the port do not go up, and neither do paths of this machine.
     """
-    from sb3port.publishing.contents import prepare
-    from sb3port.publishing.uploading import check_name
-    from sb3port.publishing.uploading import push as run
+    from sb3port.commands.publishing.contents import prepare
+    from sb3port.commands.publishing.uploading import check_name
+    from sb3port.commands.publishing.uploading import push as run
 
     output = Output(json, quiet, verbose)
     check_name(repo)

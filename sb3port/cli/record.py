@@ -12,7 +12,7 @@ from sb3port.cli import options
 from sb3port.cli.output import Output
 
 if TYPE_CHECKING:
-    from sb3port.recording import Recording
+    from sb3port.environments.recording import Recording
 
 EXAMPLES = (
     "sb3port record sb3/ppo-Pendulum-v1 --episodes 5 --out pendulum.npz",
@@ -68,15 +68,15 @@ def record(
     log-probabilities of its actions are kept. Without SOURCE actions are random. With --quiet only PATH is
     printed.
     """
-    from sb3port.readers.source import SourceOptions
+    from sb3port.readers.places.source import SourceOptions
 
     output = Output(json, quiet)
     _refuse_existing(out, format, force)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     with ExitStack() as spinner:
         spinner.enter_context(output.working("loading"))
-        from sb3port.recorder import RecordOptions, record_chance
-        from sb3port.recorder import record as run
+        from sb3port.commands.record import RecordOptions, record_chance
+        from sb3port.commands.record import record as run
 
         seeds = range(seed, seed + episodes)
         chosen = RecordOptions(
@@ -100,10 +100,10 @@ def record(
 
 
 def _refuse_existing(out: Path, form: Format, force: bool) -> None:
-    from sb3port.filesystem.staging import DATASET, refuse_existing, refuse_existing_file
+    from sb3port.files.staging import DATASET, refuse_existing, refuse_existing_file
 
     if form is Format.LEROBOT:
-        from sb3port.writers.dataset import check_installed
+        from sb3port.environments.dataset import check_installed
 
         refuse_existing(out, force, DATASET)
         check_installed()
@@ -112,8 +112,8 @@ def _refuse_existing(out: Path, form: Format, force: bool) -> None:
 
 
 def _write(recording: "Recording", out: Path, form: Format, force: bool) -> None:
-    from sb3port.writers.dataset import write_dataset
-    from sb3port.writers.recordings import write_npz
+    from sb3port.environments.dataset import write_dataset
+    from sb3port.environments.recordings import write_npz
 
     (write_dataset if form is Format.LEROBOT else write_npz)(recording, out, force)
 

@@ -41,9 +41,9 @@ def repair(
     settings, optimiser state and steps, so that SB3 loads it and trains on,
     without gym, custom_objects or sb3port.
     """
-    from sb3port.exporting import ExportOptions, ReadOptions
-    from sb3port.exporting import repair as run
-    from sb3port.readers.source import SourceOptions
+    from sb3port.commands.export import ExportOptions, ReadOptions
+    from sb3port.commands.export import repair as run
+    from sb3port.readers.places.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, vecnormalize)
     reading = ReadOptions(narrowed, not no_stats, assume_standard_forward, extractor)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sb3port.cli.output import Output
 
 if TYPE_CHECKING:
-    from sb3port.conversion import Announce
+    from sb3port.commands.convert import Announce
 
 
 def stages(output: Output, spinner: ExitStack, verify: bool) -> "Announce":

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sb3port.checkpoint import Checkpoint
-from sb3port.descriptions import environment_text, exploration_text, networks_text, normalizer_text
+from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.families.algorithms import display_name
-from sb3port.port import port_json
+from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
+from sb3port.ports.manifest import port_json
 
 
 def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:

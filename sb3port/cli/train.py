@@ -80,8 +80,8 @@ def train(
         "eval_episodes": eval_episodes,
     }
     with output.working("loading LeRobot"):
-        from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training
-        from sb3port.ppo.refusals import refuse_run
+        from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+        from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
         trainer = begin_training(
@@ -96,9 +96,9 @@ def train(
 
 def _resume(output: Output, path: Path, named: Sequence[str], extractor: str | None) -> None:
     with output.working("loading LeRobot"):
-        from sb3port.own_code import use_extractor_of
-        from sb3port.ppo.checkpoints import PORT, find_checkpoint
-        from sb3port.ppo.running import resume
+        from sb3port.commands.own_code import use_extractor_of
+        from sb3port.ppo.runs.checkpoints import PORT, find_checkpoint
+        from sb3port.ppo.runs.running import resume
 
         use_extractor_of(find_checkpoint(path) / PORT, extractor)
         trainer, origin, out = resume(path, output.warn, named)

@@ -10,9 +10,9 @@ import typer
 from sb3port.cli.output import Output
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint import Checkpoint
-    from sb3port.ppo.running import Outcome, Watcher
-    from sb3port.ppo.trainer import Trainer
+    from sb3port.checkpoint.checkpoint import Checkpoint
+    from sb3port.ppo.runs.running import Outcome, Watcher
+    from sb3port.ppo.runs.trainer import Trainer
 
 _SCHEMA = "sb3port.train"
 _INTERRUPTED = 128 + 2  # as of a program that Ctrl-C ended
@@ -25,7 +25,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
         TrainingDiverged: Something became NaN or infinite.
         Exit: The user asked to stop; all is saved.
     """
-    from sb3port.ppo.running import train
+    from sb3port.ppo.runs.running import train
 
     output.stage("train", _in_words(trainer))
     with _watching(output) as watcher, closing(trainer.envs):
@@ -37,7 +37,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
 
 def _in_words(trainer: "Trainer") -> str:
     """Say what begins, or goes on."""
-    from sb3port.descriptions import environment_text
+    from sb3port.families.descriptions import environment_text
 
     settings, done = trainer.settings, trainer.counters.num_timesteps
     kind = {"dummy": "environment", "subproc": "process"}[settings.vec_env]
@@ -49,7 +49,7 @@ def _in_words(trainer: "Trainer") -> str:
 @contextmanager
 def _watching(output: Output) -> Iterator["Watcher"]:
     """Give who shows a progress bar on a terminal, and each checkpoint as a line."""
-    from sb3port.ppo.running import Watcher
+    from sb3port.ppo.runs.running import Watcher
 
     with output.progress("training") as progress:
 

@@ -10,7 +10,7 @@ from sb3port.cli.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sb3port.parity.report import Check, ParityReport
+    from sb3port.parity.comparison.report import Check, ParityReport
 
 EXAMPLES = (
     "sb3port verify ports/ppo-Pendulum-v1",
@@ -61,10 +61,10 @@ def verify(
     observations, means or logits, values, log-probabilities, entropies, samples and actions on the same
     observations. Exit code 0 says that parity holds, 1 that it does not or that nothing can be said.
     """
-    from sb3port.own_code import use_extractor_of
+    from sb3port.commands.own_code import use_extractor_of
+    from sb3port.commands.verify import VerifyOptions
+    from sb3port.commands.verify import verify as run
     from sb3port.reports.files import write_reports
-    from sb3port.verification import VerifyOptions
-    from sb3port.verification import verify as run
 
     output = Output(json, quiet, verbose)
     chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload)
@@ -82,7 +82,7 @@ def verify(
 
 def _print(output: Output, report: "ParityReport", exact: bool) -> None:
     """Print a report for people: a line for each output, with --verbose for each check; then the verdict."""
-    from sb3port.parity.report import describe
+    from sb3port.parity.comparison.report import describe
 
     rows = {"verdict": f"{report.verdict}{_but(report, exact)}"}
     more = _more(output, "mean diff", "relative", "times noise", "on")
@@ -114,7 +114,7 @@ def _observations(report: "ParityReport") -> dict[str, str]:
 
 def _worst_of_each(checks: "Sequence[Check]") -> "list[Check]":
     """Give one check for each output, the worst over all observations."""
-    from sb3port.parity.verdicts import Verdict
+    from sb3port.parity.comparison.verdicts import Verdict
 
     found: dict[tuple[str, ...], list[Check]] = {}
     for check in checks:

@@ -10,8 +10,8 @@ from sb3port.cli.stages import stages
 from sb3port.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
-    from sb3port.conversion import Announce
-    from sb3port.exporting import Export, ExportOptions
+    from sb3port.commands.convert import Announce
+    from sb3port.commands.export import Export, ExportOptions
 
 
 def run_export(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
 from sb3port.families.base import ANY_ACTION, COMMON_OPTIONS, Family, action_outputs, class_names
 from sb3port.families.layers import mlp_sizes
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sb3port.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, Space
 from sb3port.families.layers import Shapes
-from sb3port.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, Space
 
 # Keyword arguments of every policy that tensors do not tell.
 COMMON_OPTIONS = ("activation_fn", "ortho_init", "normalize_images")

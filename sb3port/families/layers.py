@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
 
 type Shapes = dict[str, tuple[int, ...]]
 

@@ -1,7 +1,7 @@
 """`MaskableActorCriticPolicy` of MaskablePPO. Source: `sb3_contrib/common/maskable/policies.py`."""
 
+from sb3port.checkpoint.spaces import Discrete, MultiBinary, MultiDiscrete, Space
 from sb3port.families.base import COMMON_OPTIONS, Family, action_outputs, class_names
-from sb3port.spaces import Discrete, MultiBinary, MultiDiscrete, Space
 
 _MODULE = "sb3_contrib.common.maskable"
 

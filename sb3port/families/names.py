@@ -5,7 +5,7 @@ SB3 1.7 and later save a features extractor under three names, and `torch.compil
 
 from collections.abc import Mapping
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
 from sb3port.errors import NotPortable
 
 _COMPILED = "_orig_mod."

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sb3port.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.families.actor_critic import ACTOR_CRITIC
 from sb3port.families.base import ANY_ACTION, Family, action_outputs, class_names
 from sb3port.families.layers import Shapes, linear, lstm

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sb3port.checkpoint import PolicySpec
+from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.families.actor_critic import ACTOR_CRITIC
 from sb3port.families.base import Family
 from sb3port.families.maskable import MASKABLE

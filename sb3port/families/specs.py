@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint import Array, NetArch, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, NetArch, PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete, Space
 from sb3port.errors import NotPortable
 from sb3port.families.base import Family
 from sb3port.families.extractors import extractor_of, infer_extractor
 from sb3port.families.layers import Shapes, linear, mlp, mlp_sizes, under
 from sb3port.families.names import CRITICS, EXTRACTOR
 from sb3port.families.registry import family_of
-from sb3port.spaces import Box, Discrete, Space
 
 # The activations of torch.nn that can be made without arguments and keep the number of features.
 _SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")

@@ -1,7 +1,7 @@
 """From what networks give to actions for the environment, as SB3's `predict` makes them."""
 
-from sb3port.checkpoint import Array, PolicySpec
-from sb3port.spaces import Box, Dict
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Box, Dict
 
 
 class ActionWriter:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
 
 type Layer = tuple[Array, Array]
 """Weight and bias."""

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sb3port.checkpoint import Array, PolicySpec
-from sb3port.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
 type Mode = Callable[[Tensor, Tensor | None], Array]
 

@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from sb3port.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, parts
 from sb3port.errors import UsageError
 from sb3port.inference.layers import actor_layers, layer
 from sb3port.inference.observations import Input
-from sb3port.spaces import Box, Discrete, MultiBinary, MultiDiscrete, parts
 
 _FORBIDDEN = np.float32(-1e8)
 _INSTEAD = "load it with backend='torch'"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
-from sb3port.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, parts
+from sb3port.checkpoint.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 
 type Input = Array | dict[str, Array]
 """float32 `(n, *shape)`, choices as one-hot vectors `(n, k)`, images as they are, `(n, C, H, W)`; for a Dict

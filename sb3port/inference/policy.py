@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from sb3port.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
 from sb3port.errors import UsageError
 from sb3port.inference.actions import ActionWriter
 from sb3port.inference.observations import Input, ObservationReader

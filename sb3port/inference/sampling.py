@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sb3port.checkpoint import Array, PolicySpec
-from sb3port.spaces import Box
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Box
 
 
 class Sampler:
@@ -55,7 +55,7 @@ class Sampler:
 
     @cached_property
     def _distribution(self) -> Any:
-        from sb3port.parity.sb3_spaces import gymnasium_space
+        from sb3port.networks.gymnasium_spaces import gymnasium_space
 
         space: Any = gymnasium_space(self._spec.action_space)
         if self._spec.maskable:

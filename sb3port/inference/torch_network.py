@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sb3port.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Box, Simple, parts
 from sb3port.errors import UsageError
 from sb3port.inference.layers import actor_layers, layer
 from sb3port.inference.modes import mode_of
 from sb3port.inference.observations import Input
 from sb3port.inference.sampling import Sampler
-from sb3port.spaces import Box, Simple, parts
 
 type Floats = Callable[[Array], Tensor]
 type Features = Callable[[Input], Tensor]

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from sb3port.errors import UsageError
-from sb3port.schedules import (
+from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     CustomSchedule,
     LinearSchedule,
@@ -17,6 +16,7 @@ from sb3port.schedules import (
     schedule_from_json,
     schedule_to_json,
 )
+from sb3port.errors import UsageError
 
 type Known = ConstantSchedule | LinearSchedule | SimpleLinearSchedule
 

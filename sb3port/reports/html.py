@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sb3port.escaping import one_line
+from sb3port.files.escaping import one_line
 from sb3port.reports import words
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import count_text, exact_text, percent_text, size_text

@@ -7,7 +7,7 @@ stand in each case's `system-out`.
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as Xml
 
-from sb3port.escaping import visible
+from sb3port.files.escaping import visible
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import exact_text
 from sb3port.reports.words import Check, counts_text, describe, headline, model_name, observation_of

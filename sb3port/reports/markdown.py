@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from sb3port.escaping import markdown_code, markdown_text
+from sb3port.files.escaping import markdown_code, markdown_text
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import count_text, exact_text, maybe, size_text
 from sb3port.reports.words import (

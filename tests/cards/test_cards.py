@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from sb3port.cards.card import model_card
-from sb3port.cards.facts import CardFacts, Licence
-from sb3port.readers.port import read_port
+from sb3port.ports.card.card import model_card
+from sb3port.ports.card.facts import CardFacts, Licence
+from sb3port.ports.reading import read_port
 from tests.rollouts.models import MODELS, make_model, raw_observations, row_of
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sb3port.cli.app import main
-from sb3port.conversion import ConvertOptions, convert
+from sb3port.commands.convert import ConvertOptions, convert
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 PENDULUM = FIXTURES / "ppo-Pendulum-v1"

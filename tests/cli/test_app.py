@@ -11,8 +11,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from sb3port import __version__, conversion, errors
+from sb3port import __version__, errors
 from sb3port.cli.app import app
+from sb3port.commands import convert as conversion
 
 from .conftest import CARTPOLE, PENDULUM, Cli
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3port import conversion
-from sb3port.checkpoint import Checkpoint
-from sb3port.writers.lerobot import write_port
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.commands import convert as conversion
+from sb3port.ports.writing import write_port
 
 from .conftest import CARTPOLE, PENDULUM, STATISTICS, ZIP, Cli
 

@@ -14,10 +14,11 @@ from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecNormalize
 
-from sb3port.evaluation import Setting, evaluate_port
-from sb3port.port import PORT_FILE
-from sb3port.readers.port import read_port
-from sb3port.wrapping import wrapping_of
+from sb3port.commands.evaluate import evaluate_port
+from sb3port.environments.rollouts import Setting
+from sb3port.environments.wrapping import wrapping_of
+from sb3port.files.port_files import PORT_FILE
+from sb3port.ports.reading import read_port
 from tests.ports import port_of
 
 from .conftest import Cli

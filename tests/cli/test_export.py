@@ -82,7 +82,7 @@ def test_names_that_a_port_claims_stay_in_its_folder(cli: Cli, port: Path) -> No
 def test_failed_comparison_writes_only_its_report(
     cli: Cli, port: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sb3port.writers import numpy_arrays
+    from sb3port.exports import numpy_arrays
 
     def shifted(arrays: dict[str, np.ndarray], observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         action, value = forward(arrays, observations)

@@ -21,8 +21,8 @@ from stable_baselines3 import PPO
 import sb3port
 from lerobot_policy_ppo import register_extractor
 from sb3port.errors import UsageError
-from sb3port.port import spec_json
-from sb3port.readers.port import read_port
+from sb3port.ports.manifest import spec_json
+from sb3port.ports.reading import read_port
 from tests import own_extractors
 from tests.ports import port_of
 from tests.readers.making import BOX, Still, save

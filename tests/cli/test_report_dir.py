@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sb3port import conversion
+from sb3port.commands import convert as conversion
 from sb3port.reports.files import FILES
 from sb3port.reports.reading import read_report, schema
 

@@ -8,7 +8,7 @@ import pytest
 from stable_baselines3 import DQN, SAC
 
 from sb3port.errors import SourceUnreachable
-from sb3port.readers import hub
+from sb3port.readers.places import hub
 
 from . import files
 from .conftest import CARTPOLE, PENDULUM, STATISTICS, ZIP, Cli

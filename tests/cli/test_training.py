@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.readers.port import read_port
+from sb3port.ports.reading import read_port
 
 from .conftest import FIXTURES, Cli
 from .test_app import terminal

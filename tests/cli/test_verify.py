@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sb3port import verification
-from sb3port.parity.compare import Comparison
-from sb3port.parity.report import Check, ObservationSummary, ParityReport
-from sb3port.parity.verdicts import Verdict
-from sb3port.port import read_provenance
+from sb3port.commands import verify as verification
+from sb3port.parity.comparison.compare import Comparison
+from sb3port.parity.comparison.report import Check, ObservationSummary, ParityReport
+from sb3port.parity.comparison.verdicts import Verdict
+from sb3port.ports.manifest import read_provenance
 
 from . import files
 from .conftest import CARTPOLE, PENDULUM, ZIP, Cli

@@ -18,9 +18,9 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 
 from lerobot_policy_ppo import PPOConfig
-from sb3port.checkpoint import Checkpoint
-from sb3port.port import normalizer_json, spec_json
-from sb3port.readers.port import read_port
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.ports.manifest import normalizer_json, spec_json
+from sb3port.ports.reading import read_port
 from tests.conformance.asking import assert_same_rollout, extras_for, port_says, sb3_says
 from tests.conformance.building import observe, saved
 from tests.conformance.cases import CASES

@@ -13,11 +13,11 @@ from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3port.conversion import read
+from sb3port.commands.convert import read
+from sb3port.exports.read_back import changes
 from sb3port.families.specs import ACTIVATIONS
-from sb3port.readers.port import read_port
-from sb3port.readers.source import SourceOptions
-from sb3port.writers.read_back import changes
+from sb3port.ports.reading import read_port
+from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import Stub, saved
 from tests.conformance.cases import CASES as ALL
 from tests.exports import export_of, zip_of

@@ -16,10 +16,10 @@ import onnxruntime
 import pytest
 
 from sb3port.errors import NotPortable, UsageError
+from sb3port.exports.graphs import OUTPUTS, GraphOptions
 from sb3port.families.specs import ACTIVATIONS
-from sb3port.graphs import OUTPUTS, GraphOptions
-from sb3port.parity.verdicts import HOLDING
-from sb3port.readers.port import read_port
+from sb3port.parity.comparison.verdicts import HOLDING
+from sb3port.ports.reading import read_port
 from tests.conformance.building import saved
 from tests.conformance.cases import CASES
 from tests.conftest import REPOSITORY
@@ -172,10 +172,10 @@ def test_every_activation_has_a_form_in_onnx_or_is_refused(activation: str, tmp_
 
 def test_edges_are_within_noise(tmp_path: Path) -> None:
     """Bounds, far beyond them, tiny numbers and zero: through the clipping of observations and of actions."""
-    from sb3port.parity.deployed import Deployed
-    from sb3port.parity.exports import check_export
-    from sb3port.parity.observations import Observations, set_of
-    from sb3port.writers.onnx import load_onnx
+    from sb3port.exports.checks import check_export
+    from sb3port.exports.deployed import Deployed
+    from sb3port.exports.onnx import load_onnx
+    from sb3port.networks.observations import Observations, set_of
 
     port = ported("ppo-float64", tmp_path)
     done = export_of(port, tmp_path / "export", target="onnx", graph=ALL, verify=False)
@@ -215,8 +215,8 @@ def test_a_graph_of_other_weights_is_not_written(
     pendulum: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison can fail: here the network of another policy is written."""
-    from sb3port import deployment
     from sb3port.errors import VerificationFailed
+    from sb3port.exports import deployment
 
     build = deployment.build_policy
 
@@ -237,7 +237,7 @@ def test_numpy_needs_numpy_alone(cartpole: Path, tmp_path: Path) -> None:
     done = export_of(tmp_path / "port", tmp_path / "export", target="numpy")
     script = f"""
 import runpy, sys, numpy as np
-forward = runpy.run_path({str(REPOSITORY / "sb3port/writers/numpy_forward.py")!r})["forward"]
+forward = runpy.run_path({str(REPOSITORY / "sb3port/exports/numpy_forward.py")!r})["forward"]
 arrays = dict(np.load({str(tmp_path / "export" / done.files[0])!r}))
 actions, values = forward(arrays, np.zeros((3, 4), np.float32))
 assert actions.shape == values.shape == (3,)

@@ -95,7 +95,7 @@ def test_commands_of_the_page(workspace: Path) -> None:
 def test_pytest_example(workspace: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
     (workspace / "test_ports.py").write_text(code)
-    plugin = "-p no:sb3port -p sb3port.pytest_plugin"
+    plugin = "-p no:sb3port -p sb3port.cli.pytest_plugin"
     done = _run(f"{sys.executable} -m pytest -q {plugin} test_ports.py", workspace)
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout

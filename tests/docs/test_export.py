@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_forward_pass_is_the_one_that_exports_are_verified_with() -> None:
-    assert (ROOT / "sb3port/writers/numpy_forward.py").read_text(encoding="utf-8").endswith(FORWARD)
+    assert (ROOT / "sb3port/exports/numpy_forward.py").read_text(encoding="utf-8").endswith(FORWARD)
 
 
 @pytest.mark.parametrize(

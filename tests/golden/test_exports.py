@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.readers.port import read_port
-from sb3port.writers.read_back import changes
-from sb3port.writers.sb3_form import sb3_form
+from sb3port.exports.read_back import changes
+from sb3port.exports.sb3_form import sb3_form
+from sb3port.ports.reading import read_port
 from tests.conftest import FIXTURES
 from tests.exports import REFUSED, export_of, repaired
 from tests.golden.test_eras import ERAS, NAMES

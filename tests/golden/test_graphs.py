@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.graphs import OUTPUTS, GraphOptions
+from sb3port.exports.graphs import OUTPUTS, GraphOptions
 from tests.exports import export_of
 from tests.golden.test_eras import ERAS, NAMES
 from tests.golden.test_zoo import MODELS

@@ -15,10 +15,10 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 
-from sb3port.checkpoint import Checkpoint
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
-from sb3port.spaces import Box
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.spaces import Box
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 from tests.ports import assert_same_bits, port_of, port_outputs, sb3_outputs
 
 pytestmark = pytest.mark.zoo

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.conversion import Conversion, ConvertOptions, convert
+from sb3port.commands.convert import Conversion, ConvertOptions, convert
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
-from sb3port.port import read_provenance
-from sb3port.readers.source import SourceOptions
+from sb3port.ports.manifest import read_provenance
+from sb3port.readers.places.source import SourceOptions
 from tests.ports import verified
 
 from .hub_client import Client

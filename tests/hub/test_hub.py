@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import HfApi, constants, snapshot_download
 
 from sb3port.errors import SourceUnreachable, UsageError
-from sb3port.readers.hub import RepoFiles, download, list_repo
+from sb3port.readers.places.hub import RepoFiles, download, list_repo
 
 from .hub_client import DEAD_ENDPOINT, OFFLINE_WAYS, Client, go_offline
 from .state import LoopbackHub
@@ -312,7 +312,7 @@ class TestNoise:
 
     SCRIPT = """
 import sys
-from sb3port.readers import hub
+from sb3port.readers.places import hub
 assert not {"huggingface_hub", "httpx", "torch"} & set(sys.modules)
 repo = hub.list_repo(sys.argv[1])
 folder = hub.download(repo, [sys.argv[2]])

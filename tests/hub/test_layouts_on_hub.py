@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from sb3port.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 
 from ..readers.laying import lay
 from .hub_client import Client

@@ -13,11 +13,11 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 import sb3port
-from sb3port.checkpoint import NetArch, PolicySpec
+from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete
 from sb3port.errors import UsageError
 from sb3port.inference.modes import mode_of
 from sb3port.inference.policy import PortedPolicy
-from sb3port.spaces import Box, Discrete
 from tests.conformance.asking import extras_for
 from tests.conformance.building import observe, saved
 from tests.conformance.cases import CASES, Case

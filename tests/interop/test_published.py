@@ -9,9 +9,9 @@ import pytest
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
-from sb3port.conversion import Conversion
+from sb3port.commands.convert import Conversion
+from sb3port.commands.verify import verify
 from sb3port.errors import UsageError
-from sb3port.verification import verify
 from tests.hub.hub_client import Client
 from tests.hub.loopback import serve
 from tests.hub.state import LoopbackHub

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.evaluation import Setting, evaluate_port
+from sb3port.commands.evaluate import evaluate_port
+from sb3port.environments.rollouts import Setting
 from tests.interop.environments import ROOT, environment, find_uv, run
 from tests.ports import port_of
 

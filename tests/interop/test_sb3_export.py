@@ -15,18 +15,18 @@ from gymnasium import __version__ as gymnasium_version
 from sb3_contrib import __version__ as contrib_version
 from stable_baselines3 import __version__ as sb3_version
 
-from sb3port.checkpoint import Checkpoint, PolicySpec
-from sb3port.conversion import read
-from sb3port.hyperparameters import true_settings
-from sb3port.parity.checks import one_thread
-from sb3port.parity.drawn import drawn_observations
-from sb3port.parity.noise import NoiseMeter
-from sb3port.parity.oracle import Oracle
-from sb3port.parity.outputs import Outputs
-from sb3port.parity.verdicts import DEFAULT
-from sb3port.readers.source import SourceOptions
-from sb3port.spaces import MultiBinary
-from sb3port.writers.vecnormalize import STATISTICS
+from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
+from sb3port.checkpoint.spaces import MultiBinary
+from sb3port.commands.convert import read
+from sb3port.exports.vecnormalize import STATISTICS
+from sb3port.families.hyperparameters import true_settings
+from sb3port.networks.outputs import Outputs
+from sb3port.parity.checks.checks import one_thread
+from sb3port.parity.comparison.verdicts import DEFAULT
+from sb3port.parity.observations.drawn import drawn_observations
+from sb3port.parity.oracle.noise import NoiseMeter
+from sb3port.parity.oracle.oracle import Oracle
+from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import saved
 from tests.conformance.test_exports import CASES
 from tests.conftest import FIXTURES

@@ -12,9 +12,10 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3port.evaluation import Setting, evaluate_port
-from sb3port.ppo.commands import RunOptions, begin_finetuning
-from sb3port.ppo.running import Watcher, train
+from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.environments.rollouts import Setting
+from sb3port.ppo.runs.running import Watcher, train
 from tests.conformance.building import save_shaken
 from tests.ports import port_of
 

@@ -10,12 +10,13 @@ from safetensors.numpy import load_file
 from stable_baselines3 import PPO
 
 import sb3port
-from sb3port.conversion import ConvertOptions, convert, read
-from sb3port.evaluation import Setting, evaluate_port
-from sb3port.port import STATISTICS_FILE
-from sb3port.readers.source import SourceOptions
-from sb3port.recorder import RecordOptions, record
-from sb3port.writers.dataset import write_dataset
+from sb3port.commands.convert import ConvertOptions, convert, read
+from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.record import RecordOptions, record
+from sb3port.environments.dataset import write_dataset
+from sb3port.environments.rollouts import Setting
+from sb3port.files.port_files import STATISTICS_FILE
+from sb3port.readers.places.source import SourceOptions
 
 SOURCE = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port" / "ppo-CartPole-v1"
 PENDULUM = SOURCE.with_name("ppo-Pendulum-v1")

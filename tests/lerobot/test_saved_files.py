@@ -9,7 +9,7 @@ from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from lerobot_policy_ppo import PPOConfig, VecNormalizeProcessorStep, make_ppo_pre_post_processors
-from sb3port.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint
 from tests.conformance.building import saved
 from tests.conformance.cases import CASES
 from tests.golden.test_zoo import MODELS

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sb3port.parity.compare import MAX_PAIRS, Accumulator, Comparison, compare
-from sb3port.parity.verdicts import NOISE_FACTOR, NONE, Tolerance, Verdict
+from sb3port.parity.comparison.compare import MAX_PAIRS, Accumulator, Comparison, compare
+from sb3port.parity.comparison.verdicts import NOISE_FACTOR, NONE, Tolerance, Verdict
 
 REFERENCE = np.linspace(-2, 2, 12, dtype=np.float32).reshape(4, 3)
 

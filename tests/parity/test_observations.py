@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sb3port.checkpoint import NetArch, Normalizer, PolicySpec, RunningMeanStd
-from sb3port.conversion import read
+from sb3port.checkpoint.checkpoint import NetArch, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from sb3port.commands.convert import read
+from sb3port.commands.observation_sets import ObservationContext, observation_sets
 from sb3port.errors import NotPortable, UsageError
-from sb3port.observation_sets import ObservationContext, observation_sets
-from sb3port.parity.drawn import drawn_observations
-from sb3port.parity.edge import edge_observations
-from sb3port.parity.observations import BLOCK_ROWS, Digest, Observations, ObservationSet
-from sb3port.parity.recorded import recorded_observations
-from sb3port.readers.source import SourceOptions
-from sb3port.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from sb3port.networks.observations import BLOCK_ROWS, Digest, Observations, ObservationSet
+from sb3port.parity.observations.drawn import drawn_observations
+from sb3port.parity.observations.edge import edge_observations
+from sb3port.parity.observations.recorded import recorded_observations
+from sb3port.readers.places.source import SourceOptions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sb3port.conversion import read
-from sb3port.parity.drawn import drawn_observations
-from sb3port.parity.noise import NoiseMeter
-from sb3port.parity.oracle import Oracle
-from sb3port.readers.source import SourceOptions
-from sb3port.spaces import Box
+from sb3port.checkpoint.spaces import Box
+from sb3port.commands.convert import read
+from sb3port.parity.observations.drawn import drawn_observations
+from sb3port.parity.oracle.noise import NoiseMeter
+from sb3port.parity.oracle.oracle import Oracle
+from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import saved
 from tests.conformance.cases import CASES
 

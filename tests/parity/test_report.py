@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.conversion import read
-from sb3port.parity.compare import Comparison, Worst
-from sb3port.parity.reload import FreshProcess
-from sb3port.parity.report import ORACLE, REFERENCE, SOURCE, Check, ParityReport
-from sb3port.parity.verdicts import Verdict
-from sb3port.port import read_provenance
-from sb3port.readers.source import SourceOptions
-from sb3port.verification import VerifyOptions, run_checks
+from sb3port.commands.convert import read
+from sb3port.commands.verify import VerifyOptions, run_checks
+from sb3port.parity.checks.reload import FreshProcess
+from sb3port.parity.comparison.compare import Comparison, Worst
+from sb3port.parity.comparison.report import ORACLE, REFERENCE, SOURCE, Check, ParityReport
+from sb3port.parity.comparison.verdicts import Verdict
+from sb3port.ports.manifest import read_provenance
+from sb3port.readers.places.source import SourceOptions
 from tests.conftest import FIXTURES, REPOSITORY
 from tests.ports import port_of, verified
 from tests.sabotage.wrong_ports import postprocessor

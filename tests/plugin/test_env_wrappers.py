@@ -15,8 +15,8 @@ from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 from lerobot_policy_ppo import GymnasiumEnvConfig
-from sb3port.checkpoint import EnvironmentSpec, Wrapper
-from sb3port.wrappers import _KNOWN, applied, unknown
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
+from sb3port.families.wrappers import _KNOWN, applied, unknown
 
 VECTOR = spaces.Box(-1.0, 1.0, (3,), np.float64)
 IMAGE = spaces.Box(0, 255, (12, 10, 1), np.uint8)

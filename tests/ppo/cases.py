@@ -2,7 +2,7 @@
 
 from stable_baselines3.common.utils import LinearSchedule
 
-from sb3port.ppo.tuned import TUNED
+from sb3port.ppo.runs.tuned import TUNED
 from tests.plugin import environments  # noqa: F401 (registers them)
 
 from .sb3 import Case

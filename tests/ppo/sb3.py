@@ -15,15 +15,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
-from sb3port.checkpoint import EnvironmentSpec, Normalizer
-from sb3port.own_code import use_extractor_of
-from sb3port.ppo.commands import RunOptions, begin_finetuning
-from sb3port.ppo.fresh import fresh_spec
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.commands.own_code import use_extractor_of
+from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.environments.fresh_spec import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
-from sb3port.ppo.running import make_environments
-from sb3port.ppo.settings import RunSettings
-from sb3port.ppo.starting import start_fresh
-from sb3port.ppo.trainer import Trainer
+from sb3port.ppo.runs.running import make_environments
+from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.starting import start_fresh
+from sb3port.ppo.runs.trainer import Trainer
 from tests.ports import port_of
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "ppo_mask": MaskablePPO, "ppo_lstm": RecurrentPPO}

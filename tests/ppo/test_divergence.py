@@ -7,9 +7,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
 from sb3port.errors import TrainingDiverged
-from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training
-from sb3port.ppo.running import Watcher, resume, train
+from sb3port.ppo.runs.running import Watcher, resume, train
 
 TINY = {"n_steps": 32, "batch_size": 16, "n_epochs": 2}
 

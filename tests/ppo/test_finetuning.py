@@ -9,11 +9,11 @@ import torch
 from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
 
+from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.errors import NotPortable, UsageError
-from sb3port.ppo.commands import RunOptions, begin_finetuning
-from sb3port.ppo.running import Watcher, train
-from sb3port.ppo.trainer import Trainer
-from sb3port.readers.port import read_port
+from sb3port.ports.reading import read_port
+from sb3port.ppo.runs.running import Watcher, train
+from sb3port.ppo.runs.trainer import Trainer
 from tests.ports import port_of
 
 from .cases import FINETUNED, SMALL

@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces
 from lerobot_policy_ppo.extractors import own
 
-from sb3port.readers.port import read_port
+from sb3port.ports.reading import read_port
 from tests import own_extractors
 from tests.conftest import REPOSITORY
 from tests.readers.making import Still

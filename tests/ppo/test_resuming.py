@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from sb3port.ppo.commands import PolicyOptions, RunOptions, begin_training
-from sb3port.ppo.running import Outcome, Watcher, resume, train
+from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.ppo.runs.running import Outcome, Watcher, resume, train
 from tests.plugin import environments  # noqa: F401 (registers them)
 
 TINY = {"n_steps": 50, "batch_size": 32, "n_epochs": 2}

@@ -12,9 +12,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 # A run within this process forgets what it imported, and torch cannot be imported twice.
-import sb3port.parity.checks  # noqa: F401
-from sb3port.conversion import ConvertOptions, convert
-from sb3port.readers.source import SourceOptions
+import sb3port.parity.checks.checks  # noqa: F401
+from sb3port.commands.convert import ConvertOptions, convert
+from sb3port.readers.places.source import SourceOptions
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
     """Run a test module; the plugin is named, since an installed one would be found, too."""
     pytester.makepyfile(source)
-    chosen = ("-p", "no:sb3port", "-p", "sb3port.pytest_plugin", "-p", "no:cacheprovider")
+    chosen = ("-p", "no:sb3port", "-p", "sb3port.cli.pytest_plugin", "-p", "no:cacheprovider")
     return pytester.runpytest_inprocess(*chosen, *arguments)
 
 
@@ -95,7 +95,7 @@ def test_ports_that_do_not(pytester: pytest.Pytester, ports: Path) -> None:
     assert "sb3port convert SOURCE" in shown
     assert "mine.npz" in shown
     assert "pytest_plugin.py" not in shown
-    assert "sb3port/verification" not in shown
+    assert "sb3port/commands/verify" not in shown
 
 
 def test_the_option_is_explained(pytester: pytest.Pytester) -> None:
@@ -108,7 +108,7 @@ def test_loading_the_plugin_costs_nothing() -> None:
     code = (
         "import pytest, sys, time\n"
         "before, start = set(sys.modules), time.perf_counter()\n"
-        "import sb3port.pytest_plugin\n"
+        "import sb3port.cli.pytest_plugin\n"
         "spent = time.perf_counter() - start\n"
         "print(spent, *sorted(set(sys.modules) - before))"
     )
@@ -120,4 +120,4 @@ def test_loading_the_plugin_costs_nothing() -> None:
 
 def test_pytest_finds_the_plugin() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["pytest11"] == {"sb3port": "sb3port.pytest_plugin"}
+    assert project["entry-points"]["pytest11"] == {"sb3port": "sb3port.cli.pytest_plugin"}

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from gymnasium import Env, spaces
 
-from sb3port.checkpoint import Checkpoint
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 
 BOX = spaces.Box(-1.0, 1.0, (3,))
 

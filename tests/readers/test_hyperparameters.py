@@ -10,16 +10,16 @@ import pytest
 import sb3_contrib
 import stable_baselines3
 
-from sb3port.checkpoint import ConfiguredTraining, TrainingSettings
-from sb3port.families.algorithms import A2C, ALGORITHMS, PPO
-from sb3port.hyperparameters import believed, training_doubts, true_settings
-from sb3port.schedules import (
+from sb3port.checkpoint.checkpoint import ConfiguredTraining, TrainingSettings
+from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     CustomSchedule,
     LinearSchedule,
     Schedule,
     SimpleLinearSchedule,
 )
+from sb3port.families.algorithms import A2C, ALGORITHMS, PPO
+from sb3port.families.hyperparameters import believed, training_doubts, true_settings
 from tests.ports import port_of
 
 from .making import read
@@ -94,7 +94,7 @@ def test_a_port_tells_the_same(tmp_path: Path, pendulum: Path) -> None:
     folder = Path(shutil.copytree(pendulum, tmp_path / "source"))
     (folder / "config.yml").write_text("learning_rate: lin_0.5\nn_steps: 3")
     port_of(folder, tmp_path / "port", verify=False)
-    from sb3port.readers.port import read_port
+    from sb3port.ports.reading import read_port
 
     assert true_settings(read_port(tmp_path / "port")) == true_settings(read(folder))
 

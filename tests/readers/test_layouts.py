@@ -7,9 +7,9 @@ import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.errors import NotPortable, Sb3portError, UsageError
-from sb3port.port import spec_json
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
+from sb3port.ports.manifest import spec_json
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 
 from .laying import lay
 from .making import change, read

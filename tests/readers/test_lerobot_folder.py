@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sb3port.checkpoint import Checkpoint
-from sb3port.conversion import ConvertOptions, convert, read
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.commands.convert import ConvertOptions, convert, read
 from sb3port.errors import NotPortable, UsageError
-from sb3port.port import PORT_FILE, normalizer_json, spec_json
-from sb3port.readers.source import SourceOptions
+from sb3port.files.port_files import PORT_FILE
+from sb3port.ports.manifest import normalizer_json, spec_json
+from sb3port.readers.places.source import SourceOptions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sb3port.errors import MalformedPickle, NotPortable
-from sb3port.readers.arrays import as_array, as_dtype, as_number
-from sb3port.readers.pickles import read_pickle
+from sb3port.readers.formats.arrays import as_array, as_dtype, as_number
+from sb3port.readers.formats.pickles import read_pickle
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 DTYPES = [

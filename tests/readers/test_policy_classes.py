@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sb3port.errors import NotPortable, Unsafe
-from sb3port.port import read_provenance
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
+from sb3port.ports.manifest import read_provenance
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 from tests.ports import port_of, verified
 
 from .making import read

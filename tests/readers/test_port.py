@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sb3port.checkpoint import Checkpoint, EnvironmentSpec
-from sb3port.conversion import ConvertOptions, convert, read
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
+from sb3port.commands.convert import ConvertOptions, convert, read
 from sb3port.errors import NotPortable, UsageError
-from sb3port.port import STATISTICS_FILE, normalizer_json, spec_json
-from sb3port.readers.source import SourceOptions
+from sb3port.files.port_files import STATISTICS_FILE
+from sb3port.ports.manifest import normalizer_json, spec_json
+from sb3port.readers.places.source import SourceOptions
 
 STATE = "training_state/optimizer_state.safetensors"
 GROUPS = "training_state/optimizer_param_groups.json"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.checkpoint import Provenance
-from sb3port.readers.published import PublishedResult, published_result
+from sb3port.checkpoint.checkpoint import Provenance
+from sb3port.readers.meaning.published import PublishedResult, published_result
 
 CARD = """---
 library_name: stable-baselines3

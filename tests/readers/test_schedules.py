@@ -10,10 +10,7 @@ from stable_baselines3.common.utils import ConstantSchedule as Sb3Constant
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.utils import LinearSchedule as Sb3Linear
 
-from sb3port.errors import NotPortable
-from sb3port.readers.pickles import read_pickle
-from sb3port.readers.schedules import read_schedule
-from sb3port.schedules import (
+from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     CustomSchedule,
     LinearSchedule,
@@ -22,6 +19,9 @@ from sb3port.schedules import (
     schedule_from_json,
     schedule_to_json,
 )
+from sb3port.errors import NotPortable
+from sb3port.readers.formats.pickles import read_pickle
+from sb3port.readers.meaning.schedules import read_schedule
 
 PROGRESS = [float(p) for p in np.linspace(1, 0, 1001)]
 RAN: list[float] = []

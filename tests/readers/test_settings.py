@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sb3port.checkpoint import EnvironmentSpec, Wrapper
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
+from sb3port.commands.verify import verify
 from sb3port.errors import Unsafe, UsageError
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
-from sb3port.verification import verify
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 from tests.ports import port_of
 
 from .making import change, read

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sb3port.errors import NotPortable, UsageError
-from sb3port.readers.source import Source, SourceOptions, resolve
+from sb3port.readers.places.source import Source, SourceOptions, resolve
 
 from .making import read
 

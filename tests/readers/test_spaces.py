@@ -9,10 +9,10 @@ import pytest
 from gymnasium import spaces
 from lerobot_policy_ppo.spaces import space_to_json
 
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, Space, space_from_json
 from sb3port.errors import NotPortable
-from sb3port.readers.pickles import read_pickle
-from sb3port.readers.spaces import read_space
-from sb3port.spaces import Box, Dict, Discrete, Space, space_from_json
+from sb3port.readers.formats.pickles import read_pickle
+from sb3port.readers.meaning.spaces import read_space
 
 BOXES = [
     spaces.Box(-1.0, 1.0, (3,)),

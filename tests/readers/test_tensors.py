@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sb3port.errors import NotPortable
-from sb3port.readers.legacy_tensors import MAGIC
-from sb3port.readers.tensors import read_torch
+from sb3port.readers.formats.legacy_tensors import MAGIC
+from sb3port.readers.formats.tensors import read_torch
 
 from .making import read
 

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.errors import NotPortable, UsageError
-from sb3port.readers.vecnormalize import read_vecnormalize
+from sb3port.readers.meaning.vecnormalize import read_vecnormalize
 
 from .making import BOX, Still, read, save
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
-from sb3port.checkpoint import Wrapper
+from sb3port.checkpoint.checkpoint import Wrapper
+from sb3port.checkpoint.schedules import ConstantSchedule, SimpleLinearSchedule
 from sb3port.errors import NotPortable, UsageError
-from sb3port.readers.zoo_config import ZooConfig, read_zoo_config
-from sb3port.schedules import ConstantSchedule, SimpleLinearSchedule
+from sb3port.readers.meaning.zoo_config import ZooConfig, read_zoo_config
 from tests.golden.test_zoo import MODELS
 
 TIME = "sb3_contrib.common.wrappers.TimeFeatureWrapper"

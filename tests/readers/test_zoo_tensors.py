@@ -11,10 +11,10 @@ import pytest
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
-from sb3port.readers.tensors import read_torch
-from sb3port.readers.vecnormalize import read_vecnormalize
+from sb3port.readers.formats.tensors import read_torch
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.meaning.vecnormalize import read_vecnormalize
+from sb3port.readers.places.source import SourceOptions, resolve
 
 from .making import Still
 
@@ -144,7 +144,7 @@ TRUE_SCHEDULES = {
 @pytest.mark.zoo
 @pytest.mark.parametrize("name", TRUE_SCHEDULES)
 def test_true_schedules_of_the_zoo(zoo: Path, name: str) -> None:
-    from sb3port.schedules import ConstantSchedule, SimpleLinearSchedule
+    from sb3port.checkpoint.schedules import ConstantSchedule, SimpleLinearSchedule
 
     def expected(text: str) -> Any:
         kind = SimpleLinearSchedule if text.startswith("lin ") else ConstantSchedule

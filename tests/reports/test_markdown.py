@@ -4,7 +4,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from sb3port.escaping import markdown_code, markdown_text
+from sb3port.files.escaping import markdown_code, markdown_text
 from sb3port.reports.markdown import render_markdown, render_markdown_index
 
 from . import examples

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.evaluation import Setting, evaluate_port
+from sb3port.commands.evaluate import evaluate_port
+from sb3port.environments.rollouts import Setting
 
 from .models import MODELS, SEEDS, episodes_of_sb3, make_model
 

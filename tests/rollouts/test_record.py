@@ -11,17 +11,17 @@ import torch
 from gymnasium import spaces
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-from sb3port.conversion import read
+from sb3port.commands.convert import read
+from sb3port.commands.record import RecordOptions, record
+from sb3port.commands.verify import VerifyOptions, verify
+from sb3port.environments.dataset import write_dataset
+from sb3port.environments.recording import Recording
+from sb3port.environments.recordings import write_npz
 from sb3port.errors import NotPortable, UsageError
-from sb3port.parity.datasets import dataset_observations
-from sb3port.parity.observations import Digest, Observations, ObservationSet
-from sb3port.parity.recorded import recorded_observations
-from sb3port.readers.source import SourceOptions
-from sb3port.recorder import RecordOptions, record
-from sb3port.recording import Recording
-from sb3port.verification import VerifyOptions, verify
-from sb3port.writers.dataset import write_dataset
-from sb3port.writers.recordings import write_npz
+from sb3port.networks.observations import Digest, Observations, ObservationSet
+from sb3port.parity.observations.datasets import dataset_observations
+from sb3port.parity.observations.recorded import recorded_observations
+from sb3port.readers.places.source import SourceOptions
 
 from .models import MODELS, SEEDS, Model, episodes_of_sb3, make_model
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from sb3port.ppo.commands import RunOptions, begin_finetuning
-from sb3port.ppo.running import Watcher, resume, train
-from sb3port.readers.port import read_port
-from sb3port.verification import verify
+from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.verify import verify
+from sb3port.ports.reading import read_port
+from sb3port.ppo.runs.running import Watcher, resume, train
 from tests.ports import port_of
 
 from .test_update import updates

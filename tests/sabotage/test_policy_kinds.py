@@ -17,7 +17,7 @@ from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from torch import Tensor
 
 from lerobot_policy_ppo import categorical, preprocessing, recurrent
-from sb3port.parity.report import ParityReport
+from sb3port.parity.comparison.report import ParityReport
 from tests.ports import port_of, verified
 
 ERAS = Path(__file__).parents[2] / "fixtures" / "eras"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sb3port.errors import NotPortable, Unsafe
-from sb3port.parity.report import Check, ParityReport
-from sb3port.port import PORT_FILE
+from sb3port.files.port_files import PORT_FILE
+from sb3port.parity.comparison.report import Check, ParityReport
 from tests.conftest import FIXTURES, REPOSITORY
 from tests.ports import port_of, verified
 from tests.sabotage import wrong_ports as wrong

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from sb3port.port import PORT_FILE, STATISTICS_FILE, hash_files, recorded_files
+from sb3port.files.port_files import PORT_FILE, STATISTICS_FILE
+from sb3port.ports.manifest import hash_files, recorded_files
 
 type Tensors = dict[str, np.ndarray]
 type Sabotage = Callable[[Path], None]

@@ -40,7 +40,7 @@ def _only_parses() -> bool:
 
 
 def _convert(source: str, dest: Path, verify: bool) -> None:
-    from sb3port.conversion import ConvertOptions, convert
+    from sb3port.commands.convert import ConvertOptions, convert
 
     convert(source, dest, ConvertOptions(verify=verify), lambda *_: None)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sb3port.readers.sb3 import read_checkpoint
-from sb3port.readers.source import SourceOptions, resolve
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 
 from .hostile import Victim
 

@@ -10,8 +10,8 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from sb3port.readers.audit import is_dangerous
-from sb3port.records import Global
+from sb3port.readers.formats.audit import is_dangerous
+from sb3port.readers.formats.records import Global
 
 from .hostile import Victim, assert_refused, text
 

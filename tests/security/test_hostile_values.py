@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sb3port.errors import Sb3portError
-from sb3port.readers.pickles import read_pickle
+from sb3port.readers.formats.pickles import read_pickle
 
 from .hostile import Victim, assert_refused, bounded, doubling, integer, text
 

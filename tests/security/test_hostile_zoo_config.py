@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sb3port.errors import NotPortable, Unsafe
-from sb3port.readers.zoo_config import read_zoo_config
+from sb3port.readers.meaning.zoo_config import read_zoo_config
 
 CALL = "__import__('pathlib').Path('owned').touch()"
 TAGS = {

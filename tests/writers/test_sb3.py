@@ -11,9 +11,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import LinearSchedule
 
 import sb3port
-from sb3port.conversion import read
+from sb3port.commands.convert import read
 from sb3port.errors import NotPortable, Sb3portError, UsageError
-from sb3port.readers.source import SourceOptions
+from sb3port.readers.places.source import SourceOptions
 from tests.conftest import REPOSITORY
 from tests.exports import REFUSED, export_of, repaired, zip_of
 from tests.ports import port_of

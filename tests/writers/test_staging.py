@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sb3port.errors import UsageError
-from sb3port.filesystem import renaming
-from sb3port.filesystem.staging import put_link, staged_file, staged_folder
+from sb3port.files import renaming
+from sb3port.files.staging import put_link, staged_file, staged_folder
 
 
 def fill(folder: Path, content: str) -> None:
@@ -116,7 +116,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from sb3port.filesystem.staging import staged_folder
+from sb3port.files.staging import staged_folder
 with staged_folder(Path(sys.argv[1])) as staging:
     (staging / "half").write_text("written")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -170,4 +170,4 @@ def test_only_staging_removes_anything() -> None:
         for path in package.rglob("*.py")
         if any(word in path.read_text() for word in words)
     }
-    assert found == {"filesystem/staging.py"}
+    assert found == {"files/staging.py"}

@@ -5,7 +5,8 @@ A new one is a file with an `Extractor` and a line in `EXTRACTORS`.
 
 from collections.abc import Mapping
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Extractor, is_convolved, vector_size
 from sb3port.families.extractors.combined import COMBINED
@@ -13,7 +14,6 @@ from sb3port.families.extractors.flatten import FLATTEN
 from sb3port.families.extractors.nature_cnn import NATURE_CNN
 from sb3port.families.extractors.normalize_features import NORMALIZE_FEATURES
 from sb3port.families.extractors.own import is_own, own_extractor
-from sb3port.spaces import Space
 
 __all__ = [
     "EXTRACTORS",

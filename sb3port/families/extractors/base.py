@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.spaces import Box, Discrete, MultiDiscrete, Space
 from sb3port.errors import NotPortable
 from sb3port.families.layers import Shapes
-from sb3port.spaces import Box, Discrete, MultiDiscrete, Space
 
 type Arguments = Mapping[str, Any]
 TORCH_LAYERS = "stable_baselines3.common.torch_layers"

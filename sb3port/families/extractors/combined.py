@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.spaces import Dict, Simple, Space
 from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Arguments, Extractor, is_convolved, vector_size
 from sb3port.families.extractors.nature_cnn import cnn_shapes, output_width
 from sb3port.families.layers import Shapes, under
-from sb3port.spaces import Dict, Simple, Space
 
 _SB3_WIDTH = 256
 

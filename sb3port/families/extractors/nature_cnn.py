@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.spaces import Box, Space
 from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Arguments, Extractor, is_convolved
 from sb3port.families.layers import Shapes, conv, linear
-from sb3port.spaces import Box, Space
 
 # Position in `cnn`, filters, kernel, stride.
 _LAYERS = ((0, 32, 8, 4), (2, 64, 4, 2), (4, 64, 3, 1))

@@ -3,9 +3,9 @@
 Source: `imitation/policies/base.py` and `RunningNorm` in `imitation/util/networks.py`, version 1.0.
 """
 
+from sb3port.checkpoint.spaces import Space
 from sb3port.families.extractors.base import Extractor, vector_size
 from sb3port.families.layers import Shapes
-from sb3port.spaces import Space
 
 
 def _shapes(space: Space, *_: object) -> Shapes:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from sb3port.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array
 from sb3port.families.extractors.base import Extractor
 from sb3port.families.names import EXTRACTOR
 

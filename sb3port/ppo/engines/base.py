@@ -9,10 +9,10 @@ import torch
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from numpy.typing import NDArray
 
-from sb3port.checkpoint import Array, OptimizerState, PolicySpec
-from sb3port.ppo.environments import Observations
+from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
 from sb3port.ppo.hyperparameters import Hyperparameters
-from sb3port.ppo.rollout import Rollout
+from sb3port.ppo.rollout.buffer import Rollout
+from sb3port.ppo.rollout.environments import Observations
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from sb3port.checkpoint import Array, OptimizerState
-from sb3port.ppo import losses
+from sb3port.checkpoint.checkpoint import Array, OptimizerState
+from sb3port.ppo.engines import losses
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
-from sb3port.ppo.environments import Observations
-from sb3port.ppo.minibatches import Minibatch, sequences, shuffled
-from sb3port.ppo.optimisers import load_optimizer, optimizer_state
-from sb3port.ppo.policies import Batches, policy_tensors
-from sb3port.ppo.rollout import Rollout
+from sb3port.ppo.engines.minibatches import Minibatch, sequences, shuffled
+from sb3port.ppo.engines.optimisers import load_optimizer, optimizer_state
+from sb3port.ppo.engines.policies import Batches, policy_tensors
+from sb3port.ppo.rollout.buffer import Rollout
+from sb3port.ppo.rollout.environments import Observations
 
 
 class AutogradEngine(Engine):

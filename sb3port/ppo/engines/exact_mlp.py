@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sb3port.checkpoint import Array, OptimizerState
+from sb3port.checkpoint.checkpoint import Array, OptimizerState
+from sb3port.checkpoint.spaces import Box
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
 from sb3port.ppo.engines.epochs import EpochStatistics, summary
 from sb3port.ppo.engines.flat import FlatAdam, fits_adam
 from sb3port.ppo.engines.heads import has_head, make_head
 from sb3port.ppo.engines.layers import ACTIVATIONS, Layers
-from sb3port.ppo.environments import Observations
-from sb3port.ppo.losses import normalized
-from sb3port.ppo.policies import policy_tensors
-from sb3port.ppo.rollout import Rollout
-from sb3port.spaces import Box
+from sb3port.ppo.engines.losses import normalized
+from sb3port.ppo.engines.policies import policy_tensors
+from sb3port.ppo.rollout.buffer import Rollout
+from sb3port.ppo.rollout.environments import Observations
 
 
 def fits(learner: Learner) -> bool:

@@ -12,7 +12,7 @@ import torch
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from torch import Tensor
 
-from sb3port.checkpoint import OptimizerState
+from sb3port.checkpoint.checkpoint import OptimizerState
 
 _ALIGNMENT = 16  # float32 numbers
 _OFF = ("weight_decay", "amsgrad", "maximize", "capturable", "differentiable")

@@ -11,8 +11,8 @@ from typing import Any, override
 import torch
 from torch import Tensor
 
-from sb3port.checkpoint import PolicySpec
-from sb3port.spaces import Box, Discrete
+from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete
 
 _LOG_SQRT_2PI = math.log(math.sqrt(2 * math.pi))
 _ENTROPY = 0.5 + 0.5 * math.log(2 * math.pi)

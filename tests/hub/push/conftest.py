@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.conversion import ConvertOptions, convert
+from sb3port.commands.convert import ConvertOptions, convert
 
 from ..hub_client import Client
 from ..state import LoopbackHub

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sb3port.publishing.contents import prepare
-from sb3port.publishing.uploading import Pushed, push
+from sb3port.commands.publishing.contents import prepare
+from sb3port.commands.publishing.uploading import Pushed, push
 
 from ..state import LoopbackHub
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from sb3port.cards.card import MARK
-from sb3port.conversion import ConvertOptions, convert
+from sb3port.commands.convert import ConvertOptions, convert
+from sb3port.commands.publishing.contents import prepare
+from sb3port.commands.publishing.uploading import push
 from sb3port.errors import NotPortable, UsageError, VerificationFailed
-from sb3port.publishing.contents import prepare
-from sb3port.publishing.uploading import push
+from sb3port.ports.card.card import MARK
 
 from ..state import LoopbackHub
 from .pushing import FIXTURES, PORT_FILES, REPO, RETURNS, SOURCE, pushed, tree

@@ -14,13 +14,14 @@ import torch
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
-from sb3port.conversion import ConvertOptions, convert, read
+from sb3port.commands.convert import ConvertOptions, convert, read
+from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.record import RecordOptions, record
+from sb3port.commands.verify import VerifyOptions, verify
+from sb3port.environments.rollouts import Setting
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
-from sb3port.evaluation import Setting, evaluate_port
-from sb3port.readers.found_port import find_port
-from sb3port.readers.source import SourceOptions
-from sb3port.recorder import RecordOptions, record
-from sb3port.verification import VerifyOptions, verify
+from sb3port.ports.finding import find_port
+from sb3port.readers.places.source import SourceOptions
 
 from ..state import LoopbackHub
 from .pushing import FIXTURES, PORT_FILES, REPO, SOURCE, pushed, tree

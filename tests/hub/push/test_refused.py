@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from sb3port.commands.publishing.contents import Upload, prepare
+from sb3port.commands.publishing.uploading import check_name, push
 from sb3port.errors import SourceUnreachable, UsageError
-from sb3port.publishing.contents import Upload, prepare
-from sb3port.publishing.uploading import check_name, push
 
 from ..hub_client import DEAD_ENDPOINT, Client
 from ..state import LoopbackHub
@@ -82,13 +82,13 @@ def test_a_commit_of_somebody_else_meanwhile(
 ) -> None:
     pushed(port)
     files = hub.repos[REPO]
-    real = sys.modules["sb3port.publishing.uploading"]._operations
+    real = sys.modules["sb3port.commands.publishing.uploading"]._operations
 
     def slow(*args: Any) -> Any:
         files.commit({**files.commits[files.refs["main"]], "other.txt": b"x"}, "main")
         return real(*args)
 
-    monkeypatch.setattr("sb3port.publishing.uploading._operations", slow)
+    monkeypatch.setattr("sb3port.commands.publishing.uploading._operations", slow)
     (port / "parity.json").unlink()
     assert "changed by somebody else meanwhile; push again" in refused(prepare(port, REPO))
     assert "other.txt" in tree(hub)

@@ -1,0 +1,190 @@
+"""From a checkpoint to a port: what `sb3port convert` does, as functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Checkpoint, short_name
+from sb3port.commands.own_code import use_extractor
+from sb3port.commands.verify import reference_of, run_checks
+from sb3port.errors import UsageError
+from sb3port.families.algorithms import display_name
+from sb3port.files.port_files import CARD, is_port
+from sb3port.files.staging import refuse_existing, staged_folder
+from sb3port.parity.comparison.report import ParityReport, refuse_unless_holds
+from sb3port.ports.card.card import model_card
+from sb3port.ports.card.facts import CardFacts
+from sb3port.ports.card.parity import parity_text
+from sb3port.ports.finding import fetch_port
+from sb3port.ports.reading import read_port
+from sb3port.ports.writing import write_port
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import PortOnHub, Source, SourceOptions, resolve
+from sb3port.reports.files import keep_report
+
+type Announce = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` did.
+
+    Args:
+        port: The folder that was written.
+        checkpoint: What was read.
+        report: The outcome of the verification, None without one.
+    """
+
+    port: Path
+    checkpoint: Checkpoint
+    report: ParityReport | None
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """How to convert.
+
+    Args:
+        source: What narrows the source down.
+        use_stats: False to leave VecNormalize statistics out.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        extractor: `module:Class` of a features extractor whose code is the user's own; imported to verify.
+        verify: False to skip the verification, which needs torch, SB3 and LeRobot.
+        force: Replace a port that is already there.
+    """
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    use_stats: bool = True
+    assume_standard_forward: bool = False
+    extractor: str | None = None
+    verify: bool = True
+    force: bool = False
+
+
+def read(
+    label: str,
+    options: SourceOptions,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
+) -> Checkpoint:
+    """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port, here or on the Hub.
+
+    Raises:
+        Sb3portError: With the exit code of the contract.
+    """
+    checkpoint, port = read_anything(label, options, use_stats, assume_standard_forward, extractor)
+    if port is not None:
+        _refuse_options(label, extractor is not None)
+    return checkpoint
+
+
+def read_anything(
+    label: str,
+    options: SourceOptions,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
+) -> tuple[Checkpoint, Path | None]:
+    """Read a checkpoint as `read` does, and give the folder of it if it is a port."""
+    _refuse_contradiction(options, use_stats)
+    changed = not use_stats or assume_standard_forward
+    if is_port(Path(label)):
+        _refuse_options(label, changed or options != SourceOptions())
+        return read_port(Path(label)), Path(label)
+    try:
+        source = resolve(label, options)
+    except PortOnHub as found:
+        _refuse_options(label, changed or replace(options, revision=None) != SourceOptions())
+        port = fetch_port(found.files)
+        return read_port(port), port
+    return read_checkpoint(source, use_stats, assume_standard_forward, extractor), None
+
+
+def _refuse_options(label: str, given: bool) -> None:
+    if given:
+        raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
+
+
+def _refuse_contradiction(options: SourceOptions, use_stats: bool) -> None:
+    if options.vecnormalize is not None and not use_stats:
+        raise UsageError("--vecnormalize names statistics that --no-stats leaves out", "drop one of the two")
+
+
+def convert(label: str, dest: Path | None, options: ConvertOptions, announce: Announce) -> Conversion:
+    """Port a checkpoint to LeRobot.
+
+    Args:
+        label: SOURCE, as the user names it.
+        dest: Where the port shall lie; `ports/<name>` by default.
+        options: How to do it.
+        announce: Called with each stage ("read", "map", "write", "verify") and what it found.
+
+    Raises:
+        Sb3portError: With the exit code of the contract; nothing is written then.
+    """
+    _refuse_contradiction(options.source, options.use_stats)
+    if dest is not None:
+        refuse_existing(dest, options.force)
+    if is_port(Path(label)):
+        raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
+    source = resolve(label, options.source)
+    dest = dest or Path("ports") / short_name(source.location)
+    refuse_existing(dest, options.force)
+    checkpoint = read_checkpoint(
+        source, options.use_stats, options.assume_standard_forward, options.extractor
+    )
+    announce("read", describe_source(source, checkpoint))
+    announce("map", describe_mapping(checkpoint))
+    if options.extractor is not None and options.verify:
+        use_extractor(checkpoint.spec, options.extractor, source.label)
+    with staged_folder(dest, options.force) as staging:
+        _write(checkpoint, staging, dest)
+        announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")
+        report = None
+        if options.verify:
+            report = _verify_staged(staging, checkpoint, source, dest.name)
+            announce("verify", describe_report(report))
+    return Conversion(dest, checkpoint, report)
+
+
+def describe_source(source: Source, checkpoint: Checkpoint) -> str:
+    """Say which files were read."""
+    place = f"{source.location} @ {source.revision[:12]}" if source.revision else source.label
+    statistics = checkpoint.provenance.files.get("statistics")
+    and_statistics = f" and {statistics.name}" if statistics else ""
+    return f"{source.checkpoint.shown}{and_statistics} from {place}"
+
+
+def describe_mapping(checkpoint: Checkpoint) -> str:
+    """Say what was understood."""
+    spec = checkpoint.spec
+    count = sum(array.size for array in checkpoint.tensors.values())
+    sde = " with gSDE" if spec.use_sde else ""
+    return f"{display_name(spec.algorithm)}{sde}, {len(checkpoint.tensors)} tensors, {count:,} numbers"
+
+
+def describe_report(report: ParityReport) -> str:
+    """Say how the verification ended."""
+    return f"{report.verdict} on {report.count} observations, {report.label}"
+
+
+def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
+    try:
+        write_port(checkpoint, staging)
+    except OSError as error:
+        raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
+
+
+def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: str) -> ParityReport:
+    report = run_checks(staging, checkpoint, reference_of(source, checkpoint), name)
+    refuse_unless_holds(report, "the port", "its source")
+    _keep(report.to_json(), checkpoint, staging)
+    return report
+
+
+def _keep(report: dict[str, Any], checkpoint: Checkpoint, port: Path) -> None:
+    """Write a report into a port: as JSON, and into the model card."""
+    facts = CardFacts(parity=parity_text(keep_report(report, port)))
+    (port / CARD).write_text(model_card(checkpoint, facts), encoding="utf-8")

@@ -1,0 +1,95 @@
+"""The observations that a user names: recorded ones, drawn ones, edge cases, or a rollout."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.commands.rollout_observations import rollout_observations
+from sb3port.errors import UsageError
+from sb3port.networks.observations import ObservationSet
+from sb3port.parity.observations.datasets import dataset_observations
+from sb3port.parity.observations.drawn import drawn_observations
+from sb3port.parity.observations.edge import edge_observations
+from sb3port.parity.observations.recorded import recorded_observations
+
+EDGE = "edge"
+NAMES = ("recorded", "drawn", EDGE, "rollout")
+
+
+@dataclass(frozen=True)
+class ObservationContext:
+    """What observations are made from.
+
+    Args:
+        checkpoint: The policy that they are for.
+        reference: The `reference.npz` beside its source, None where there is none.
+        env: A Gymnasium environment id, for rollouts.
+    """
+
+    checkpoint: Checkpoint
+    reference: Path | None = None
+    env: str | None = None
+
+
+def observation_sets(names: tuple[str, ...], context: ObservationContext) -> list[ObservationSet]:
+    """Give the observations that are named, each of another name, and edge cases in any case.
+
+    Args:
+        names: See `observation_set`; without any, recorded ones where there are some, else drawn ones.
+        context: What they are made from.
+
+    Raises:
+        UsageError, NotPortable: As `observation_set`.
+    """
+    chosen = names or (("recorded",) if context.reference else ("drawn",))
+    unique = list(dict.fromkeys([*chosen, EDGE]))
+    sets: list[ObservationSet] = []
+    for name in unique:
+        sets.append(_renamed(observation_set(name, context), {known.name for known in sets}))
+    return sets
+
+
+def observation_set(name_or_path: str, context: ObservationContext) -> ObservationSet:
+    """Give one set of observations.
+
+    Args:
+        name_or_path: "recorded", for those beside the source; "drawn"; "edge"; "rollout"; or an `.npz` or a
+            LeRobotDataset with recorded ones.
+        context: What they are made from.
+
+    Raises:
+        UsageError: There are none of this name, or what they need is missing.
+        NotPortable: The file is damaged, or does not fit the policy.
+    """
+    spec, normalizer = context.checkpoint.spec, context.checkpoint.normalizer
+    match name_or_path:
+        case "edge":
+            return edge_observations(spec, normalizer)
+        case "drawn":
+            return drawn_observations(spec, normalizer)
+        case "rollout":
+            return rollout_observations(context.checkpoint, _needed_env(context))
+        case "recorded":
+            return recorded_observations(_needed_reference(context), spec)
+    path = Path(name_or_path)
+    return dataset_observations(path, spec) if path.is_dir() else recorded_observations(path, spec)
+
+
+def _needed_env(context: ObservationContext) -> str:
+    if context.env is None:
+        raise UsageError("a rollout needs an environment", "name it with: --env ID")
+    return context.env
+
+
+def _needed_reference(context: ObservationContext) -> Path:
+    if context.reference is None:
+        raise UsageError("no observations are recorded beside the source", "name a file, or: drawn")
+    return context.reference
+
+
+def _renamed(found: ObservationSet, taken: set[str]) -> ObservationSet:
+    """Number a set whose name another one has."""
+    if found.name not in taken:
+        return found
+    number = next(n for n in range(2, len(taken) + 2) if f"{found.name}-{n}" not in taken)
+    return ObservationSet(f"{found.name}-{number}", found.label, found.count, found.batches)

@@ -1,0 +1,126 @@
+"""Code of the user's own that a policy needs: imported on the user's word, never because a file names it."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.errors import Sb3portError, UsageError
+from sb3port.families.extractors import is_own
+from sb3port.files.importing import working_folder_first
+from sb3port.files.port_files import CONFIG_FILE
+from sb3port.ports.finding import find_port
+from sb3port.ports.manifest import read_json
+from sb3port.ports.reading import read_port
+
+
+def use_extractor_of(port: Path, named: str | None) -> None:
+    """Import the features extractor that a port needs, if the user names it.
+
+    Args:
+        port: The folder, or its name on the Hub.
+        named: `module:Class`, None where the user names none.
+
+    Raises:
+        UsageError: As `use_extractor`.
+        NotPortable: The port is damaged.
+    """
+    port = find_port(port)
+    if not (port / CONFIG_FILE).is_file():
+        return  # the command itself says what is wrong
+    needed = read_json(port / CONFIG_FILE).get("features_extractor")
+    if named is not None or is_own(str(needed)):
+        use_extractor(read_port(port).spec, named, str(port))
+
+
+def use_extractor(spec: PolicySpec, named: str | None, where: str) -> None:
+    """Import the features extractor that a policy needs, if the user names it, and see whether it works.
+
+    Args:
+        spec: The policy.
+        named: `module:Class`, None where the user names none.
+        where: What to call the policy in an error message.
+
+    Raises:
+        UsageError: The user does not name what is needed, or there is no such class, or no features extractor
+            can be made of it.
+    """
+    needed = spec.features_extractor if is_own(spec.features_extractor) else None
+    if named is not None and named != needed:
+        reason = f"needs {needed}" if needed else "needs no code of your own"
+        raise UsageError(f"--extractor names {named[:200]}, but {where} {reason}")
+    if named is not None:
+        _import(named)
+        _try(spec)
+    elif needed is not None and not _is_allowed(needed):
+        raise UsageError(
+            f"{where} needs the features extractor {needed[:200]}, whose code is not part of it",
+            f"if you trust that code, say --extractor {needed[:200]}",
+        )
+
+
+@contextmanager
+def blaming(spec: PolicySpec) -> Iterator[None]:
+    """Say that code of the user's own failed, where anything unforeseen fails in a policy that has some.
+
+    Raises:
+        UsageError: In place of any other exception.
+    """
+    try:
+        yield
+    except Sb3portError:
+        raise
+    except Exception as error:
+        if not is_own(spec.features_extractor):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(
+            f"the features extractor {spec.features_extractor} does not compute this policy: {reason[:500]}",
+            "name the class that the policy was trained with",
+        ) from error
+
+
+def _import(name: str) -> None:
+    """Import what the user names, also for processes that this one starts."""
+    from lerobot_policy_ppo.extractors.own import VARIABLE
+
+    from lerobot_policy_ppo import register_extractor
+
+    try:
+        with working_folder_first():
+            register_extractor(name)
+    except ValueError as error:
+        raise UsageError(
+            f"--extractor {name[:200]} cannot be imported: {error.__cause__ or error}",
+            "run sb3port where Python can import it, or set PYTHONPATH",
+        ) from error
+    os.environ[VARIABLE] = ",".join(filter(None, (os.environ.get(VARIABLE), name)))
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.append(folder)  # for what the code imports later; last, so that it hides nothing
+
+
+def _try(spec: PolicySpec) -> None:
+    from lerobot_policy_ppo.extractors.own import make_own
+    from lerobot_policy_ppo.spaces import space_from_json
+
+    space = space_from_json(spec.observation_space.to_json(), "observation_space")
+    try:
+        make_own(spec.features_extractor, space, spec.features_extractor_kwargs)
+    except ValueError as error:
+        why = repr(error.__cause__) if error.__cause__ else str(error)
+        raise UsageError(
+            f"--extractor {spec.features_extractor[:200]} does not work: {why[:500]}",
+            "name the class that the policy was trained with",
+        ) from error
+
+
+def _is_allowed(name: str) -> bool:
+    from lerobot_policy_ppo.extractors import registered_extractor
+
+    try:
+        registered_extractor(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""Under which licence a source is published: what the metadata of its model card says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Provenance
+from sb3port.errors import SourceUnreachable, UsageError
+from sb3port.files.port_files import CARD
+from sb3port.ports.card.facts import Licence
+
+_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
+_FIELDS = ("license", "license_name", "license_link")
+_MAX_CARD = 2**20
+_NOT_STATED = Licence("Not stated.")
+
+
+def licence_of(provenance: Provenance) -> Licence:
+    """Look up the licence of a source; only a repository on the Hub can state one."""
+    if provenance.base_model is None:
+        return _NOT_STATED
+    try:
+        stated = _stated(provenance)
+    except (SourceUnreachable, UsageError):
+        return Licence("Not known: the source's repository could not be asked.")
+    name = stated.get("license")
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        return Licence("Not stated: the source's repository names no licence.")
+    known = {field: str(stated[field]) for field in _FIELDS if stated.get(field)}
+    return Licence(f"That of the source: `{name}`, as its model card says.", known)
+
+
+def _stated(provenance: Provenance) -> dict[str, Any]:
+    """Read the metadata of the source's card, empty where there is none that can be read."""
+    from sb3port.readers.places.hub import list_repo
+
+    location, revision = provenance.base_model or ("", "")
+    repo = list_repo(location, revision or None)
+    if CARD not in repo.names or repo.sizes[CARD] > _MAX_CARD:
+        return {}
+    return _metadata(repo.fetch([CARD]) / CARD)
+
+
+def _metadata(card: Path) -> dict[str, Any]:
+    import yaml
+    from huggingface_hub.repocard import metadata_load
+
+    try:
+        found = metadata_load(card)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # written by hand
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,212 @@
+"""What `train` and `finetune` do, without the command line."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer, Wrapper
+from sb3port.commands.training_plans import plan_for
+from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
+from sb3port.environments.making import check_spaces
+from sb3port.environments.wrapping import env_id_of
+from sb3port.errors import NotPortable, UsageError
+from sb3port.families.wrappers import wrapper_warnings
+from sb3port.ports.reading import read_port
+from sb3port.ppo.hyperparameters import Hyperparameters, defaults
+from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
+from sb3port.ppo.runs.plans import Plan, with_options
+from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
+from sb3port.ppo.runs.running import make_environments, prepare
+from sb3port.ppo.runs.settings import RunSettings, without_statistics
+from sb3port.ppo.runs.starting import start_fresh, start_from
+from sb3port.ppo.runs.trainer import Trainer
+from sb3port.readers.meaning.zoo_values import read_kwargs
+
+_CHECKPOINTS = 10
+
+type Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What both commands are told; None for what the user leaves open.
+
+    Args:
+        env: Gymnasium environment id.
+        given: Hyperparameters by SB3's names.
+        steps: Environment steps to do.
+        n_envs: How many environments.
+        normalize_kwargs: Arguments of VecNormalize as Python writes a dictionary.
+        save_every: Steps between checkpoints.
+        config: A file of rl_zoo3's.
+        wrappers: The user's own, `module:Class`, innermost first, in place of those that are known.
+        wrapped: False to leave out the arguments and wrappers that are known.
+        run: Fields of `RunSettings` as they are.
+    """
+
+    env: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    n_envs: int | None = None
+    normalize_kwargs: str | None = None
+    save_every: int | None = None
+    config: Path | None = None
+    wrappers: tuple[str, ...] = ()
+    wrapped: bool = True
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """What `train` is told of the new policy.
+
+    Args:
+        algorithm: "ppo", "ppo_mask" or "ppo_lstm".
+        policy: SB3's name of the policy.
+        policy_kwargs: As Python writes a dictionary.
+        normalize: Whether to normalise.
+    """
+
+    algorithm: str = "ppo"
+    policy: str | None = None
+    policy_kwargs: str | None = None
+    normalize: bool | None = None
+
+
+def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) -> Trainer:
+    """Begin with a new policy.
+
+    Args:
+        options: What the user asked for.
+        new: What the policy shall be.
+        announce: Called with where the hyperparameters are from.
+
+    Raises:
+        Sb3portError: With the exit code of the contract.
+    """
+    if new.algorithm not in ALGORITHMS:
+        raise UsageError(f"there is no --algo {new.algorithm}", f"known: {', '.join(ALGORITHMS)}")
+    prepare(options.run.get("device", "cpu"))
+    plan = _plan(options, new)
+    announce(plan.source)
+    settings = plan.hyperparameters(defaults(new.algorithm), options.given)
+    environment = _environment(plan.environment, options)
+    refuse_unknown(environment, options.wrappers, plan)
+    run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
+    envs = make_environments(run)
+    kwargs = dict(plan.policy_kwargs)
+    optimizer = str(kwargs.pop("optimizer_class", "Adam")), kwargs.pop("optimizer_kwargs", None)
+    spaces = envs.observation_space, envs.action_space
+    spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
+    check_normalised(run, spec)
+    return start_fresh(run, spec, envs, *optimizer)
+
+
+def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[Trainer, Checkpoint]:
+    """Go on with a port.
+
+    Args:
+        port: The port.
+        options: What the user asked for.
+        warn: Called with a sentence for each thing that is not as it was in the training.
+
+    Returns:
+        The trainer, and the checkpoint it goes on from.
+
+    Raises:
+        Sb3portError: With the exit code of the contract.
+    """
+    prepare(options.run.get("device", "cpu"))
+    checkpoint, notes = as_ppo(read_port(port))
+    refuse_other_policy(checkpoint.spec, options.given)
+    plan, doubts = _finetuning_plan(checkpoint, options)
+    flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
+    normalizer, rewards = normaliser_of(checkpoint, {**(plan.normalize or {}), **flags})
+    environment = _environment(plan.environment, options)
+    for sentence in (*notes, *doubts, *rewards, *wrapper_warnings(environment)):
+        warn(sentence)
+    checkpoint = replace(checkpoint, normalizer=normalizer)
+    known = checkpoint.training.hyperparameters
+    settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
+    flags_alone = None if normalizer is None else without_statistics(normalizer)
+    if options.run.get("seed") is None:
+        options = replace(options, run={**options.run, "seed": int(known.get("seed") or 0)})
+    run = _run(options, plan, settings, environment, flags_alone, int(known.get("num_timesteps") or 0))
+    envs = make_environments(run)
+    check_spaces(envs, checkpoint.spec, run.env)
+    return start_from(run, checkpoint, envs), checkpoint
+
+
+def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
+    """Give the plan for the environment, changed by what the user gave."""
+    plan = plan_for(options.env or "", options.config)
+    normalize = _kwargs(options.normalize_kwargs, "--normalize-kwargs")
+    if new.normalize is False:
+        plan = replace(plan, normalize=None)
+    elif new.normalize or normalize is not None:
+        plan = replace(plan, normalize={**(plan.normalize or {}), **(normalize or {})})
+    given = {
+        "n_timesteps": options.steps,
+        "n_envs": options.n_envs,
+        "policy": new.policy,
+        "policy_kwargs": _kwargs(new.policy_kwargs, "--policy-kwargs"),
+    }
+    return with_options(plan, given)
+
+
+def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan, list[str]]:
+    """Give the plan of a file, or else the checkpoint's, and what to say of it."""
+    if options.config is None:
+        if options.steps is None:
+            raise UsageError("--steps is needed", "say how many environment steps to do")
+        plan, sentences = plan_of(checkpoint, options.given)
+    else:
+        env_id = env_id_of(checkpoint.environment, options.env)
+        plan, sentences = plan_for(env_id, options.config), []
+        plan = replace(
+            plan,
+            # gSDE belongs to the policy, which there is already.
+            settings={**plan.settings, "use_sde": checkpoint.spec.use_sde},
+            environment=replace(plan.environment, env_id=env_id),
+        )
+    return with_options(plan, {"n_timesteps": options.steps, "n_envs": options.n_envs}), sentences
+
+
+def _environment(known: EnvironmentSpec, options: RunOptions) -> EnvironmentSpec:
+    """Give what to train in: what is known of it, or what the user wants instead."""
+    env_id = env_id_of(known, options.env)
+    own = tuple(Wrapper(name) for name in options.wrappers)
+    if not options.wrapped:
+        return EnvironmentSpec(env_id, wrappers=own)
+    return replace(known, env_id=env_id, wrappers=own or known.wrappers, sources=("training",))
+
+
+def _run(
+    options: RunOptions,
+    plan: Plan,
+    settings: Hyperparameters,
+    environment: EnvironmentSpec,
+    normalise: Normalizer | None,
+    done: int = 0,
+) -> RunSettings:
+    """Put together what the run is told; `done` steps were done before."""
+    check_sizes(settings, plan.n_envs)
+    return RunSettings(
+        environment,
+        done + plan.n_timesteps,
+        settings,
+        plan.n_envs,
+        normalise=normalise,
+        norm_obs_keys=plan.norm_obs_keys,
+        save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
+        own_wrappers=options.wrappers,
+        **options.run,
+    )
+
+
+def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:
+    try:
+        return None if text is None else read_kwargs(text, name)
+    except NotPortable as error:
+        raise UsageError(error.message, "write it as Python does, such as dict(net_arch=[64, 64])") from error

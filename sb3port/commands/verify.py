@@ -1,0 +1,228 @@
+"""Is a port what its source is? What `sb3port verify` does, as functions."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
+from sb3port.commands.own_code import blaming
+from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError
+from sb3port.families.descriptions import policy_texts
+from sb3port.parity.checks.integrity import check_files, check_source, other_files, unreadable_source
+from sb3port.parity.checks.reload import FreshProcess
+from sb3port.parity.comparison.environment import environment
+from sb3port.parity.comparison.report import Check, ParityReport
+from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
+from sb3port.ports.finding import find_port
+from sb3port.ports.manifest import hash_files, read_provenance, recorded_files
+from sb3port.ports.reading import read_port
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import Source, SourceOptions, resolve, resolve_hub
+
+_HASHED = ("config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json")
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """How to verify.
+
+    Args:
+        observations: Names or files, see `observation_sets.observation_set`; empty for recorded observations
+            where there are any, else drawn ones. Edge cases are added in any case.
+        env: A Gymnasium environment id, for rollouts and for the comparison of returns.
+        atol: Largest difference of outputs that passes, in place of the rule; None for the rule.
+        reload: Whether another process shall load the port, too.
+    """
+
+    observations: tuple[str, ...] = ()
+    env: str | None = None
+    atol: float | None = None
+    reload: bool = True
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """By which outputs are judged."""
+        return Tolerance(atol=self.atol) if self.atol is not None else DEFAULT
+
+
+def verify(port: Path, label: str | None = None, options: VerifyOptions | None = None) -> ParityReport:
+    """Verify a port against its source, which is read anew.
+
+    Args:
+        port: The folder, or its name on the Hub.
+        label: Another place of the same source, or None for the one that the port records.
+        options: How to do it.
+
+    Returns:
+        What was compared; inconclusive where the source is gone, or is not the one that was ported.
+
+    Raises:
+        NotPortable: The port is broken.
+        UsageError: What `label` or the options name is absent.
+    """
+    report = _verify(find_port(port), label, options or VerifyOptions())
+    return replace(report, port=port.name)
+
+
+def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
+    recorded = read_provenance(port)
+    if recorded.kind == "training":
+        return _verify_trained(port, label, options)
+    with ExitStack() as stack:
+        # Before all else: it takes as long to load as this process does.
+        fresh = stack.enter_context(FreshProcess(port)) if options.reload else None
+        try:
+            source = _find_source(recorded, label)
+            checkpoint = _read_as_recorded(source, recorded)
+        except (SourceUnreachable, UsageError, NotPortable) as error:
+            if label is not None or isinstance(error, Unsafe):
+                raise
+            return _inconclusive(port, recorded, unreadable_source(error.message))
+        same_source = check_source(recorded, checkpoint.provenance)
+        if same_source.verdict is not Verdict.BIT_EXACT:
+            return _inconclusive(port, recorded, same_source)
+        reference = reference_of(source, checkpoint)
+        return run_checks(port, checkpoint, reference, port.name, options, [same_source], fresh)
+
+
+def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
+    """Verify a port that sb3port trained: loaded with LeRobot, it computes what SB3 does with its weights."""
+    _refuse_source_of_trained(port, label)
+    with ExitStack() as stack:
+        fresh = stack.enter_context(FreshProcess(port)) if options.reload else None
+        checkpoint = read_port(port)
+        recorded = checkpoint.provenance.files["checkpoint"]
+        weights = (port / recorded.name).read_bytes()
+        if hashlib.sha256(weights).hexdigest() != recorded.sha256:
+            raise NotPortable(f"the weights of {port} are not those that were trained")
+        return run_checks(port, checkpoint, None, port.name, options, (), fresh)
+
+
+def _refuse_source_of_trained(port: Path, label: str | None) -> None:
+    if label is not None:
+        raise UsageError(f"{port} was trained by sb3port, and has no source", "leave --source out")
+
+
+def run_checks(
+    folder: Path,
+    checkpoint: Checkpoint,
+    reference: Path | None,
+    name: str,
+    options: VerifyOptions | None = None,
+    before: Sequence[Check] = (),
+    fresh: FreshProcess | None = None,
+) -> ParityReport:
+    """Run all checks of a port.
+
+    Args:
+        folder: The port.
+        checkpoint: Read from its source.
+        reference: Recorded observations beside the source, None where there are none.
+        name: How the report names the port.
+        options: How to do it.
+        before: Checks that were made already.
+        fresh: A process that loads the port, too.
+
+    Raises:
+        NotPortable, UsageError: As `verify`.
+    """
+    from sb3port.commands.observation_sets import ObservationContext, observation_sets
+    from sb3port.commands.verify_behaviour import check_behaviour
+    from sb3port.commands.verify_update import check_update
+    from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
+
+    options = options or VerifyOptions()
+    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference, options.env))
+    subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
+    steps = [*STEPS]
+    if (env := options.env) is not None:
+        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, env)))
+    recordings = [path for path in map(Path, options.observations) if path.suffix == ".npz"]
+    steps += [Step(("update",), partial(check_update, path=path)) for path in recordings]
+    with blaming(checkpoint.spec):
+        checks = [*before, check_files(folder), *run_steps(subject, steps)]
+    return ParityReport(
+        checkpoint.provenance,
+        name,
+        _files(folder),
+        policy_texts(checkpoint.spec),
+        checks,
+        subject.summaries,
+        subject.tensors,
+        options.tolerance,
+        environment(),
+    )
+
+
+def reference_of(source: Source, checkpoint: Checkpoint) -> Path | None:
+    """Give the recorded outputs, which judge no other statistics than those that they were made with."""
+    statistics = checkpoint.provenance.files.get("statistics")
+    left_out = checkpoint.provenance.no_stats and bool(source.statistics.names)
+    given = statistics is not None and Path(statistics.name).is_absolute()
+    return None if left_out or given else source.reference
+
+
+def _find_source(recorded: Provenance, label: str | None) -> Source:
+    """Resolve the recorded source, or the place that the user names."""
+    statistics = recorded.files.get("statistics")
+    name = statistics.name if statistics else ""
+    given = {"vecnormalize": Path(name)} if Path(name).is_absolute() else {"statistics": name or None}
+    filename = recorded.files["checkpoint"].name if recorded.kind != "file" else None
+    options = SourceOptions(filename, **given)
+    if label is not None:
+        return _resolve_other(label, options)
+    options = replace(options, revision=recorded.revision)
+    if recorded.kind == "hub":  # also where a folder of that name lies here
+        return resolve_hub(recorded.location, options)
+    return resolve(recorded.location, options)
+
+
+def _resolve_other(label: str, options: SourceOptions) -> Source:
+    """Resolve another place of the same files, which may have other names there."""
+    try:
+        return resolve(label, options)
+    except UsageError:
+        return resolve(label, replace(options, filename=None, statistics=None))
+
+
+def read_source(port: Path, label: str | None = None) -> Checkpoint:
+    """Read the source of a port anew, where `verify` reads it; what sb3port trained is its own source.
+
+    Args:
+        port: The folder.
+        label: Another place of the same source, or None for the one that the port records.
+
+    Raises:
+        UsageError: It is not the source that was ported, or it is absent.
+        Sb3portError: It cannot be read.
+    """
+    recorded = read_provenance(port)
+    if recorded.kind == "training":
+        _refuse_source_of_trained(port, label)
+        return read_port(port)
+    source = _find_source(recorded, label)
+    checkpoint = _read_as_recorded(source, recorded)
+    if other := other_files(recorded, checkpoint.provenance):
+        raise UsageError(f"{source.label} is not the source of this port: {other}")
+    return checkpoint
+
+
+def _read_as_recorded(source: Source, recorded: Provenance) -> Checkpoint:
+    """Read a source with the options of the conversion."""
+    use_stats = not recorded.no_stats
+    return read_checkpoint(source, use_stats, recorded.assume_standard_forward, recorded.extractor)
+
+
+def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:
+    """Report that nothing was compared; the port may be right or wrong."""
+    files, model = _files(port), policy_texts(read_port(port).spec)
+    checks = [why, check_files(port)]
+    return ParityReport(recorded, port.name, files, model, checks, environment=environment())
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Hash the files of which the conversion recorded the hashes, or else those that every port has."""
+    return hash_files(folder, recorded_files(folder) or _HASHED)

@@ -1,0 +1,1 @@
+"""Gymnasium environments: made, wrapped, stepped, recorded and filmed."""

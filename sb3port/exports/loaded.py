@@ -1,0 +1,58 @@
+"""A model as SB3 loads it again: `PPO.load` and `VecNormalize.load`, of files that we have just written."""
+
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.networks.observations import Observations, ObservationSet
+from sb3port.parity.oracle.oracle import Oracle
+from sb3port.networks.outputs import Outputs
+from sb3port.parity.oracle.sb3_policies import ALGORITHMS
+from sb3port.networks.gymnasium_spaces import SpacesOnly
+
+
+class LoadedModel(Oracle):
+    """What a zip computes when SB3 itself loads it, with the statistics that lie beside it.
+
+    It is only for zips that we wrote: loading a stranger's would run what it carries.
+
+    Args:
+        path: The zip.
+        statistics: The pickled VecNormalize, which need not be there.
+        checkpoint: What they were written from.
+    """
+
+    gives: Collection[str] | None = None
+
+    def __init__(self, path: Path, statistics: Path, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # SB3 only warns of what it cannot read
+            self.policy = ALGORITHMS[checkpoint.spec.algorithm].load(path, device="cpu").policy
+        self.policy.set_training_mode(False)
+        self.normalizer = _normalizer(statistics, checkpoint)
+
+    def outputs(self, observations: Observations, actions: Array) -> Outputs:
+        """Compute everything that is compared, on one batch, samples too."""
+        return {**super().outputs(observations, actions), "sample": self.sample(observations)}
+
+    def oracle(self, checkpoint: Checkpoint) -> Oracle:
+        """Build what it is compared with."""
+        return Oracle(checkpoint)
+
+    def shown(self, observations: ObservationSet) -> ObservationSet:
+        """Give observations as they are: SB3 takes all of them."""
+        return observations
+
+
+def _normalizer(path: Path, checkpoint: Checkpoint) -> VecNormalize | None:
+    if not path.is_file():
+        return None
+    layout = checkpoint.normalizer.channels_last if checkpoint.normalizer else ()
+    env = DummyVecEnv([lambda: SpacesOnly(checkpoint.spec, layout)])
+    normalizer = VecNormalize.load(str(path), env)
+    normalizer.training = False
+    return normalizer

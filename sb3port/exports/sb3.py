@@ -1,0 +1,219 @@
+"""A checkpoint as the zip of today's SB3, and its statistics as a pickled VecNormalize.
+
+SB3 writes both itself: a real model gets the weights, the optimiser's state and the settings, and is saved.
+What a zip need not hold is left out, so that it names no more classes than it must: constant schedules are
+plain numbers, which every SB3 2 reads, and linear ones SB3's `LinearSchedule`, which came with 2.7.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cloudpickle import cloudpickle
+from lerobot_policy_ppo.extractors import registered_extractor
+from sb3_contrib.common.maskable import policies as maskable
+from sb3_contrib.common.recurrent import policies as recurrent
+from stable_baselines3.common import policies
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
+from torch import nn
+
+from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.errors import NotPortable, UsageError
+from sb3port.families.algorithms import algorithm_of, display_name
+from sb3port.families.extractors import is_own
+from sb3port.families.registry import family_of
+from sb3port.parity.oracle.sb3_policies import ALGORITHMS, load_weights
+from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
+from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule
+from sb3port.checkpoint.spaces import Dict
+from sb3port.exports.vecnormalize import STATISTICS, write_vecnormalize
+
+_CLASSES: dict[tuple[str, str], type[policies.BasePolicy]] = {
+    ("ActorCriticPolicy", "FlattenExtractor"): policies.ActorCriticPolicy,
+    ("ActorCriticPolicy", "NatureCNN"): policies.ActorCriticCnnPolicy,
+    ("ActorCriticPolicy", "CombinedExtractor"): policies.MultiInputActorCriticPolicy,
+    ("MaskableActorCriticPolicy", "FlattenExtractor"): maskable.MaskableActorCriticPolicy,
+    ("MaskableActorCriticPolicy", "NatureCNN"): maskable.MaskableActorCriticCnnPolicy,
+    ("MaskableActorCriticPolicy", "CombinedExtractor"): maskable.MaskableMultiInputActorCriticPolicy,
+    ("RecurrentActorCriticPolicy", "FlattenExtractor"): recurrent.RecurrentActorCriticPolicy,
+    ("RecurrentActorCriticPolicy", "NatureCNN"): recurrent.RecurrentActorCriticCnnPolicy,
+    ("RecurrentActorCriticPolicy", "CombinedExtractor"): recurrent.RecurrentMultiInputActorCriticPolicy,
+}
+_MEMORY = ("lstm_hidden_size", "n_lstm_layers", "shared_lstm", "enable_critic_lstm")
+# SB3 sets them anew when it loads a model, and they would bring classes of this very version into the zip.
+_LEFT_OUT = ("lr_schedule", "_last_lstm_states")
+
+
+def write_sb3(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a zip, and `vec_normalize.pkl` beside it where there are statistics.
+
+    Args:
+        checkpoint: In SB3's terms (see `sb3_form`).
+        path: The zip, in an existing folder.
+
+    Raises:
+        NotPortable: SB3 has no such model.
+        UsageError: A schedule is a function of the user's own.
+        OSError: A file cannot be written.
+    """
+    model = build_model(checkpoint)
+    with _widely_read_pickles():
+        model.save(path, exclude=_LEFT_OUT)
+    if checkpoint.normalizer is not None:
+        write_vecnormalize(checkpoint.spec, checkpoint.normalizer, path.with_name(STATISTICS))
+
+
+@contextmanager
+def _widely_read_pickles() -> Iterator[None]:
+    """Pickle arrays so that NumPy 1.26 can read them, too: it lacks what protocol 5 names of NumPy 2."""
+    default = cloudpickle.DEFAULT_PROTOCOL
+    cloudpickle.DEFAULT_PROTOCOL = 4
+    try:
+        yield
+    finally:
+        cloudpickle.DEFAULT_PROTOCOL = default
+
+
+def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
+    """Build SB3's model as its own `load` does, without an environment.
+
+    Raises:
+        NotPortable: SB3 has no such model.
+        UsageError: A schedule is a function of the user's own.
+    """
+    spec = checkpoint.spec
+    settings = _settings(checkpoint)
+    # The rollout buffer is not saved, and a seed would be set for this process.
+    small = {"n_steps": 1, "n_envs": 1, "seed": None}
+    try:
+        model: Any = ALGORITHMS[spec.algorithm](
+            policy=_CLASSES[family_of(spec).name, _usual_extractor(spec)],
+            env=None,
+            device="cpu",
+            _init_setup_model=False,
+        )
+        vars(model).update(settings | small)
+        model._setup_model()
+        load_weights(model.policy, spec, checkpoint.tensors)
+        if checkpoint.optimizer is not None:
+            _load_optimizer(model.policy, checkpoint.optimizer)
+    except (KeyError, TypeError, ValueError, AssertionError, RuntimeError, AttributeError) as error:
+        raise NotPortable(
+            f"SB3 cannot express this {display_name(spec.algorithm)} model: {str(error)[:500]}"
+        ) from error
+    vars(model).update({name: value for name, value in settings.items() if name != "policy_kwargs"})
+    # NatureCNN has drawn from the first one, which then holds a random generator of this very NumPy.
+    model.observation_space = policy_space(spec.observation_space)
+    return model
+
+
+def _usual_extractor(spec: PolicySpec) -> str:
+    """Name the extractor of SB3's by which the policy class is chosen; an own one is an argument of it."""
+    if not is_own(spec.features_extractor):
+        return spec.features_extractor
+    return "CombinedExtractor" if isinstance(spec.observation_space, Dict) else "FlattenExtractor"
+
+
+def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give the attributes of the model that differ from those of a new one."""
+    spec, training = checkpoint.spec, checkpoint.training
+    known = algorithm_of(spec.algorithm)
+    settings = {
+        name: training.hyperparameters[name]
+        for name in known.hyperparameters
+        if name in training.hyperparameters
+    }
+    schedules = {
+        name: _sb3_schedule(training.schedules[name], name)
+        for name in known.schedules
+        if name in training.schedules
+    }
+    return {
+        **settings,
+        **schedules,
+        "use_sde": spec.use_sde,
+        "observation_space": policy_space(spec.observation_space),
+        "action_space": gymnasium_space(spec.action_space),
+        "policy_kwargs": _policy_kwargs(checkpoint),
+        "_last_original_obs": _normalized_sign(checkpoint.normalizer),
+    }
+
+
+def _sb3_schedule(schedule: Schedule, name: str) -> float | Sb3LinearSchedule:
+    """Give a schedule as SB3 takes it.
+
+    Raises:
+        UsageError: It is a function of the user's own.
+    """
+    match schedule:
+        case ConstantSchedule(val):
+            return val
+        case LinearSchedule(start, end, end_fraction):
+            return Sb3LinearSchedule(start, end, end_fraction)
+    option = name.replace("_", "-")
+    raise UsageError(
+        f"{name} is a {schedule}, which is not run and cannot be written",
+        f"give it anew with --{option} NUMBER",
+    )
+
+
+def _policy_kwargs(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give the policy's arguments: those that the tensors show, and those that the source gave."""
+    spec, training = checkpoint.spec, checkpoint.training
+    given = {name: getattr(spec, name) for name in family_of(spec).options if name not in spec.assumed}
+    if "activation_fn" in given:
+        given["activation_fn"] = getattr(nn, spec.activation_fn)
+    given["net_arch"] = {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)}
+    if is_own(spec.features_extractor):
+        given["features_extractor_class"] = registered_extractor(spec.features_extractor)
+    if spec.features_extractor_kwargs:
+        given["features_extractor_kwargs"] = dict(spec.features_extractor_kwargs)
+    if not spec.share_features_extractor:
+        given["share_features_extractor"] = False
+    if spec.lstm_hidden_size is not None:
+        given |= {name: getattr(spec, name) for name in _MEMORY}
+    if training.optimizer_class != "Adam":
+        given["optimizer_class"] = _optimizer_class(training.optimizer_class)
+    if training.optimizer_kwargs:
+        given["optimizer_kwargs"] = _with_tuples(training.optimizer_kwargs)
+    return given
+
+
+def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    found = RMSpropTFLike if name == "RMSpropTFLike" else getattr(torch.optim, name, None)
+    if not isinstance(found, type) or not issubclass(found, torch.optim.Optimizer):
+        raise NotPortable(f"the optimiser {name[:200]} is not one of torch.optim")
+    return found
+
+
+def _load_optimizer(policy: Any, saved: OptimizerState) -> None:
+    """Load an optimiser's state; settings that its torch did not have yet are those of a new optimiser."""
+    numbers = {name: number for number, (name, _) in enumerate(policy.named_parameters())}
+    (fresh,) = policy.optimizer.state_dict()["param_groups"]
+    state = {
+        numbers[name]: {key: torch.as_tensor(np.array(value)) for key, value in row.items()}
+        for name, row in saved.state.items()
+    }
+    group = {**fresh, **_with_tuples(saved.group), "params": list(numbers.values())}
+    policy.optimizer.load_state_dict({"state": state, "param_groups": [group]})
+
+
+def _with_tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has lists where torch has tuples (`betas`)."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+
+
+def _normalized_sign(normalizer: Normalizer | None) -> Any:
+    """Give what shows in SB3's zips that VecNormalize belongs to them: an observation that it has seen.
+
+    SB3 replaces it when training goes on. It is the mean, because a checkpoint holds no other.
+    """
+    if normalizer is None:
+        return None
+    means = {key: rms.mean[None] for key, rms in normalizer.statistics.items()}
+    return means.get("", means)

@@ -1,0 +1,104 @@
+"""What a checkpoint becomes in today's SB3: the same outputs and schedules, in the terms that it has."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
+from sb3port.errors import NotPortable
+from sb3port.families.extractors import EXTRACTORS, is_own
+from sb3port.families.extractors.base import TORCH_LAYERS
+from sb3port.families.specs import expected_shapes
+from sb3port.families.hyperparameters import true_settings
+from sb3port.checkpoint.schedules import LinearSchedule, Schedule, SimpleLinearSchedule
+
+_NET = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.(\d+)\.(.+)")
+_COPIED = (
+    "SB3 has had no shared layers since 1.8, so each net begins with a copy of them: the outputs are the "
+    "same, but the copies part when training goes on, and their optimiser state starts anew"
+)
+
+
+def sb3_form(checkpoint: Checkpoint) -> Checkpoint:
+    """Give a checkpoint in the terms of today's SB3.
+
+    Layers that actor and critic share, which SB3 had until 1.7, become two nets that begin with copies of
+    them. Their optimiser state is left out: it belongs to the sum of two gradients. The zoo's linear
+    schedule becomes SB3's `LinearSchedule` of the same values, and a rate that the source has lost is that of
+    `config.yml`.
+
+    Raises:
+        NotPortable: SB3 has lost what the policy needs.
+    """
+    _refuse_lost(checkpoint)
+    true = {**checkpoint.training.schedules, **true_settings(checkpoint).schedules}
+    schedules = {name: _schedule(schedule) for name, schedule in true.items()}
+    training = replace(checkpoint.training, schedules=schedules)
+    return _unshared(replace(checkpoint, training=training))
+
+
+def _refuse_lost(checkpoint: Checkpoint) -> None:
+    """Refuse what no model of SB3's alone computes: with today's classes the outputs would be others."""
+    spec = checkpoint.spec
+    lost = {
+        f"the features extractor {spec.features_extractor}, which is not SB3's": not _is_of_sb3(spec),
+        "gSDE's own layers (sde_net_arch), which SB3 has not had since 1.3": spec.sde_net_arch is not None,
+        "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output and not spec.use_sde,
+    }
+    for what, has in lost.items():
+        if has:
+            raise NotPortable(
+                f"{checkpoint.provenance.name} cannot be written for today's SB3: it has {what}",
+                "a port of it runs: sb3port convert",
+            )
+
+
+def _is_of_sb3(spec: PolicySpec) -> bool:
+    """Whether the extractor is SB3's, or the user's own, which the zip names as any zip of SB3's does."""
+    name = spec.features_extractor
+    return is_own(name) or any(known.name == name and known.module == TORCH_LAYERS for known in EXTRACTORS)
+
+
+def _schedule(schedule: Schedule) -> Schedule:
+    if isinstance(schedule, SimpleLinearSchedule):
+        return LinearSchedule(schedule.initial_value, 0.0, 1.0)
+    return schedule
+
+
+def _unshared(checkpoint: Checkpoint) -> Checkpoint:
+    arch = checkpoint.spec.net_arch
+    if not arch.shared:
+        return checkpoint
+    separate = NetArch(pi=(*arch.shared, *arch.pi), vf=(*arch.shared, *arch.vf))
+    spec = replace(checkpoint.spec, net_arch=separate)
+    origins = {new: old for old in checkpoint.tensors for new in _new_names(old, len(arch.shared))}
+    return replace(
+        checkpoint,
+        spec=spec,
+        tensors={name: checkpoint.tensors[origins[name]] for name in expected_shapes(spec)},
+        optimizer=_optimizer(checkpoint.optimizer, origins),
+        warnings=(*checkpoint.warnings, _COPIED),
+    )
+
+
+def _new_names(name: str, depth: int) -> tuple[str, ...]:
+    """Name the copies of a shared tensor, or the new place of one that came after `depth` shared layers."""
+    match = _NET.fullmatch(name)
+    if match is None:
+        return (name,)
+    net, index, rest = match[1], int(match[2]), match[3]
+    if net == "shared_net":
+        return tuple(f"mlp_extractor.{copy}.{index}.{rest}" for copy in ("policy_net", "value_net"))
+    return (f"mlp_extractor.{net}.{index + 2 * depth}.{rest}",)  # a layer and its activation
+
+
+def _optimizer(optimizer: OptimizerState | None, origins: Mapping[str, str]) -> OptimizerState | None:
+    if optimizer is None:
+        return None
+    moved: dict[str, Mapping[str, Any]] = {
+        new: optimizer.state[old]
+        for new, old in origins.items()
+        if old in optimizer.state and ".shared_net." not in old
+    }
+    return OptimizerState(optimizer.group, moved)

@@ -1,0 +1,39 @@
+"""VecNormalize statistics as the pickle that SB3's `VecNormalize.save` writes."""
+
+from pathlib import Path
+
+from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3RunningMeanStd
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
+from sb3port.networks.gymnasium_spaces import SpacesOnly
+from sb3port.checkpoint.spaces import Dict
+
+STATISTICS = "vec_normalize.pkl"
+_SETTINGS = ("norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
+
+
+def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> None:
+    """Write a normaliser for `VecNormalize.load`, ready for more training.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
+    is_dict = isinstance(spec.observation_space, Dict)
+    built = VecNormalize(
+        DummyVecEnv([lambda: SpacesOnly(spec, normalizer.channels_last)]),
+        norm_obs_keys=list(statistics) if is_dict and normalizer.norm_obs else None,
+        **{name: getattr(normalizer, name) for name in _SETTINGS},
+    )
+    if normalizer.norm_obs:
+        built.obs_rms = statistics if is_dict else statistics[""]
+    if normalizer.ret_rms is not None:
+        built.ret_rms = _statistics(normalizer.ret_rms)
+    built.save(str(path))
+
+
+def _statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:
+    rms = Sb3RunningMeanStd(shape=saved.mean.shape)
+    rms.mean, rms.var, rms.count = saved.mean.copy(), saved.var.copy(), saved.count
+    return rms

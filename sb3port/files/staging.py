@@ -1,0 +1,234 @@
+"""Folders and files that appear whole or not at all.
+
+What is written grows in a staging folder beside its destination, in which a file says what process made it.
+Only such folders are ever removed: by their process, or, where that was killed, by the next command that
+writes there.
+"""
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sb3port.errors import UsageError
+from sb3port.files.renaming import exchange, flush, rename_new
+
+_MARK = "-sb3port-"
+_OWNER = "sb3port-staging.json"
+_CONTENT = "content"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder: its name in a sentence, and the file by which it is known."""
+
+    name: str
+    mark: str
+
+
+PORT = Kind("a port", "sb3port.json")
+DATASET = Kind("a LeRobotDataset", "meta/info.json")
+EXPORT = Kind("an export", "export.json")
+CHECKPOINT = Kind("a checkpoint of a training", "training_state/training.json")
+
+
+@contextmanager
+def staged_folder(dest: Path, force: bool = False, kind: Kind = PORT) -> Iterator[Path]:
+    """Give a temporary folder beside `dest` that takes its place when the block ends without an error.
+
+    Args:
+        dest: Where the folder shall be; its parents are made.
+        force: Replace what lies there, if it is of the same kind.
+        kind: What the folder will be.
+
+    Raises:
+        UsageError: `dest` exists and `force` is false, or the place cannot be written.
+    """
+    refuse_existing(dest, force, kind)
+    with _staging(dest) as staging:
+        folder = staging / _CONTENT
+        folder.mkdir()
+        yield folder
+        flush(folder)
+        if _take_place(folder, dest, force):
+            try:
+                _refuse_kind(folder, kind, dest)
+            except UsageError:  # something else appeared there while we worked
+                exchange(folder, dest)
+                raise
+
+
+@contextmanager
+def staged_file(dest: Path, force: bool = False) -> Iterator[Path]:
+    """Give the path of a temporary file beside `dest`, which takes its place as a staged folder does.
+
+    Raises:
+        UsageError: `dest` exists and `force` is false, or is no file, or the place cannot be written.
+    """
+    refuse_existing_file(dest, force)
+    with _staging(dest) as staging:
+        # Under its own name: what writes it may go by the ending.
+        file = staging / dest.name
+        yield file
+        flush(file)
+        if _take_place(file, dest, force) and not file.is_file():
+            exchange(file, dest)
+            refuse_existing_file(dest, force)
+
+
+def put_link(link: Path, target: str) -> None:
+    """Let a symbolic link point to `target`, in one step where it pointed elsewhere before.
+
+    Raises:
+        UsageError: What is there is no link, or the place cannot be written.
+    """
+    if os.path.lexists(link) and not link.is_symlink():
+        raise UsageError(f"{link} is not a link that sb3port made", "move it away")
+    with _staging(link) as staging:
+        (staging / link.name).symlink_to(target)
+        (staging / link.name).replace(link)
+
+
+def refuse_existing(dest: Path, force: bool, kind: Kind = PORT) -> None:
+    """Refuse a destination that exists, unless it is of that kind or an empty folder, and may be replaced.
+
+    Raises:
+        UsageError: It exists and `force` is false, or it is something that must not be replaced.
+    """
+    if _is_taken(dest, force):
+        _refuse_kind(dest, kind, dest)
+
+
+def refuse_existing_file(dest: Path, force: bool) -> None:
+    """Refuse a destination that exists, unless it is a file that may be replaced.
+
+    Raises:
+        UsageError: It exists and `force` is false, or it is no file.
+    """
+    if _is_taken(dest, force) and (dest.is_symlink() or not dest.is_file()):
+        raise UsageError(f"{dest} is not a file, so --force does not replace it", "choose another place")
+
+
+def _refuse_kind(folder: Path, kind: Kind, dest: Path) -> None:
+    replaceable = folder.is_dir() and (not any(folder.iterdir()) or (folder / kind.mark).is_file())
+    if not replaceable or folder.is_symlink():
+        raise UsageError(f"{dest} is not {kind.name}, so --force does not replace it", "choose another place")
+
+
+def _is_taken(dest: Path, force: bool) -> bool:
+    if not os.path.lexists(dest):
+        return False
+    if not force:
+        raise UsageError(f"{dest} exists", "choose another place, or replace it with --force")
+    return True
+
+
+def _take_place(made: Path, dest: Path, force: bool) -> bool:
+    """Give what was made its name; whether something had it before, which is then where that was made."""
+    try:
+        rename_new(made, dest)
+    except FileExistsError:
+        if not force:
+            raise UsageError(
+                f"{dest} exists: it appeared while sb3port worked", "choose another place"
+            ) from None
+        exchange(made, dest)
+        replaced = True
+    else:
+        replaced = False
+    flush_names(dest.parent)
+    return replaced
+
+
+def flush_names(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    if os.name != "nt":
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def _staging(dest: Path) -> Iterator[Path]:
+    """Give a staging folder beside `dest`, whose parents are made; what is left of it is removed."""
+    made = [parent for parent in dest.parents if not parent.exists()]
+    try:
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        sweep(dest.parent)
+        staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}{_MARK}", dir=dest.parent))
+        (staging / _OWNER).write_text(json.dumps(_this_process()), encoding="utf-8")
+    except OSError as error:
+        _remove_empty(made)
+        raise UsageError(f"{dest} cannot be written: {error.filename}: {error.strerror}") from error
+    staging.chmod(0o755)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        _remove_empty(made)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the staging folders in a folder whose processes were killed; nothing else."""
+    for left_over in folder.glob(f".*{_MARK}*"):
+        if not left_over.is_symlink() and left_over.is_dir() and _is_abandoned(left_over / _OWNER):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _is_abandoned(owner: Path) -> bool:
+    """Whether a process of this machine made it, and is dead."""
+    try:
+        if owner.is_symlink() or owner.stat().st_size > 1000:
+            return False
+        noted = json.loads(owner.read_text(encoding="utf-8"))
+        host, pid, started = noted["host"], int(noted["pid"]), noted["started"]
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+    return bool(host == socket.gethostname() and started != _started(pid))
+
+
+def _this_process() -> dict[str, int | str]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": _started(pid)}
+
+
+def _started(pid: int) -> str:
+    """Say when a process was started, empty where there is none.
+
+    A process id is given anew after its process died; with the boot and the clock tick it is no other's.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # The second field is the program's name, in brackets, and may hold anything.
+        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        return f"{boot}/{ticks.split()[19]}"
+    except FileNotFoundError:
+        return "alive" if not Path("/proc/self/stat").exists() and _is_alive(pid) else ""
+
+
+def _is_alive(pid: int) -> bool:
+    """Ask the system for a process, where there is no /proc."""
+    if os.name == "nt":
+        return True  # not known: then nothing is removed
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders that hold nothing, innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,164 @@
+"""A port as its users load it: through LeRobot, from the saved folder, through both processor pipelines."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from lerobot.policies.factory import make_pre_post_processors
+from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from lerobot_policy_ppo.recurrent import LSTMState, RNNStates
+from torch import Tensor
+
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.spaces import Box, Dict, Simple, parts, space_from_json
+from sb3port.errors import NotPortable
+from sb3port.families.features import batch_key, mask_key
+from sb3port.networks.observations import Observations
+from sb3port.networks.outputs import (
+    OBSERVATION,
+    Outputs,
+    by_key,
+    head_name,
+    in_sequence,
+    outputs_of,
+    seeded,
+)
+from sb3port.ports.lerobot_folder import check_processors_of
+
+
+class Port:
+    """A port loaded with LeRobot.
+
+    Raises:
+        Unsafe: Its processors are not those that we write.
+        NotPortable: LeRobot cannot load it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        check_processors_of(folder)
+        try:
+            # LeRobot prints while it loads, and our stdout carries nothing but the result.
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.policy = PPOPolicy.from_pretrained(folder)
+                self.preprocess, self.postprocess = make_pre_post_processors(
+                    self.policy.config, pretrained_path=str(folder)
+                )
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
+            raise NotPortable(f"LeRobot cannot load the port {folder}: {str(error)[:500]}") from error
+        config = self.policy.config
+        self.space = space_from_json(config.observation_space or {})
+        action_space = space_from_json(config.action_space or {})
+        assert not isinstance(action_space, Dict)
+        self.action_space = action_space
+
+    @torch.no_grad()
+    def outputs(self, observations: Observations, actions: Array) -> Outputs:
+        """Compute everything that is compared, on one batch; the arguments are those of `Oracle.outputs`."""
+        batch = self.preprocess(self._batch(observations))
+        memory = _memory(observations)
+        states, starts = memory or (None, None)
+        pi = states.pi if states else None
+        given = torch.as_tensor(actions).flatten(1) if actions.ndim > 1 else torch.as_tensor(actions)
+        with outputs_of(self.policy.action_net) as heads:
+            values, log_prob, entropy = self.policy.evaluate_actions(batch, given, states, starts)
+        mode, final = self.policy.predict(batch, True, pi, starts)
+        network: dict[str, Tensor | None] = {
+            head_name(self.action_space): heads[0],
+            "value": values,
+            "mode": mode,
+        }
+        network |= {"log_prob": log_prob, "entropy": entropy}
+        network |= {"final_states": torch.stack(final)} if final is not None else {}
+        network |= {"sample": self._sample(batch, len(observations), pi, starts)}
+        found = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
+        return {**self._normalized(batch, observations), **found, **self._acts(batch, observations)}
+
+    @torch.no_grad()
+    def act(
+        self, observations: Observations, deterministic: bool = True, state: LSTMState | None = None
+    ) -> tuple[Array, Array, LSTMState | None]:
+        """Choose one action for each of n observations, each of which goes on from a state of its own.
+
+        Args:
+            observations: Raw; masks are respected, starts and states are not looked at.
+            deterministic: Take the most likely actions instead of random ones.
+            state: The memory of a recurrent policy, None at the start of an episode.
+
+        Returns:
+            Actions as the network gives them, actions for the environment, both flat, and the new memory.
+        """
+        batch = self.preprocess(self._batch(observations))
+        raw, state = self.policy.predict(batch, deterministic, state)
+        given = self.postprocess(raw.unsqueeze(1) if raw.ndim == 1 else raw)
+        return raw.numpy(), np.asarray(given.numpy()), state
+
+    def _batch(self, observations: Observations) -> dict[str, Tensor]:
+        """Put observations under their keys: images as they are, all else flattened."""
+        batch = {
+            batch_key(key, space): _tensor(observations.parts[key], space)
+            for key, space in parts(self.space).items()
+        }
+        masks = observations.masks
+        return batch if masks is None else batch | {mask_key(self.space): torch.as_tensor(masks)}
+
+    def _sample(
+        self, batch: dict[str, Tensor], count: int, state: LSTMState | None, starts: Tensor | None
+    ) -> Tensor:
+        with seeded():
+            if self.policy.config.use_sde:
+                self.policy.reset_noise(count)
+            return self.policy.predict(batch, False, state, starts)[0]
+
+    def _normalized(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
+        """Give what the network sees, in the shape of the observations."""
+        seen = {
+            key: batch[batch_key(key, space)].numpy().reshape(observations.parts[key].shape)
+            for key, space in parts(self.space).items()
+        }
+        return by_key(OBSERVATION, seen)
+
+    def _acts(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
+        """Act as on a robot; a recurrent policy steps through its sequences together."""
+        if observations.states is None or observations.starts is None:
+            return {"action": self._shaped(self._select(batch))}
+        steps = [_rows(batch, step, observations.steps) for step in range(observations.steps)]
+        hidden, cell, *_ = torch.as_tensor(observations.states)
+        starts, actions = torch.as_tensor(observations.starts).float(), []
+        state: LSTMState | None = (hidden, cell)
+        for step, rows in enumerate(steps):
+            chosen, state = self.policy.predict(rows, True, state, starts[step :: observations.steps])
+            chosen = chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
+            actions.append(np.asarray(self.postprocess(chosen).numpy()))
+        self.policy.reset()
+        remembered = [self._select(rows) for rows in steps]
+        self.policy.reset()
+        acts = {"action": in_sequence(actions), "remembered_action": in_sequence(remembered)}
+        return {name: self._shaped(action) for name, action in acts.items()}
+
+    def _select(self, batch: dict[str, Tensor]) -> Array:
+        return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy())
+
+    def _shaped(self, actions: Array) -> Array:
+        return actions.reshape(-1, *self.action_space.shape)
+
+
+def _rows(batch: dict[str, Tensor], step: int, steps: int) -> dict[str, Tensor]:
+    """Give the rows of all sequences at one step."""
+    return {key: value[step::steps] for key, value in batch.items() if isinstance(value, Tensor)}
+
+
+def _memory(observations: Observations) -> tuple[RNNStates, Tensor] | None:
+    if observations.states is None or observations.starts is None:
+        return None
+    pi_hidden, pi_cell, vf_hidden, vf_cell = torch.as_tensor(observations.states)
+    starts = torch.as_tensor(observations.starts).float()
+    return RNNStates((pi_hidden, pi_cell), (vf_hidden, vf_cell)), starts
+
+
+def _tensor(values: Array, space: Simple) -> Tensor:
+    # In the layout in which SB3 is given it: convolutions of another one differ in the last bits.
+    tensor = torch.as_tensor(values)
+    is_image = isinstance(space, Box) and space.is_image
+    return tensor if is_image else tensor.reshape(len(tensor), -1)

@@ -1,0 +1,223 @@
+"""The parity report: the checks, the verdict over all of them, and its JSON form.
+
+The JSON is the one source of every rendering: equal inputs give equal bytes, so it knows no clock.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Provenance
+from sb3port.errors import VerificationFailed
+from sb3port.parity.comparison.compare import Comparison
+from sb3port.parity.comparison.verdicts import DEFAULT, HOLDING, Tolerance, Verdict
+from sb3port.ports.manifest import public_provenance
+from sb3port.reports.numbers import strict
+
+SCHEMA = "sb3port.parity"
+SCHEMA_VERSION = 1
+# What a check compares the port with.
+SOURCE, ORACLE, REFERENCE = "source", "oracle", "reference"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a report.
+
+    Args:
+        stage: What kind of check it is: "integrity", "tensors", "normaliser", "network", "distribution",
+            "action", "recurrent", "reload", "update" or "behaviour".
+        comparison: The outcome.
+        output: What is compared, such as "value"; None where the stage compares one thing only.
+        observations: The name of the observations, None where none are needed.
+        against: "source", the file itself; "oracle", SB3's own classes in this process; or "reference",
+            outputs that another SB3 recorded.
+        informational: Whether it is shown, but never counted.
+    """
+
+    stage: str
+    comparison: Comparison
+    output: str | None = None
+    observations: str | None = None
+    against: str = ORACLE
+    informational: bool = False
+
+    @property
+    def id(self) -> str:
+        """A name that no other check of the report has: `<stage>[.<output>][:<observations>]`."""
+        place = self.observations
+        if place is not None and self.against == REFERENCE:
+            place = place.replace("recorded", REFERENCE) if "recorded" in place else f"{place}-{REFERENCE}"
+        what = f".{self.output}" if self.output else ""
+        return f"{self.stage}{what}" + (f":{place}" if place else "")
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the comparison says."""
+        return self.comparison.verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the check as JSON values."""
+        names = ("stage", "output", "observations", "against", "informational")
+        return {"id": self.id, **{name: getattr(self, name) for name in names}, **self.comparison.to_json()}
+
+
+@dataclass(frozen=True)
+class ObservationSummary:
+    """Observations on which outputs were compared.
+
+    Args:
+        set: Their name within the report.
+        label: Where they come from.
+        count: How many there are.
+        sha256: Of all that the policies were given, so that a report can be tied to it.
+        clipped_share: Which share of the normalised numbers is at the bounds, None without a normaliser.
+    """
+
+    set: str
+    label: str
+    count: int
+    sha256: str
+    clipped_share: float | None = None
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """One tensor of the port, compared with the source's."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    verdict: Verdict
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Everything that was compared, and what follows from it.
+
+    Args:
+        provenance: The source that the oracle was built from.
+        port: The port's name.
+        files: The SHA-256 of the port's files, by name.
+        model: What the policy is, in words: "algorithm", "observation_space", "action_space", "policy".
+        checks: In the order in which they ran.
+        observations: What outputs were compared on.
+        tensors: Every tensor.
+        tolerance: By which outputs were judged.
+        environment: The versions that the result depends on.
+    """
+
+    provenance: Provenance
+    port: str
+    files: Mapping[str, str]
+    model: Mapping[str, str]
+    checks: Sequence[Check]
+    observations: Sequence[ObservationSummary] = ()
+    tensors: Sequence[TensorRow] = ()
+    tolerance: Tolerance = DEFAULT
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return sum(summary.count for summary in self.observations)
+
+    @property
+    def label(self) -> str:
+        """Where the observations come from."""
+        return " and ".join(summary.label for summary in self.observations)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Judge the port.
+
+        One failed check fails it. What was recorded elsewhere can never be matched to the bit, so it decides
+        only whether the port fails; how near the port is, is said by the checks of this process. A report
+        without any of those says nothing.
+        """
+        counted = [check for check in self.checks if not check.informational]
+        verdicts = {check.verdict for check in counted}
+        here = {check.verdict for check in counted if check.against != REFERENCE}
+        asked = {c.verdict for c in counted if c.against == ORACLE} - {Verdict.SKIPPED}
+        if Verdict.FAIL in verdicts:
+            return Verdict.FAIL
+        if not asked or Verdict.INCONCLUSIVE in verdicts:
+            return Verdict.INCONCLUSIVE
+        inexact = [verdict for verdict in (Verdict.WITHIN_ATOL, Verdict.WITHIN_NOISE) if verdict in here]
+        return inexact[0] if inexact else Verdict.BIT_EXACT
+
+    @property
+    def worst(self) -> Check | None:
+        """The check that went most wrong.
+
+        That is the last failed one about the files and the tensors, which explains all that follows, then the
+        failed one with the largest difference, then one that is inconclusive, then the largest difference.
+        """
+        counted = [check for check in self.checks if not check.informational]
+        failed = [check for check in counted if check.verdict is Verdict.FAIL]
+        told = [check for check in failed if check.against == SOURCE]
+        doubtful = [check for check in counted if check.verdict is Verdict.INCONCLUSIVE]
+        among = told[-1:] or failed or doubtful or counted
+        return max(among, key=_severity, default=None)
+
+    def holds(self, exact: bool = False) -> bool:
+        """Whether parity holds; with `exact`, whether it does to the last bit."""
+        return self.verdict is Verdict.BIT_EXACT if exact else self.verdict in HOLDING
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the report as JSON values; numbers that JSON does not have are "inf", "-inf" and "nan"."""
+        content = {
+            "schema": SCHEMA,
+            "version": SCHEMA_VERSION,
+            "verdict": str(self.verdict),
+            "source": public_provenance(self.provenance),
+            "port": {"name": self.port, "files": dict(self.files)},
+            "model": dict(self.model),
+            "tolerance": self.tolerance.to_json(),
+            "observations": [vars(summary) for summary in self.observations],
+            "checks": [check.to_json() for check in self.checks],
+            "tensors": [{**vars(row), "shape": list(row.shape)} for row in self.tensors],
+            "environment": dict(self.environment),
+        }
+        plain: dict[str, Any] = strict(content)
+        return plain
+
+
+def _severity(check: Check) -> float:
+    return float("inf") if math.isnan(check.comparison.max_abs) else check.comparison.max_abs
+
+
+def describe(check: Check) -> str:
+    """Say in one sentence what a check found."""
+    outcome, worst = check.comparison, check.comparison.worst
+    if outcome.reason:
+        return f"{check.id}: {outcome.reason}"
+    if worst is None:
+        return f"{check.id}: {outcome.verdict}"
+    where = ", ".join(map(str, worst.index))
+    return (
+        f"{check.id}: largest difference {outcome.max_abs:.3g} at [{where}], "
+        f"where {worst.reference:.9g} was expected and the port gives {worst.candidate:.9g}"
+    )
+
+
+def refuse_unless_holds(report: ParityReport, written: str, source: str) -> None:
+    """Refuse what was written but is not proved to compute what its source computes.
+
+    Args:
+        report: The comparison.
+        written: How to call what was written.
+        source: How to call its source.
+
+    Raises:
+        VerificationFailed: With the report.
+    """
+    if report.holds():
+        return
+    worst = f" ({describe(report.worst)})" if report.worst else ""
+    reason = f"{written} does not compute what {source} computes{worst}"
+    if report.verdict is not Verdict.FAIL:
+        reason = f"whether {written} computes what {source} computes cannot be told{worst}"
+    raise VerificationFailed(f"{reason}, so it is not written", report.to_json())

@@ -1,0 +1,1 @@
+"""On what a port is compared: recorded, drawn and edge observations."""

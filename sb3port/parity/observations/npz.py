@@ -1,0 +1,90 @@
+"""Reading arrays of an `.npz` block of rows by block of rows: NumPy would read each of them whole."""
+
+import math
+import zipfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+from numpy.lib import format as npy
+
+from sb3port.checkpoint.checkpoint import Array
+
+_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+class NpzFile:
+    """An `.npz` whose arrays of numbers are read from their first row on.
+
+    Raises:
+        OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error: The file is no such, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path)
+        self.names = [name.removesuffix(".npy") for name in self._archive.namelist()]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._archive.close()
+
+    def rows(self, name: str) -> "Rows":
+        """Give the rows of an array."""
+        return Rows(self._archive.open(f"{name}.npy"))
+
+    def array(self, name: str) -> Array:
+        """Give an array as a whole."""
+        rows = self.rows(name)
+        array = rows.read(rows.shape[0]) if rows.shape else rows.read(1).reshape(())
+        rows.finish()
+        return array
+
+
+class Rows:
+    """Rows of one array, read in order.
+
+    Attributes:
+        shape: Of the whole array.
+        dtype: Of its numbers.
+
+    Raises:
+        ValueError: It is no array of numbers.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        version = npy.read_magic(stream)  # type: ignore[no-untyped-call]  # NumPy's
+        if version not in _READERS:
+            raise ValueError("an array that holds no numbers")
+        self.shape, columns_first, self.dtype = _READERS[version](stream)  # type: ignore[no-untyped-call]
+        if self.dtype.kind not in "biuf":
+            raise ValueError("an array that holds no numbers")
+        # Nobody writes those for rows that are many, so they are read whole.
+        self._whole = self._read_columns() if columns_first and len(self.shape) > 1 else None
+
+    def read(self, count: int) -> Array:
+        """Give the next rows."""
+        if self._whole is not None:
+            rows, self._whole = self._whole[:count], self._whole[count:]
+            return rows
+        return self._numbers((count, *self.shape[1:]))
+
+    def finish(self) -> None:
+        """Check that the last row was the last, and with it the checksum of the archive."""
+        if self._stream.read(1):
+            raise ValueError("an array goes on after its last row")
+
+    def _read_columns(self) -> Array:
+        return np.ascontiguousarray(self._numbers(self.shape[::-1]).T)
+
+    def _numbers(self, shape: tuple[int, ...]) -> Array:
+        size = math.prod(shape) * self.dtype.itemsize
+        content = self._stream.read(size)
+        if len(content) != size:
+            raise EOFError("an array ends before its last row")
+        return np.frombuffer(bytearray(content), self.dtype).reshape(shape)

@@ -1,0 +1,170 @@
+"""What LeRobot itself keeps of a `ppo` policy: its configuration, its weights, its processors.
+
+A port has `sb3port.json` beside that (see `readers.port`). What `lerobot-train` saves has not.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from sb3port.checkpoint.checkpoint import (
+    Array,
+    Checkpoint,
+    NetArch,
+    Normalizer,
+    PolicySpec,
+    Provenance,
+    RunningMeanStd,
+    SourceFile,
+    TrainingSettings,
+    frozen,
+)
+from sb3port.errors import NotPortable
+from sb3port.families.specs import check_supported, check_tensors, expected_shapes
+from sb3port.families.features import batch_keys
+from sb3port.files.port_files import CONFIG_FILE, PREPROCESSOR_FILE, STATISTICS_FILE, WEIGHTS_FILE
+from sb3port.ports.manifest import read_json
+from sb3port.ports.gate import check_processors
+from sb3port.checkpoint.schedules import ConstantSchedule
+from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
+
+_NORMALIZE_STEP = "sb3port_vec_normalize"
+_TRAINED_ELSEWHERE = "was trained by LeRobot, so that the settings of SB3's training are not known"
+
+
+def read_lerobot_policy(folder: Path) -> Checkpoint:
+    """Read a policy of type `ppo` that LeRobot saved.
+
+    Raises:
+        NotPortable: It is of another type, or damaged.
+    """
+    try:
+        config = read_json(folder / CONFIG_FILE)
+        if config["type"] != "ppo":
+            raise NotPortable(f"{folder} is a LeRobot policy of type {str(config['type'])[:100]}, not ppo")
+        spec = read_spec(folder, _algorithm(config), ())
+        check_processors(folder, spec)
+        rate = ConstantSchedule(float(config["optimizer_lr"]))
+        return Checkpoint(
+            spec=spec,
+            tensors=read_weights(folder, spec),
+            normalizer=_read_normalizer(folder, spec.observation_space),
+            training=TrainingSettings({"learning_rate": rate}, {}, "Adam"),
+            optimizer=None,
+            provenance=_provenance(folder),
+            warnings=(f"{folder.name} {_TRAINED_ELSEWHERE}",),
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise NotPortable(f"the LeRobot policy {folder} is damaged: {error!r}") from error
+
+
+def check_processors_of(folder: Path) -> None:
+    """Refuse a port, or a policy that LeRobot saved, whose processors are not those of its policy.
+
+    Raises:
+        Unsafe: See `port_gate.check_processors`.
+        NotPortable: It is damaged.
+    """
+    try:
+        config = read_json(folder / CONFIG_FILE)
+        check_processors(folder, read_spec(folder, _algorithm(config), ()))
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
+def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
+    """Read from `config.json` what a policy computes.
+
+    Args:
+        folder: Where it is.
+        algorithm: What only a port knows: a key of `families.algorithms`.
+        assumed: Likewise, fields that nothing told.
+    """
+    config: Mapping[str, Any] = read_json(folder / CONFIG_FILE)
+    names = {field.name for field in fields(PolicySpec)}
+    plain = {name: value for name, value in config.items() if name in names}
+    spaces = {name: space_from_json(config[name]) for name in ("observation_space", "action_space")}
+    net_arch = NetArch(**{net: tuple(sizes) for net, sizes in config["net_arch"].items()})
+    sizes = config.get("sde_net_arch")
+    layers = {"net_arch": net_arch, "sde_net_arch": None if sizes is None else tuple(sizes)}
+    spec = PolicySpec(**{**plain, **spaces, **layers, "algorithm": algorithm, "assumed": assumed})
+    check_supported(spec, str(folder))
+    return spec
+
+
+def read_weights(folder: Path, spec: PolicySpec, order: Iterable[str] = ()) -> dict[str, Array]:
+    """Read the weights in SB3's order.
+
+    Args:
+        folder: Where they are.
+        spec: The policy.
+        order: Their names in order, which only a port knows of a features extractor of the user's own.
+
+    Raises:
+        NotPortable: They do not fit the spec.
+    """
+    found = read_tensors(folder / WEIGHTS_FILE)
+    # safetensors files have an order of their own.
+    tensors = {name: found[name] for name in order if name in found} | found
+    check_tensors(tensors, spec, str(folder))
+    return {name: tensors[name] for name in expected_shapes(spec, tensors)}
+
+
+def read_statistics(path: Path, space: Space) -> RunningMeanStd | dict[str, RunningMeanStd]:
+    """Read the statistics of every observation that has some, in the shape of the observation."""
+    # A Dict of which no key is normalised has no such file.
+    tensors = {} if isinstance(space, Dict) and not path.is_file() else read_tensors(path)
+    found = {}
+    for name, key in batch_keys(space).items():
+        if f"{key}.mean" in tensors or not isinstance(space, Dict):
+            mean, var, count = (tensors[f"{key}.{part}"] for part in ("mean", "var", "count"))
+            _check_statistics(mean, var, count)
+            shape = parts(space)[name].shape
+            found[name] = RunningMeanStd(mean.reshape(shape), var.reshape(shape), float(count))
+    return found if isinstance(space, Dict) else found[""]
+
+
+def read_tensors(path: Path) -> dict[str, Array]:
+    """Read a safetensors file.
+
+    Raises:
+        NotPortable: It is absent or damaged.
+    """
+    try:
+        return {name: frozen(array) for name, array in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise NotPortable(f"{path} cannot be read ({error})") from error
+
+
+def _check_statistics(mean: Array, var: Array, count: Array) -> None:
+    if not all(a.dtype == np.float64 and np.isfinite(a).all() for a in (mean, var, count)) or (var < 0).any():
+        raise ValueError("its statistics are not finite float64 numbers, or a variance is negative")
+
+
+def _algorithm(config: Mapping[str, Any]) -> str:
+    """Name the algorithm of SB3's and sb3-contrib's that has such policies; A2C's and TRPO's are PPO's."""
+    if config["maskable"]:
+        return "ppo_mask"
+    return "ppo" if config["lstm_hidden_size"] is None else "ppo_lstm"
+
+
+def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
+    steps = read_json(folder / PREPROCESSOR_FILE)["steps"]
+    step = next((step for step in steps if step.get("registry_name") == _NORMALIZE_STEP), None)
+    if step is None:
+        return None
+    statistics = read_statistics(folder / STATISTICS_FILE, space)
+    clip_obs, epsilon = (float(step["config"][name]) for name in ("clip_obs", "epsilon"))
+    return Normalizer(statistics, None, clip_obs=clip_obs, epsilon=epsilon)
+
+
+def _provenance(folder: Path) -> Provenance:
+    content = (folder / WEIGHTS_FILE).read_bytes()
+    file = SourceFile(WEIGHTS_FILE, len(content), hashlib.sha256(content).hexdigest())
+    return Provenance("folder", str(folder.absolute()), None, {"checkpoint": file})

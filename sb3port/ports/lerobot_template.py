@@ -1,0 +1,119 @@
+"""The JSON files of a port, exactly as LeRobot 0.6 itself writes them for our policy type.
+
+Written here because importing LeRobot takes seconds and reading a checkpoint takes milliseconds. A test loads
+a port with LeRobot, saves it again and compares the bytes.
+"""
+
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec
+from sb3port.families.features import input_features, output_features
+from sb3port.files.port_files import STATISTICS_FILE
+from sb3port.checkpoint.spaces import Box
+
+_IDENTITY = {"STATE": "IDENTITY", "VISUAL": "IDENTITY", "ACTION": "IDENTITY"}
+
+
+def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
+    """Give `config.json`: LeRobot's base fields, then those of `PPOConfig`, in the order of the dataclass.
+
+    Args:
+        spec: The policy.
+        learning_rate: The optimiser preset of `lerobot-train`.
+    """
+    return {
+        "type": "ppo",
+        "n_obs_steps": 1,
+        "input_features": input_features(spec),
+        "output_features": output_features(spec),
+        "device": "cpu",
+        "use_amp": False,
+        "use_peft": False,
+        "push_to_hub": False,
+        "repo_id": None,
+        "private": None,
+        "tags": None,
+        "license": None,
+        "pretrained_path": None,
+        "pretrained_revision": None,
+        "normalization_mapping": dict(_IDENTITY),
+        "observation_space": spec.observation_space.to_json(),
+        "action_space": spec.action_space.to_json(),
+        "features_extractor": spec.features_extractor,
+        "features_extractor_kwargs": dict(spec.features_extractor_kwargs),
+        "share_features_extractor": spec.share_features_extractor,
+        "net_arch": spec.net_arch.to_json(),
+        "activation_fn": spec.activation_fn,
+        "ortho_init": spec.ortho_init,
+        "normalize_images": spec.normalize_images,
+        "use_sde": spec.use_sde,
+        "log_std_init": spec.log_std_init,
+        "full_std": spec.full_std,
+        "use_expln": spec.use_expln,
+        "sde_net_arch": None if spec.sde_net_arch is None else list(spec.sde_net_arch),
+        "squash_output": spec.squash_output,
+        "maskable": spec.maskable,
+        "lstm_hidden_size": spec.lstm_hidden_size,
+        "n_lstm_layers": spec.n_lstm_layers,
+        "shared_lstm": spec.shared_lstm,
+        "enable_critic_lstm": spec.enable_critic_lstm,
+        "optimizer_lr": learning_rate,
+        "optimizer_eps": 1e-05,
+        "optimizer_grad_clip_norm": 0.5,
+    }
+
+
+def preprocessor_json(spec: PolicySpec, normalizer: Normalizer | None) -> dict[str, Any]:
+    """Give `policy_preprocessor.json`.
+
+    Statistics are applied before `device_processor`: in float64 on the CPU, as SB3 does, also where the
+    device has no float64.
+    """
+    steps = [
+        _step("rename_observations_processor", rename_map={}),
+        _step("to_batch_processor"),
+        *_vec_normalize(normalizer),
+        *_batching(spec),
+        _step("device_processor", device="cpu", float_dtype=None),
+        _step("normalizer_processor", **_normalization(input_features(spec) | output_features(spec))),
+    ]
+    return {"name": "policy_preprocessor", "steps": steps}
+
+
+def postprocessor_json(spec: PolicySpec) -> dict[str, Any]:
+    """Give `policy_postprocessor.json`: what SB3's `predict` does to an action after the network."""
+    steps = [
+        _step("unnormalizer_processor", **_normalization(output_features(spec))),
+        _step("device_processor", device="cpu", float_dtype=None),
+        *_action_bounds(spec),
+    ]
+    return {"name": "policy_postprocessor", "steps": steps}
+
+
+def _step(registry_name: str, **config: Any) -> dict[str, Any]:
+    return {"registry_name": registry_name, "config": config}
+
+
+def _vec_normalize(normalizer: Normalizer | None) -> list[dict[str, Any]]:
+    if normalizer is None or not normalizer.statistics:
+        return []
+    step = _step("sb3port_vec_normalize", clip_obs=normalizer.clip_obs, epsilon=normalizer.epsilon)
+    return [step | {"state_file": STATISTICS_FILE}]
+
+
+def _batching(spec: PolicySpec) -> list[dict[str, Any]]:
+    """LeRobot's own batching knows the key of a single vector or image only."""
+    simple = isinstance(spec.observation_space, Box) and not spec.maskable
+    return [] if simple else [_step("sb3port_to_batch")]
+
+
+def _action_bounds(spec: PolicySpec) -> list[dict[str, Any]]:
+    if not isinstance(spec.action_space, Box):
+        return []
+    space = spec.action_space.flattened().to_json()
+    name = "sb3port_unscale_action" if spec.squash_output else "sb3port_clip_action"
+    return [_step(name, low=space["low"], high=space["high"], dtype=space["dtype"])]
+
+
+def _normalization(features: dict[str, Any]) -> dict[str, Any]:
+    return {"eps": 1e-08, "features": features, "norm_map": dict(_IDENTITY)}

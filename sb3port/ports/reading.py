@@ -1,0 +1,132 @@
+"""From a port back to a `Checkpoint`.
+
+What runs is in `config.json`, the tensors and the processors; what is only known of it, in `sb3port.json`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sb3port.checkpoint.checkpoint import (
+    Array,
+    Checkpoint,
+    ConfiguredTraining,
+    Normalizer,
+    OptimizerState,
+    RunningMeanStd,
+    TrainingSettings,
+)
+from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_of
+from sb3port.families.specs import parameter_names
+from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
+from sb3port.ports.manifest import environment_of, provenance_of, read_json, read_port_file
+from sb3port.ports.gate import check_processors
+from sb3port.ports.lerobot_folder import (
+    read_lerobot_policy,
+    read_spec,
+    read_statistics,
+    read_tensors,
+    read_weights,
+)
+from sb3port.checkpoint.schedules import Schedule, schedule_from_json
+from sb3port.checkpoint.spaces import Space
+
+
+def read_port(folder: Path) -> Checkpoint:
+    """Read a port, or a policy that LeRobot trained and saved, of which less is known.
+
+    Raises:
+        UsageError: The folder is absent.
+        NotPortable: It is not a port, or a damaged one.
+    """
+    if is_lerobot_policy(folder):
+        return read_lerobot_policy(folder)
+    content = read_port_file(folder)
+    provenance = provenance_of(content, folder)
+    try:
+        noted = content["spec"]
+        algorithm_of(noted["algorithm"])
+        spec = read_spec(folder, noted["algorithm"], tuple(noted["assumed"]))
+        tensors = read_weights(folder, spec, content.get("tensors", ()))
+        normalizer = _normalizer(content["normalizer"], spec.observation_space, folder)
+        check_processors(folder, spec, bool(normalizer and normalizer.statistics))
+        return Checkpoint(
+            spec=spec,
+            tensors=tensors,
+            normalizer=normalizer,
+            training=_training(content["training"]),
+            optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
+            provenance=provenance,
+            warnings=tuple(content["warnings"]),
+            environment=environment_of(content, folder),
+            configured=_configured(content.get("configured")),
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
+def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
+    if noted is None:
+        return None
+    settings = {name: value for name, value in noted.items() if name not in ("ret_rms", "channels_last")}
+    if odd := [name for name, value in settings.items() if not _is_number(value)]:
+        raise ValueError(f"of its normaliser {odd[:10]} are no numbers")
+    obs_rms = read_statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
+    return Normalizer(
+        obs_rms=obs_rms,
+        ret_rms=_reward_statistics(noted["ret_rms"]),
+        channels_last=tuple(map(str, noted.get("channels_last", ()))),
+        **settings,
+    )
+
+
+def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | None:
+    if noted is None:
+        return None
+    mean, var = (np.asarray(noted[name], np.float64) for name in ("mean", "var"))
+    return RunningMeanStd(mean, var, noted["count"])
+
+
+def _training(noted: Mapping[str, Any]) -> TrainingSettings:
+    settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
+    if odd := [name for name, value in settings.items() if not _is_setting(value)]:
+        raise ValueError(f"its settings {odd[:10]} are no numbers")
+    return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs)
+
+
+def _schedules(noted: Mapping[str, Any]) -> dict[str, Schedule]:
+    return {name: schedule_from_json(schedule) for name, schedule in noted["schedules"].items()}
+
+
+def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
+    if noted is None:
+        return None
+    kwargs = noted.get("normalize_kwargs")
+    return ConfiguredTraining(
+        _schedules(noted), dict(noted["hyperparameters"]), None if kwargs is None else dict(kwargs)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number or a flag; bounds of clipping may be infinite."""
+    return isinstance(value, int | float) and not np.isnan(value)
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether a hyperparameter is a number, a flag or None, as all of SB3's are."""
+    return value is None or (isinstance(value, int | float) and bool(np.isfinite(value)))
+
+
+def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
+    """Read LeRobot's flat form of torch's optimiser state: `state/<parameter number>/<tensor>`."""
+    if not (folder / "optimizer_state.safetensors").is_file():
+        return None
+    (group,) = read_json(folder / "optimizer_param_groups.json")
+    state: dict[str, dict[str, Array]] = {}
+    for key, array in read_tensors(folder / "optimizer_state.safetensors").items():
+        _, number, name = key.split("/")
+        state.setdefault(dict(enumerate(names))[int(number)], {})[name] = array
+    return OptimizerState({key: value for key, value in group.items() if key != "params"}, state)

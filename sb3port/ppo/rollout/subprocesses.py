@@ -1,0 +1,111 @@
+"""Environments in processes of their own, for those whose steps take longer than a message.
+
+Source: `stable_baselines3/common/vec_env/subproc_vec_env.py`. Rewards keep the type that the environment
+gives them, mostly float64, where `environments.InProcess` rounds them to float32: as with SB3, VecNormalize
+sees the difference in the last bits.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.errors import Sb3portError, UsageError
+from sb3port.ppo.rollout.environments import Environments, Observations, Step, seeds_of
+from sb3port.ppo.rollout.episodes import Episodes, MakeEnv, Recording
+
+
+class Subprocesses(Environments):
+    """One process per environment.
+
+    Args:
+        make: Makes one environment; it is pickled, so it is a function of a module, or a `partial` of one.
+        count: How many.
+
+    Raises:
+        Sb3portError: The environment cannot be made.
+    """
+
+    def __init__(self, make: MakeEnv, count: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._pipes: list[Connection] = []
+        self._processes = []
+        self.count = count
+        for index in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, make, index), daemon=True)
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+        self.observation_space, self.action_space = self._ask([("spaces",)] * count)[0]
+
+    def reset(self, seed: int | None) -> Observations:  # noqa: D102
+        return self.stacked(self._ask([("reset", s) for s in seeds_of(seed, self.count)]))
+
+    def step(self, actions: Array) -> Step:  # noqa: D102
+        rows, rewards, ends = zip(*self._ask([("step", action) for action in actions]), strict=True)
+        return Step(self.stacked(rows), np.array(rewards), [end for end in ends if end])
+
+    def masks(self) -> Array:  # noqa: D102
+        return np.stack([mask.reshape(-1) for mask in self._ask([("mask",)] * self.count)])
+
+    def recordings(self) -> list[Recording]:  # noqa: D102
+        return self._ask([("recording",)] * self.count)
+
+    def play(self, recordings: Sequence[Recording]) -> Observations:  # noqa: D102
+        return self.stacked(self._ask([("play", recording) for recording in recordings]))
+
+    def close(self) -> None:  # noqa: D102
+        for pipe in self._pipes:
+            pipe.close()  # which ends the process
+        for process in self._processes:
+            process.join(timeout=5)
+            process.kill()
+
+    def _ask(self, requests: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Send every process its request, then wait for all answers."""
+        try:
+            for pipe, request in zip(self._pipes, requests, strict=True):
+                pipe.send(request)
+            answers = [pipe.recv() for pipe in self._pipes]
+        except (EOFError, OSError) as error:
+            raise UsageError("a process with an environment has ended") from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
+    """Answer requests until the other end closes; it is the training that a Ctrl-C ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        episodes = Episodes(make(), index)
+    except Sb3portError as error:
+        pipe.recv()
+        pipe.send(UsageError(error.message, error.hint))
+        return
+    env = episodes.env
+    methods: dict[str, Callable[..., Any]] = {
+        "spaces": lambda: (env.observation_space, env.action_space),
+        "reset": episodes.reset,
+        "step": episodes.step,
+        "mask": episodes.mask,
+        "recording": episodes.recording,
+        "play": episodes.play,
+    }
+    while True:
+        try:
+            name, *arguments = pipe.recv()
+        except (EOFError, OSError):
+            break
+        try:
+            pipe.send(methods[name](*arguments))
+        except Exception as error:  # it is raised again where it was asked for
+            pipe.send(error)
+    episodes.close()

@@ -1,0 +1,107 @@
+"""The checkpoints of a training, in LeRobot's layout: each is a port that can be run, and resumed.
+
+`checkpoints/<steps>/pretrained_model` is the port, `checkpoints/<steps>/training_state` what resuming needs;
+`checkpoints/last` and `checkpoints/best` are links to two of them.
+"""
+
+import hashlib
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, Provenance, SourceFile, TrainingSettings
+from sb3port.errors import UsageError
+from sb3port.files.staging import CHECKPOINT, put_link, staged_folder
+from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
+from sb3port.ppo.runs.trainer import Trainer
+from sb3port.ppo.runs.training_state import state_of, write_state
+from sb3port.ports.writing import write_port
+
+PORT, STATE, LAST, BEST = "pretrained_model", "training_state", "last", "best"
+CHECKPOINTS = "checkpoints"
+
+
+def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
+    """Give the policy in training as a checkpoint.
+
+    Args:
+        trainer: The training.
+        origin: What it went on from, None where it began from scratch.
+    """
+    settings, given = trainer.settings, trainer.settings.hyperparameters
+    tensors = trainer.engine.tensors()
+    values = as_training_values(given) | {
+        "n_envs": settings.n_envs,
+        "num_timesteps": trainer.counters.num_timesteps,
+        "seed": settings.seed,
+    }
+    schedules = {name: getattr(given, name) for name in SCHEDULES if getattr(given, name) is not None}
+    before = origin.training if origin else TrainingSettings({}, {}, trainer.optimizer_class)
+    return Checkpoint(
+        trainer.spec,
+        tensors,
+        None if trainer.normaliser is None else trainer.normaliser.normalizer(),
+        replace(before, schedules=schedules, hyperparameters=values),
+        trainer.engine.optimizer(),
+        _provenance(settings.env, tensors, origin),
+        environment=settings.environment,
+    )
+
+
+def save_checkpoint(trainer: Trainer, origin: Checkpoint | None, out: Path) -> Path:
+    """Write a checkpoint, whole or not at all, and let `last` point to it."""
+    steps = trainer.counters.num_timesteps
+    digits = max(6, len(str(trainer.settings.until)))
+    folder = out / CHECKPOINTS / f"{steps:0{digits}d}"
+    with staged_folder(folder, force=True, kind=CHECKPOINT) as staging:
+        for name in (PORT, STATE):
+            (staging / name).mkdir()
+        write_port(checkpoint_of(trainer, origin), staging / PORT)
+        write_state(state_of(trainer), staging / STATE)
+    point(folder, LAST)
+    return folder
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder is a checkpoint of a training."""
+    return (folder / PORT).is_dir() and (folder / STATE).is_dir()
+
+
+def point(folder: Path, name: str) -> None:
+    """Make a link beside a checkpoint that points to it, in one step."""
+    put_link(folder.parent / name, folder.name)
+
+
+def pointed(checkpoints: Path, name: str) -> Path | None:
+    """Give the checkpoint that a link points to, None where there is no such link."""
+    link = checkpoints / name
+    return checkpoints / link.readlink() if link.is_symlink() else None
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Find what to resume: a checkpoint itself, or the last one of a run.
+
+    Raises:
+        UsageError: There is none, or it is not where a run keeps its checkpoints.
+    """
+    for folder in (path, path / CHECKPOINTS / LAST, path.parent):
+        if is_checkpoint(folder):
+            if folder.resolve().parent.name == CHECKPOINTS:
+                return folder.resolve()
+            command = f"sb3port finetune {shlex.quote(str(folder / PORT))} --steps N --out DIR"
+            raise UsageError(
+                f"{folder} is not in the {CHECKPOINTS} folder of a run, in which the training would go on",
+                f"begin a run from it with: {command}",
+            )
+    raise UsageError(f"{path} holds no checkpoint of a training", "name the folder that --out was")
+
+
+def _provenance(env: str, tensors: dict[str, Array], origin: Checkpoint | None) -> Provenance:
+    """Say that it was trained here, from what on the Hub if from anything there, and which weights it has."""
+    content = save({name: np.asarray(array, order="C") for name, array in tensors.items()})
+    file = SourceFile("model.safetensors", len(content), hashlib.sha256(content).hexdigest())
+    base = "@".join((origin and origin.provenance.base_model) or ())
+    return Provenance("training", env, None, {"checkpoint": file}, base=base)

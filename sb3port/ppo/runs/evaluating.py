@@ -1,0 +1,64 @@
+"""Returns of the policy as it is, with deterministic actions, beside the training."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from lerobot_policy_ppo.recurrent import LSTMState
+
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.ppo.runs.collecting import environment_actions
+from sb3port.ppo.engines.base import Engine
+from sb3port.ppo.rollout.environments import Observations, single
+from sb3port.ppo.rollout.episodes import Episodes, MakeEnv
+from sb3port.ppo.rollout.normalisation import RunningNormaliser
+from sb3port.ppo.engines.policies import Batches, load_tensors, make_policy
+from sb3port.ppo.rollout.random_state import undisturbed
+
+_FIRST_SEED = 10_000  # other episodes than those of the training
+
+
+class Evaluator:
+    """Evaluates in an environment of its own, without touching the random numbers of the training.
+
+    Args:
+        spec: The policy.
+        make: Makes the environment.
+        episodes: How many, with the same seeds each time.
+    """
+
+    def __init__(self, spec: PolicySpec, make: MakeEnv, episodes: int) -> None:
+        self._spec, self._count = spec, episodes
+        with undisturbed():
+            self._policy = make_policy(spec).eval()
+            self._env = make()
+        self._batches = Batches(spec, torch.device("cpu"))
+        self._to_env = environment_actions(self._env.action_space, spec)
+
+    def mean_return(self, engine: Engine, normaliser: RunningNormaliser | None) -> float:
+        """Give the mean undiscounted return of the engine's policy."""
+        load_tensors(self._policy, engine.tensors())
+        with undisturbed():
+            seeds = range(_FIRST_SEED, _FIRST_SEED + self._count)
+            return float(np.mean([self._run(seed, normaliser) for seed in seeds]))
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+    def _run(self, seed: int, normaliser: RunningNormaliser | None) -> float:
+        episodes = Episodes(self._env, 0)
+        observation, state, ended = episodes.reset(seed), None, None
+        while ended is None:
+            seen = single(self._env.observation_space, observation)
+            seen = normaliser.normalise(seen) if normaliser else seen
+            masks = episodes.mask().reshape(1, -1) if self._spec.maskable else None
+            action, state = self._act(seen, masks, state)
+            observation, _, ended = episodes.step(action)
+        return ended.total
+
+    def _act(
+        self, seen: Observations, masks: Array | None, state: LSTMState | None
+    ) -> tuple[Any, LSTMState | None]:
+        actions, state = self._policy.predict(self._batches(seen, masks), True, state)
+        return self._to_env(actions.numpy())[0], state

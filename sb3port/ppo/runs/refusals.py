@@ -1,0 +1,85 @@
+"""What is refused before a training begins, because it would fail later, or train something else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, PolicySpec
+from sb3port.errors import UsageError
+from sb3port.ppo.runs.checkpoints import LAST
+from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.runs.plans import Plan
+from sb3port.ppo.runs.settings import RunSettings
+from sb3port.checkpoint.spaces import Box, parts
+from sb3port.families.wrappers import unknown
+
+
+def refuse_run(out: Path) -> None:
+    """Refuse a folder that holds a run already.
+
+    Raises:
+        UsageError: It does.
+    """
+    if (out / "checkpoints" / LAST).exists():
+        raise UsageError(f"{out} holds a run already", f"go on with it: sb3port train --resume {out}")
+
+
+def refuse_other_policy(spec: PolicySpec, given: Mapping[str, Any]) -> None:
+    """Refuse what belongs to the policy, which there is already.
+
+    Raises:
+        UsageError: gSDE is to begin or to end.
+    """
+    if given.get("use_sde", spec.use_sde) != spec.use_sde:
+        has = "explores by gSDE" if spec.use_sde else "does not explore by gSDE"
+        raise UsageError(f"the policy {has}, which is part of its weights", "drop --use-sde")
+
+
+def check_sizes(settings: Hyperparameters, n_envs: int) -> None:
+    """Refuse what makes advantages NaN, as SB3 does.
+
+    Raises:
+        UsageError: A rollout or a minibatch has one transition, whose advantages cannot be normalised.
+    """
+    alone = settings.n_steps * n_envs == 1 or settings.batch_size == 1
+    if settings.normalize_advantage and alone:
+        raise UsageError(
+            "n_steps * n_envs and batch_size must be greater than 1 for advantages to be normalised",
+            "take larger ones, or --no-normalize-advantage",
+        )
+
+
+def refuse_unknown(environment: EnvironmentSpec, own: Sequence[str], plan: Plan) -> None:
+    """Refuse to train a new policy in another environment than the one that was asked for.
+
+    Raises:
+        UsageError: A wrapper is not one that we have, or normalised frames are to be stacked.
+    """
+    if not own and (names := unknown(environment)):
+        raise UsageError(
+            f"{plan.source} asks for {', '.join(names)}, which we do not have",
+            "name your own in their place with --wrapper module:Class, or leave them out: --no-wrappers",
+        )
+    if environment.frame_stack and (plan.normalize or {}).get("norm_obs", plan.normalize is not None):
+        raise UsageError(
+            f"{plan.source} asks for frames that are normalised and then stacked, which is not done"
+        )
+
+
+def check_normalised(run: RunSettings, spec: PolicySpec) -> None:
+    """Refuse to normalise what is no vector, as SB3 does.
+
+    Raises:
+        UsageError: An observation that is to be normalised is none.
+    """
+    if run.normalise is None or not run.normalise.norm_obs:
+        return
+    seen = parts(spec.observation_space)
+    for key in run.norm_obs_keys or seen:
+        part = seen.get(key)
+        if not isinstance(part, Box) or part.is_image:
+            raise UsageError(
+                f"VecNormalize takes vectors, but the observation {key} is {part}".replace("  ", " "),
+                'normalise rewards alone: --normalize-kwargs "dict(norm_obs=False)", or parts of a Dict: '
+                "\"dict(norm_obs_keys=['name'])\"",
+            )

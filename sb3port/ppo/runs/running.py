@@ -1,0 +1,251 @@
+"""A training from its beginning or a checkpoint to its end, with checkpoints, evaluations and a log."""
+
+import signal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.environments.making import open_wrapped
+from sb3port.errors import NeedsOption, TrainingDiverged, UsageError
+from sb3port.ppo.runs.checkpoints import BEST, LAST, PORT, STATE, find_checkpoint, point, pointed, save_checkpoint
+from sb3port.ppo.rollout.environments import Environments, InProcess
+from sb3port.ppo.rollout.episodes import MakeEnv
+from sb3port.ppo.runs.evaluating import Evaluator
+from sb3port.ppo.runs.logs import TrainingLog
+from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.starting import restored
+from sb3port.ppo.rollout.subprocesses import Subprocesses
+from sb3port.ppo.runs.trainer import Trainer
+from sb3port.ppo.runs.training_state import apply_state, read_state
+from sb3port.ports.reading import read_port
+from sb3port.environments.wrapping import is_gymnasiums_own, wrapping_of
+
+_VEC_ENVS: dict[str, Callable[..., Environments]] = {"dummy": InProcess, "subproc": Subprocesses}
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how a training goes; all do nothing by default.
+
+    Args:
+        began: Called with steps done and steps to do.
+        iterated: Called with what each iteration logs.
+        saved: Called with each checkpoint, and its mean return where it was evaluated.
+    """
+
+    began: Callable[[int, int], None] = lambda *_: None
+    iterated: Callable[[Mapping[str, Any]], None] = lambda _: None
+    saved: Callable[[Path, float | None], None] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Args:
+        last: The last checkpoint.
+        best: The best one by evaluation, None without.
+        steps: Environment steps done.
+        best_return: Mean return of the best one.
+        values: What the last iteration logged.
+        interrupted: Whether it was asked to end early.
+    """
+
+    last: Path
+    best: Path | None
+    steps: int
+    best_return: float | None
+    values: Mapping[str, Any]
+    interrupted: bool
+
+
+def prepare(device: str) -> None:
+    """Set torch up: one thread, which is faster for small networks and SB3's bits on every machine.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    torch.set_num_threads(1)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"there is no device {device} here", "take --device cpu") from error
+
+
+def make_environments(settings: RunSettings) -> Environments:
+    """Make the environments of a run.
+
+    Raises:
+        UsageError: There is no such environment, or no such way to run several.
+    """
+    if settings.vec_env not in _VEC_ENVS:
+        raise UsageError(f"there is no --vec-env {settings.vec_env}", f"known: {', '.join(_VEC_ENVS)}")
+    return _VEC_ENVS[settings.vec_env](_maker(settings), settings.n_envs)
+
+
+def _maker(settings: RunSettings) -> MakeEnv:
+    """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
+    wrapping = wrapping_of(settings.environment, settings.own_wrappers)
+    return partial(open_wrapped, settings.env, wrapping, disable_env_checker=True)
+
+
+def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watcher) -> Outcome:
+    """Train to the end, or until a signal asks to stop; the last checkpoint is written in either case.
+
+    Args:
+        trainer: Begun or resumed.
+        origin: The checkpoint it went on from when the training began, None for a new policy.
+        out: The folder of the run.
+        watcher: Who is told.
+
+    Raises:
+        TrainingDiverged: Something became NaN or infinite; the checkpoints before are kept.
+    """
+    settings = trainer.settings
+    out.mkdir(parents=True, exist_ok=True)
+    log = TrainingLog(out, trainer.counters.num_timesteps)
+    evaluator = None
+    if settings.eval_episodes:
+        evaluator = Evaluator(trainer.spec, _maker(settings), settings.eval_episodes)
+    watcher.began(trainer.counters.num_timesteps, settings.until)
+    run = _Run(trainer, origin, out, watcher, evaluator)
+    with _stop_requests() as stopping:
+        while not trainer.is_over and not stopping:
+            run.iterate(log)
+            due = run.is_due()
+            if due or stopping:
+                run.save(evaluate=due)
+    if evaluator:
+        evaluator.close()
+    last = pointed(out / "checkpoints", LAST)
+    assert last is not None
+    return Outcome(
+        last,
+        pointed(out / "checkpoints", BEST),
+        trainer.counters.num_timesteps,
+        trainer.counters.best_return,
+        run.values,
+        bool(stopping),
+    )
+
+
+class _Run:
+    """The work of `train` between two looks at the clock."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        origin: Checkpoint | None,
+        out: Path,
+        watcher: Watcher,
+        evaluator: Evaluator | None,
+    ) -> None:
+        self._trainer, self._origin, self._out = trainer, origin, out
+        self._watcher, self._evaluator = watcher, evaluator
+        self._saved_at = trainer.counters.num_timesteps
+        self.values: Mapping[str, Any] = {}
+
+    def iterate(self, log: TrainingLog) -> None:
+        try:
+            self.values = self._trainer.iterate().values
+        except TrainingDiverged as error:
+            kept = pointed(self._out / "checkpoints", LAST)
+            hint = f"the last good checkpoint is {kept}" if kept else "nothing was saved"
+            raise TrainingDiverged(
+                error.message, f"{hint}; lower learning_rate, or look at {self._env}"
+            ) from error
+        log.write(self.values)
+        self._watcher.iterated(self.values)
+
+    @property
+    def _env(self) -> str:
+        return self._trainer.settings.env
+
+    def is_due(self) -> bool:
+        """Whether it is time for a checkpoint; the steps between are counted from the beginning."""
+        every, now = max(self._trainer.settings.save_every, 1), self._trainer.counters.num_timesteps
+        return self._trainer.is_over or now // every > self._saved_at // every
+
+    def save(self, evaluate: bool) -> None:
+        """Write a checkpoint; that of an interruption is not evaluated, so that it changes nothing."""
+        counters, found, is_best = self._trainer.counters, None, False
+        if evaluate and self._evaluator is not None:
+            found = self._evaluator.mean_return(self._trainer.engine, self._trainer.normaliser)
+            is_best = counters.best_return is None or found > counters.best_return
+            counters.best_return = found if is_best else counters.best_return
+        self._saved_at = counters.num_timesteps
+        folder = save_checkpoint(self._trainer, self._origin, self._out)
+        if is_best:
+            point(folder, BEST)
+        self._watcher.saved(folder, found)
+
+
+def resume(
+    path: Path, warn: Callable[[str], None], named: Collection[str] = ()
+) -> tuple[Trainer, Checkpoint, Path]:
+    """Bring a run back to a checkpoint, to the bit.
+
+    Args:
+        path: The folder of the run, for its last checkpoint, or a checkpoint in it.
+        warn: Called with a sentence where an environment cannot be brought back to where it was.
+        named: Environments and wrappers of the user's own that may be imported: a file does not decide that.
+
+    Returns:
+        The trainer, its checkpoint, and the folder of the run.
+
+    Raises:
+        UsageError: There is no checkpoint, or it needs what is not in `named`.
+        NotPortable: It is damaged.
+    """
+    folder = find_checkpoint(path)
+    state = read_state(folder / STATE)
+    _refuse_unnamed(state.settings, named)
+    prepare(state.settings.device)
+    origin = read_port(folder / PORT)
+    trainer = restored(state.settings, origin, make_environments(state.settings))
+    if not apply_state(trainer, state):
+        warn(f"{state.settings.env} draws random numbers of its own, so that its episodes begin anew here")
+    point(folder, LAST)
+    return trainer, origin, folder.parents[1]
+
+
+def _refuse_unnamed(settings: RunSettings, named: Collection[str]) -> None:
+    """Refuse to make an environment or to import a wrapper because a file says so.
+
+    Raises:
+        NeedsOption: The user has not named it.
+    """
+    env = [] if is_gymnasiums_own(settings.env) else [settings.env]
+    wanted = {"--env": env, "--wrapper": settings.own_wrappers}
+    missing = [(option, name) for option, names in wanted.items() for name in names if name not in named]
+    if missing:
+        raise NeedsOption(
+            "the run imported what is not Gymnasium's own, which a file alone does not decide",
+            tuple(word for pair in missing for word in pair),
+        )
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collect requests to stop, so that the iteration can end; a second one stops at once."""
+    requests: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if requests:
+            raise KeyboardInterrupt
+        requests.append(number)
+
+    before = {number: signal.signal(number, note) for number in _SIGNALS}
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

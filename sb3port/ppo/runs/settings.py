@@ -1,0 +1,82 @@
+"""What a training run is told, and how that is kept for resuming it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.ports.manifest import environment_from_json
+from sb3port.ppo.hyperparameters import Hyperparameters, hyperparameters_from_json
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """A training run.
+
+    Args:
+        environment: What to train in; its id is known.
+        until: It ends when so many environment steps are done, those of an earlier training included.
+        hyperparameters: SB3's.
+        n_envs: How many environments.
+        vec_env: "dummy" for environments in this process, "subproc" for one process each.
+        seed: Of all random numbers.
+        device: Where to compute, a name of torch's.
+        engine: A name of `engines.table`.
+        normalise: Flags and limits of VecNormalize, without statistics; None for no normalisation.
+        norm_obs_keys: Which parts of a Dict observation are normalised, None for all.
+        save_every: Environment steps between checkpoints.
+        eval_episodes: Episodes with which each checkpoint is evaluated; 0 for no evaluation.
+        own_wrappers: The user's wrappers in `environment`, `module:Class`, which may be imported.
+    """
+
+    environment: EnvironmentSpec
+    until: int
+    hyperparameters: Hyperparameters
+    n_envs: int = 1
+    vec_env: str = "dummy"
+    seed: int | None = 0
+    device: str = "cpu"
+    engine: str = "exact"
+    normalise: Normalizer | None = None
+    norm_obs_keys: tuple[str, ...] | None = None
+    save_every: int = 0
+    eval_episodes: int = 5
+    own_wrappers: tuple[str, ...] = ()
+
+    @property
+    def env(self) -> str:
+        """The id of the environment."""
+        return self.environment.env_id or ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the settings as JSON values."""
+        flags = None
+        if self.normalise is not None:
+            flags = {name: value for name, value in vars(self.normalise).items() if name not in _STATISTICS}
+        return {
+            **vars(self),
+            "environment": asdict(self.environment),
+            "hyperparameters": self.hyperparameters.to_json(),
+            "normalise": flags,
+        }
+
+
+_STATISTICS = ("obs_rms", "ret_rms")
+
+
+def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
+    """Read what `RunSettings.to_json` gave."""
+    flags, keys = data["normalise"], data["norm_obs_keys"]
+    parsed = {
+        "environment": environment_from_json(data["environment"]),
+        "hyperparameters": hyperparameters_from_json(data["hyperparameters"]),
+        "normalise": None if flags is None else Normalizer(None, None, **flags),
+        "norm_obs_keys": None if keys is None else tuple(keys),
+        "own_wrappers": tuple(data["own_wrappers"]),
+    }
+    return RunSettings(**{**data, **parsed})
+
+
+def without_statistics(normalizer: Normalizer) -> Normalizer:
+    """Give the flags and limits alone."""
+    return replace(normalizer, obs_rms=None, ret_rms=None)

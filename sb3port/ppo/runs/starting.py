@@ -1,0 +1,96 @@
+"""How a training begins: from scratch or where a checkpoint stopped, with SB3's random numbers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+
+from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.ppo.engines.base import Learner
+from sb3port.ppo.engines.table import make_engine
+from sb3port.ppo.rollout.environments import Environments, shapes
+from sb3port.ppo.rollout.normalisation import RunningNormaliser
+from sb3port.ppo.engines.optimisers import new_optimizer
+from sb3port.ppo.engines.policies import load_tensors, make_policy
+from sb3port.ppo.rollout.random_state import set_seed
+from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.trainer import Counters, Trainer
+
+
+def start_fresh(
+    settings: RunSettings,
+    spec: PolicySpec,
+    envs: Environments,
+    optimizer_class: str = "Adam",
+    optimizer_kwargs: Mapping[str, Any] | None = None,
+) -> Trainer:
+    """Begin with a new policy: what SB3's constructor and the beginning of `learn` do."""
+    set_seed(settings.seed)
+    policy = make_policy(spec)
+    optimizer = new_optimizer(policy, optimizer_class, optimizer_kwargs or {})
+    trainer = _trainer(settings, spec, envs, policy, (optimizer_class, optimizer), settings.normalise)
+    trainer.collector.begin(settings.seed)
+    return trainer
+
+
+def start_from(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
+    """Go on where a checkpoint stopped: what `PPO.load` and `learn(reset_num_timesteps=False)` do."""
+    set_seed(settings.seed)
+    trainer = restored(settings, checkpoint, envs)
+    trainer.collector.begin(settings.seed)
+    return trainer
+
+
+def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
+    """Make a trainer with the state of a checkpoint, without beginning an episode."""
+    spec, training = checkpoint.spec, checkpoint.training
+    policy = make_policy(spec)
+    load_tensors(policy, checkpoint.tensors)
+    if spec.use_sde:
+        policy.reset_noise()
+    optimizer = optimizer_of(checkpoint, policy)
+    steps = training.hyperparameters.get("num_timesteps")
+    trainer = _trainer(
+        settings, spec, envs, policy, (training.optimizer_class, optimizer), checkpoint.normalizer
+    )
+    trainer.counters.num_timesteps = int(steps or 0)
+    return trainer
+
+
+def optimizer_of(checkpoint: Checkpoint, policy: PPOPolicy) -> OptimizerState:
+    """Give the state of a checkpoint's optimiser, a new one where it has none."""
+    found, training = checkpoint.optimizer, checkpoint.training
+    if found is None:
+        found = new_optimizer(policy, training.optimizer_class, training.optimizer_kwargs)
+    # JSON has made lists of torch's tuples.
+    group = {key: tuple(value) if isinstance(value, list) else value for key, value in found.group.items()}
+    return OptimizerState(group, found.state)
+
+
+def _trainer(
+    settings: RunSettings,
+    spec: PolicySpec,
+    envs: Environments,
+    policy: PPOPolicy,
+    optimizer: tuple[str, OptimizerState],
+    normalizer: Normalizer | None,
+) -> Trainer:
+    device = torch.device(settings.device)
+    engine = make_engine(settings.engine, Learner(spec, policy, settings.hyperparameters, *optimizer, device))
+    normaliser = None
+    if normalizer is not None:
+        seen = _normalised(normalizer, settings.norm_obs_keys, envs)
+        normaliser = RunningNormaliser(normalizer, seen, envs.count)
+    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters())
+
+
+def _normalised(
+    normalizer: Normalizer, keys: Iterable[str] | None, envs: Environments
+) -> dict[str, tuple[int, ...]]:
+    """Give the shapes of the observations that are normalised: all, those named, or those with statistics."""
+    if not normalizer.norm_obs:
+        return {}
+    found = {key: shape for key, (shape, _) in shapes(envs.observation_space).items()}
+    kept = normalizer.statistics or keys or found
+    return {key: shape for key, shape in found.items() if key in kept}

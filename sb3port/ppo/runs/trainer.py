@@ -1,0 +1,149 @@
+"""The training itself: collect a rollout, learn from it, and so on.
+
+Source: `stable_baselines3/common/on_policy_algorithm.py`, `OnPolicyAlgorithm.learn`.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.errors import TrainingDiverged
+from sb3port.ppo.runs.collecting import Collector
+from sb3port.ppo.engines.base import Engine, StepSizes, UpdateStatistics
+from sb3port.ppo.rollout.environments import Environments
+from sb3port.ppo.rollout.normalisation import RunningNormaliser
+from sb3port.ppo.rollout.buffer import Rollout
+from sb3port.ppo.runs.settings import RunSettings
+
+
+@dataclass
+class Counters:
+    """How far a training is.
+
+    Args:
+        num_timesteps: Environment steps done, those of an earlier training included.
+        iterations: Rollouts of this training.
+        n_updates: Epochs begun, as SB3 counts them.
+        best_return: Of the best evaluation, None before the first.
+    """
+
+    num_timesteps: int = 0
+    iterations: int = 0
+    n_updates: int = 0
+    best_return: float | None = None
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one rollout and the update after it gave, under the names that SB3 logs."""
+
+    values: dict[str, float | int | None]
+
+
+class Trainer:
+    """A training that can go on, rollout after rollout.
+
+    Args:
+        settings: What it is told.
+        spec: The policy.
+        envs: The environments.
+        normaliser: What VecNormalize does, or None.
+        engine: Who acts and learns.
+        optimizer_class: Name of the engine's optimiser in `torch.optim`.
+        counters: How far it is.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        spec: PolicySpec,
+        envs: Environments,
+        normaliser: RunningNormaliser | None,
+        engine: Engine,
+        optimizer_class: str,
+        counters: Counters,
+    ) -> None:
+        self.settings, self.spec, self.envs = settings, spec, envs
+        self.normaliser, self.engine, self.counters = normaliser, engine, counters
+        self.optimizer_class = optimizer_class
+        self.collector = Collector(spec, settings.hyperparameters, envs, normaliser, engine)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are done."""
+        return self.counters.num_timesteps >= self.settings.until
+
+    def iterate(self) -> Iteration:
+        """Collect one rollout and learn from it.
+
+        Raises:
+            TrainingDiverged: Something became NaN or infinite.
+        """
+        began = time.perf_counter()
+        rollout = self.collector.collect()
+        self.counters.num_timesteps += rollout.size
+        self.counters.iterations += 1
+        sizes = self._step_sizes()
+        statistics = self._learn(rollout, sizes)
+        self.counters.n_updates += statistics.epochs
+        seconds = time.perf_counter() - began
+        return Iteration(self._report(rollout, sizes, statistics, seconds))
+
+    def _learn(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
+        try:
+            update = self.engine.update(rollout, sizes)
+        except ValueError:  # torch's distributions refuse NaN
+            self._refuse_unfinite_weights()
+            raise
+        losses = (update.loss, update.policy_gradient_loss, update.value_loss)
+        if not all(map(math.isfinite, losses)):
+            raise TrainingDiverged("the loss of the training became NaN or infinite")
+        self._refuse_unfinite_weights()
+        return update
+
+    def _refuse_unfinite_weights(self) -> None:
+        if not all(np.isfinite(array).all() for array in self.engine.tensors().values()):
+            raise TrainingDiverged("weights of the policy became NaN or infinite")
+
+    def _step_sizes(self) -> StepSizes:
+        """Give the values of the schedules, at the share of all steps that remains."""
+        remaining = 1.0 - float(self.counters.num_timesteps) / float(self.settings.until)
+        return StepSizes.of(self.settings.hyperparameters, remaining)
+
+    def _report(
+        self, rollout: Rollout, sizes: StepSizes, update: UpdateStatistics, seconds: float
+    ) -> dict[str, float | int | None]:
+        episodes = self.collector.progress.episodes
+        successes = [success for _, _, success in episodes if success is not None]
+        return {
+            "time/total_timesteps": self.counters.num_timesteps,
+            "time/iterations": self.counters.iterations,
+            "time/fps": round(rollout.size / max(seconds, 1e-9), 1),
+            "rollout/ep_rew_mean": _mean([total for total, _, _ in episodes]),
+            "rollout/ep_len_mean": _mean([length for _, length, _ in episodes]),
+            "rollout/success_rate": _mean(successes),
+            "train/n_updates": self.counters.n_updates,
+            "train/learning_rate": sizes.learning_rate,
+            "train/clip_range": sizes.clip_range,
+            "train/clip_range_vf": sizes.clip_range_vf,
+            "train/entropy_loss": update.entropy_loss,
+            "train/policy_gradient_loss": update.policy_gradient_loss,
+            "train/value_loss": update.value_loss,
+            "train/approx_kl": update.approx_kl,
+            "train/clip_fraction": update.clip_fraction,
+            "train/loss": update.loss,
+            "train/explained_variance": explained_variance(rollout),
+        }
+
+
+def explained_variance(rollout: Rollout) -> float | None:
+    """`1 - Var(returns - values) / Var(returns)`; None where the returns do not vary."""
+    spread = float(np.var(rollout.returns))
+    return None if spread == 0 else 1 - float(np.var(rollout.returns - rollout.values)) / spread
+
+
+def _mean(values: "list[float] | list[int] | list[bool]") -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,1 @@
+"""Files as plain values and numpy arrays: zips, pickles, tensors, YAML. Nothing in them is executed."""

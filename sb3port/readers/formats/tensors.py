@@ -1,0 +1,191 @@
+"""torch's serialisation read as numpy arrays: `policy.pth` and `policy.optimizer.pth`, without torch.
+
+Layout (`torch/serialization.py`): a zip with one folder that holds `data.pkl`, whose persistent ids name the
+storages in `data/<key>`, raw bytes each. A tensor is a view of a storage: offset, size and stride. What torch
+wrote before 1.6 is a row of pickles and storages instead, see `legacy_tensors`.
+"""
+
+import io
+import math
+import zipfile
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from sb3port.checkpoint.checkpoint import Array, frozen
+from sb3port.errors import NotPortable
+from sb3port.readers.formats.arrays import SCALAR, as_number
+from sb3port.readers.formats.legacy_tensors import MAGIC, read_legacy
+from sb3port.readers.formats.pickles import read_pickle
+from sb3port.readers.formats.records import Global, PersistentId, Record, describe
+from sb3port.readers.formats.zips import open_zip, read_member
+
+MAX_NODES = 1_000_000
+# SB3 1.7 wrote three names for each tensor of a shared extractor, which share one storage.
+MAX_ALIASES = 8
+_MAX_DIMENSIONS = 32
+
+_DTYPES = {
+    "BoolStorage": "bool",
+    "ByteStorage": "uint8",
+    "CharStorage": "int8",
+    "ShortStorage": "int16",
+    "IntStorage": "int32",
+    "LongStorage": "int64",
+    "HalfStorage": "float16",
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+}
+
+ITEM_SIZES = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
+
+
+def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
+    """Read what `torch.save` wrote.
+
+    Args:
+        data: The file's bytes.
+        where: What to call it in an error message.
+
+    Returns:
+        Plain containers with read-only numpy arrays for tensors, and every global its pickle names.
+
+    Raises:
+        NotPortable: It is not torch's zip format, or holds something else than tensors and plain values.
+    """
+    if data.startswith(MAGIC):
+        pickled, storages = read_legacy(data, where, ITEM_SIZES)
+        return _decode(pickled.value, storages, where), pickled.imports
+    if not data.startswith(b"PK"):
+        raise NotPortable(
+            f"{where} is not a file that torch saved",
+            "it may be truncated, or be a Git LFS pointer or a file of another framework",
+        )
+    with open_zip(io.BytesIO(data), where) as archive:
+        root = _root(archive, where)
+        pickled = read_pickle(read_member(archive, f"{root}data.pkl", where), f"{where}: data.pkl")
+        return _decode(pickled.value, _Members(archive, root, where), where), pickled.imports
+
+
+def _decode(value: Any, storages: "Storages", where: str) -> Any:
+    try:
+        return _Tensors(storages, where).decode(value)
+    except RecursionError as error:
+        raise NotPortable(f"{where} is nested too deeply") from error
+
+
+class Storages(Protocol):
+    """Where the raw bytes of storages come from."""
+
+    byteorder: Literal["<", ">"]
+
+    def read(self, key: str) -> bytes:
+        """Give the bytes of a storage by its key.
+
+        Raises:
+            NotPortable: It is absent or damaged.
+        """
+
+
+class _Members:
+    """Storages as the members of a torch archive."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str, where: str) -> None:
+        self.archive, self.root, self.where = archive, root, where
+        name = f"{root}byteorder"
+        present = name in archive.namelist()
+        big = present and read_member(archive, name, where) == b"big"
+        self.byteorder: Literal["<", ">"] = ">" if big else "<"
+
+    def read(self, key: str) -> bytes:
+        return read_member(self.archive, f"{self.root}data/{key}", self.where)
+
+
+def _root(archive: zipfile.ZipFile, where: str) -> str:
+    roots = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise NotPortable(f"{where} is not in torch's zip format: it holds {len(roots)} data.pkl")
+    return roots[0]
+
+
+class _Tensors:
+    """Turns records of one torch file into arrays."""
+
+    def __init__(self, storages: Storages, where: str) -> None:
+        self.storages, self.where = storages, where
+        self.cache: dict[str, Array] = {}
+        self.nodes = self.read_bytes = self.given_bytes = 0
+
+    def decode(self, value: Any) -> Any:
+        """Replace every tensor record in plain containers by its array.
+
+        Values are counted because a pickle can share and nest them so that walking it never ends.
+        """
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise NotPortable(f"{self.where} holds more than {MAX_NODES} values")
+        if isinstance(value, dict):
+            return {key: self.decode(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.decode(item) for item in value)
+        if isinstance(value, Record):
+            return self._decode_record(value)
+        if isinstance(value, str | int | float | None):
+            return value
+        raise NotPortable(f"{self.where} holds a {type(value).__name__}, where only tensors are expected")
+
+    def _decode_record(self, record: Record) -> Any:
+        if record.calls("collections.OrderedDict"):
+            return {key: self.decode(item) for key, item in record.pairs}
+        if record.calls("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
+            return self._tensor(record.args)
+        if record.calls("torch._utils._rebuild_parameter") and record.args:
+            return self.decode(record.args[0])
+        if record.calls(*SCALAR):
+            return as_number(record)
+        raise NotPortable(f"{self.where} holds a {describe(record)}, where only tensors are expected")
+
+    def _tensor(self, args: tuple[Any, ...]) -> Array:
+        """Read the arguments of `_rebuild_tensor_v2`: storage, offset, size, stride and more."""
+        storage, offset, size, stride = (*args[:4], *[None] * 4)[:4]
+        flat = self._storage(storage)
+        self._check_view(flat, offset, size, stride)
+        self.given_bytes += math.prod(size) * flat.itemsize
+        if self.given_bytes > MAX_ALIASES * self.read_bytes:
+            raise NotPortable(f"{self.where} shows the same numbers over and over again")
+        steps = [step * flat.itemsize for step in stride]
+        try:
+            return frozen(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
+        except (ValueError, OverflowError) as error:  # too many dimensions, or no elements and a huge shape
+            raise NotPortable(f"{self.where} holds a tensor of an impossible shape") from error
+
+    def _check_view(self, flat: Array, offset: Any, size: Any, stride: Any) -> None:
+        proper = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
+        if not proper or not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)):
+            raise NotPortable(f"{self.where} holds a tensor without a proper offset, size and stride")
+        if len(size) > _MAX_DIMENSIONS:
+            raise NotPortable(f"{self.where} holds a tensor of {len(size)} dimensions")
+        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        if math.prod(size) > flat.size or (math.prod(size) and last >= flat.size):
+            raise NotPortable(f"{self.where} holds a tensor that reaches beyond its storage")
+
+    def _storage(self, reference: Any) -> Array:
+        """Give the flat array of `("storage", torch.FloatStorage, key, location, number of elements)`."""
+        parts = reference.value if isinstance(reference, PersistentId) else None
+        if not isinstance(parts, tuple) or len(parts) < 5 or not isinstance(parts[2], str):
+            raise NotPortable(f"{self.where} holds a tensor without a storage")
+        _, kind, key, _, count = parts[:5]
+        if key not in self.cache:
+            self.cache[key] = self._read_storage(kind, key, count)
+            self.read_bytes += self.cache[key].nbytes
+        return self.cache[key]
+
+    def _read_storage(self, kind: Any, key: str, count: Any) -> Array:
+        name = kind.name if isinstance(kind, Global) else ""
+        if name not in _DTYPES:
+            raise NotPortable(f"{self.where} holds tensors of {describe(kind)}, which are not read")
+        raw = self.storages.read(key)
+        dtype = np.dtype(_DTYPES[name]).newbyteorder(self.storages.byteorder)
+        if not isinstance(count, int) or len(raw) != count * dtype.itemsize:
+            raise NotPortable(f"{self.where} is damaged: storage {key[:40]} holds {len(raw)} bytes")
+        return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))

@@ -1,0 +1,1 @@
+"""What the values in those files mean: from them to a `Checkpoint`."""

@@ -1,0 +1,129 @@
+"""What `policy_kwargs` say of the features extractor."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sb3port.errors import NotPortable, Unsafe, UsageError
+from sb3port.families.extractors import EXTRACTORS, is_own
+from sb3port.readers.formats.arrays import as_flag
+from sb3port.readers.formats.plain import as_dict, as_plain_tree, shown_key
+from sb3port.readers.formats.records import Global, Record, describe
+from sb3port.readers.meaning.policy_classes import BY_VALUE, own_name
+
+_CLASSES = frozenset(extractor.dotted_name for extractor in EXTRACTORS)
+# The arguments of all of them: which of them are classes, and of which the one that is supported.
+_ARGUMENTS = {name: only for extractor in EXTRACTORS for name, only in extractor.arguments.items()}
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """What the user vouches for, because no file can.
+
+    Args:
+        standard_forward: That a policy class of the author's own computes what SB3's does.
+        extractor: `module:Class`, where the code of the features extractor is.
+        source: How the user named the checkpoint, for hints.
+    """
+
+    standard_forward: bool = False
+    extractor: str | None = None
+    source: str = "SOURCE"
+
+
+@dataclass(frozen=True)
+class ExtractorKwargs:
+    """What is known of a features extractor.
+
+    Args:
+        own: `module:Class` of one whose code is the user's, None for those that sb3port knows.
+        arguments: What it was given, if it is the user's; of the others the tensors tell.
+        unnormalized_images: Whether images are said to be normalised already (`normalized_image`).
+        warning: What was assumed, empty where nothing was.
+    """
+
+    own: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    unnormalized_images: bool = False
+    warning: str = ""
+
+
+def read_extractor(kwargs: Mapping[Any, Any], where: str, vouched: Vouched) -> ExtractorKwargs:
+    """Read `features_extractor_class` and `features_extractor_kwargs`.
+
+    Args:
+        kwargs: `policy_kwargs`.
+        where: What to call them in an error message.
+        vouched: What the user says of them.
+
+    Raises:
+        NotPortable: A class or an argument is not supported.
+        Unsafe: The file holds the class as code, and the user does not say where else it is.
+        UsageError: The user names a class for an extractor that is SB3's own.
+    """
+    cls = kwargs.get("features_extractor_class")
+    arguments = as_dict(kwargs.get("features_extractor_kwargs"), f"{where}: features_extractor_kwargs")
+    is_known = cls is None or (isinstance(cls, Global) and str(cls) in _CLASSES)
+    if vouched.extractor is not None:
+        # A policy class of the author's own may have chosen its extractor itself.
+        if is_known and not (cls is None and vouched.standard_forward):
+            raise UsageError(f"{where} has no features extractor of your own", "leave --extractor out")
+        given = {shown_key(key): as_plain_tree(value, _where(where, key)) for key, value in arguments.items()}
+        return ExtractorKwargs(vouched.extractor, given)
+    warning = "" if is_known else _of_the_authors_own(cls, where, vouched)
+    _check_arguments(arguments, where, vouched)
+    flag = arguments.get("normalized_image", False)
+    return ExtractorKwargs(unnormalized_images=as_flag(flag, where), warning=warning)
+
+
+def check_name(name: str) -> None:
+    """Check what the user gave as `module:Class`.
+
+    Raises:
+        UsageError: It is nothing of the kind.
+    """
+    if not is_own(name):
+        raise UsageError(f"--extractor {name[:200]} does not name a class", "name it as MODULE:CLASS")
+
+
+def _of_the_authors_own(cls: Any, where: str, vouched: Vouched) -> str:
+    """Refuse the class of the author's own, or say what is assumed of it."""
+    if isinstance(cls, Record) and cls.calls(*BY_VALUE):
+        raise Unsafe(
+            f"{where} carries the code of the features extractor {own_name(cls)}, which is never run",
+            _hint(f"MODULE:{own_name(cls)}", vouched),
+        )
+    if not isinstance(cls, Global):
+        raise NotPortable(f"{where} has a features extractor that is no class")
+    message = f"{where} has the features extractor {describe(cls)}, which is not SB3's and not supported"
+    if not vouched.standard_forward:
+        standard = "if it computes what SB3's own does, say --assume-standard-forward"
+        raise NotPortable(message, f"{_hint(f'{cls.module}:{cls.name}', vouched)}; {standard}")
+    return message
+
+
+def _hint(name: str, vouched: Vouched) -> str:
+    command = f"sb3port convert {shlex.quote(vouched.source)} --extractor {shlex.quote(name)}"
+    where = ", with MODULE where Python can import it" if name.startswith("MODULE:") else ""
+    return f"if its code is yours, say so{where}: {command[:500]}"
+
+
+def _check_arguments(arguments: Mapping[Any, Any], where: str, vouched: Vouched) -> None:
+    """Refuse arguments of no extractor, and classes in them that are not the one that is supported."""
+    if vouched.standard_forward:
+        return
+    if others := sorted(shown_key(key) for key in arguments if key not in _ARGUMENTS):
+        names = ", ".join(others)[:1000]
+        raise NotPortable(
+            f"{where} has arguments that no supported features extractor takes: {names}",
+            "if the policy computes what SB3's own class does, say --assume-standard-forward",
+        )
+    for name, value in arguments.items():
+        only = _ARGUMENTS[name]
+        if only is not None and not (isinstance(value, Global) and str(value) == only):
+            raise NotPortable(f"{where} has {name}={describe(value)}, but only {only} is supported")
+
+
+def _where(where: str, key: Any) -> str:
+    return f"{where}: features_extractor_kwargs[{shown_key(key)!r}]"

@@ -1,0 +1,124 @@
+"""Which policy classes are ported, by the name a pickle gives them.
+
+A class of SB3's or sb3-contrib's is known. One of the author's own is code that is never run: it is taken for
+SB3's only where the zip shows that it changes nothing but its construction, or where the user says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sb3port.errors import NotPortable, Unsafe
+from sb3port.families.base import Family
+from sb3port.families.registry import FAMILIES, family_of_class
+from sb3port.readers.formats.records import Global, Record, describe
+
+_SUPPORTED = f"supported: {', '.join(family.name for family in reversed(FAMILIES))}, and their Cnn and " + (
+    "MultiInput variants, of PPO, A2C, TRPO, MaskablePPO and RecurrentPPO"
+)
+BY_VALUE = (
+    "cloudpickle.cloudpickle._make_skeleton_class",
+    "cloudpickle.cloudpickle_fast._make_skeleton_class",
+    "cloudpickle.cloudpickle._rehydrate_skeleton_class",
+    "builtins.type",
+)
+# What Python itself puts into every class; besides, a class may construct itself in its own way.
+_NOTHING_OF_ITS_OWN = frozenset(
+    {
+        "__abstractmethods__",
+        "__annotations__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__classcell__",
+        "__dict__",
+        "__doc__",
+        "__firstlineno__",
+        "__init__",
+        "__module__",
+        "__orig_bases__",
+        "__parameters__",
+        "__qualname__",
+        "__static_attributes__",
+        "__weakref__",
+        "_abc_cache",
+        "_abc_impl",
+        "_abc_negative_cache",
+        "_abc_negative_cache_version",
+        "_abc_registry",
+    }
+)
+
+
+@dataclass(frozen=True)
+class PolicyClass:
+    """What is known of a policy class.
+
+    Args:
+        name: Dotted name.
+        family: None for a class of the author's own, whose tensors must show it.
+        warning: A sentence on what was assumed, empty for SB3's classes.
+    """
+
+    name: str
+    family: Family | None
+    warning: str = ""
+
+
+def read_policy_class(value: Any, listed: Any, assume_standard: bool, where: str) -> PolicyClass:
+    """Read a pickled `policy_class`.
+
+    Args:
+        value: What the symbolic pickle reader gave.
+        listed: The setting in `data`, where SB3 lists beside the pickle what the class itself defines.
+        assume_standard: Whether the user vouches that a class of the author's own computes what SB3's does.
+        where: What to call the checkpoint in an error message.
+
+    Raises:
+        Unsafe: The class itself is in the pickle, as code.
+        NotPortable: It is another class; the message names it.
+    """
+    if isinstance(value, Record) and value.calls(*BY_VALUE):
+        raise Unsafe(
+            f"{where} carries the code of its policy class {own_name(value)}, which is never run", _SUPPORTED
+        )
+    if not isinstance(value, Global):
+        raise NotPortable(f"{where} names no policy class", _SUPPORTED)
+    family = family_of_class(str(value))
+    if family is not None:
+        return PolicyClass(str(value), family)
+    return PolicyClass(describe(value), None, _assumption(value, listed, assume_standard, where))
+
+
+def own_name(value: Record) -> str:
+    """Give the name of a class that is in the pickle itself."""
+    name = next((arg for arg in value.args if isinstance(arg, str)), "of the author's own")
+    return name[:200]
+
+
+def _assumption(value: Global, listed: Any, assume_standard: bool, where: str) -> str:
+    """Say why a class of the author's own is taken for SB3's, or refuse it."""
+    own = _defines(value, listed)
+    if own == [] and not _is_sb3(value):
+        return (
+            f"the policy class {describe(value)} is not SB3's: it overrides only __init__, so that SB3's "
+            "forward pass holds, but what that sets (activation_fn for one) is assumed to be SB3's default"
+        )
+    if assume_standard:
+        return f"the policy class {describe(value)} is not SB3's, and is assumed to compute what SB3's does"
+    what = f", which defines {', '.join(own)[:500]}" if own else ""
+    raise NotPortable(
+        f"{where} has the policy class {describe(value)}{what}; it is not supported",
+        f"if it computes what SB3's own class does, say --assume-standard-forward; {_SUPPORTED}",
+    )
+
+
+def _is_sb3(value: Global) -> bool:
+    return value.module.partition(".")[0] in ("stable_baselines3", "sb3_contrib")
+
+
+def _defines(value: Global, listed: Any) -> list[str] | None:
+    """List what a class defines beside its constructor, None where the zip does not say."""
+    if not isinstance(listed, Mapping) or listed.get("__module__") != value.module:
+        return None
+    names = [name for name in listed if isinstance(name, str) and not name.startswith(":")]
+    return sorted(name for name in names if name not in _NOTHING_OF_ITS_OWN)

@@ -1,0 +1,235 @@
+"""From an SB3 zip, and the VecNormalize pickle beside it, to a `Checkpoint`."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, Provenance, SourceFile
+from sb3port.checkpoint.spaces import Box, Space, parts
+from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_of, identify, refuse_others
+from sb3port.families.hyperparameters import training_doubts
+from sb3port.families.names import canonical
+from sb3port.families.registry import recognise_family
+from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes, parameter_names
+from sb3port.families.wrappers import wrapper_warnings
+from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
+from sb3port.readers.formats.arrays import as_flag
+from sb3port.readers.formats.records import Global
+from sb3port.readers.formats.tensors import read_torch
+from sb3port.readers.meaning.extractors import Vouched, check_name
+from sb3port.readers.meaning.policy_classes import PolicyClass, read_policy_class
+from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
+from sb3port.readers.meaning.settings import read_settings
+from sb3port.readers.meaning.spaces import read_space
+from sb3port.readers.meaning.statistics import read_statistics
+from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
+from sb3port.readers.places.source import Source
+
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
+
+
+@dataclass(frozen=True)
+class _Policy:
+    """What a zip says of its policy."""
+
+    spec: PolicySpec
+    tensors: dict[str, Array]
+    ignored: dict[str, str]
+    kwargs: PolicyKwargs
+    imports: frozenset[Global]
+    warnings: tuple[str, ...]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The tensors without buffers."""
+        return {name: self.tensors[name] for name in parameter_names(self.spec, self.tensors)}
+
+
+def read_checkpoint(
+    source: Source,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
+) -> Checkpoint:
+    """Read a checkpoint whose files lie on this machine.
+
+    Args:
+        source: Where its files are.
+        use_stats: False to leave VecNormalize statistics out, even where the zip shows that they were used.
+        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
+        extractor: `module:Class`, where the user has the code of the features extractor; it is not imported.
+
+    Raises:
+        NotPortable: The zip or the statistics are damaged, or of a kind that is not supported.
+        Unsafe: A file would run code when loaded with SB3.
+        UsageError: The zip shows that observations were normalised, and no statistics are found; or it has no
+            features extractor that an own one could replace.
+    """
+    if extractor is not None:
+        check_name(extractor)
+    archive = _read_archive(source)
+    imports = _imports(archive)
+    policy = _read_policy(archive, imports, Vouched(assume_standard_forward, extractor, source.label))
+    settings = read_settings(source)
+    statistics, of_pairing = (
+        read_statistics(source, archive, settings, policy.spec) if use_stats else (None, [])
+    )
+    algorithm = algorithm_of(policy.spec.algorithm)
+    training = read_training(archive, algorithm, policy.kwargs.given)
+    optimizer, of_optimizer = read_optimizer(archive, policy.parameters)
+    others = {**({"statistics": statistics.file} if statistics else {}), **settings.files}
+    known = policy.imports | of_optimizer | (statistics.imports if statistics else frozenset())
+    provenance = _provenance(source, archive, others, known)
+    return Checkpoint(
+        spec=policy.spec,
+        tensors=policy.tensors,
+        normalizer=statistics.normalizer if statistics else None,
+        training=training,
+        optimizer=optimizer,
+        provenance=replace(
+            provenance,
+            ignored=policy.ignored,
+            no_stats=not use_stats,
+            assume_standard_forward=assume_standard_forward,
+            extractor=extractor,
+        ),
+        warnings=(
+            *policy.warnings,
+            *of_pairing,
+            *settings.warnings,
+            *wrapper_warnings(settings.environment),
+            *training_doubts(training, settings.configured, algorithm),
+            *optimizer_warnings(archive, optimizer),
+        ),
+        environment=settings.environment,
+        configured=settings.configured,
+    )
+
+
+def _read_archive(source: Source) -> Archive:
+    members = source.checkpoint.members
+    if not members:
+        return read_archive(source.path(source.checkpoint.name))
+    name = source.checkpoint.place.name or source.root.name
+    return read_unzipped({member: source.path(name) for member, name in members.items()}, name)
+
+
+def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched) -> _Policy:
+    where = archive.name
+    policy_class = _read_class(archive, vouched.standard_forward)
+    value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
+    kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", vouched)
+    raw = _state_dict(value, where)
+    tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
+    known = imports | more
+    spaces = _read_spaces(archive)
+    facts = _PolicyFacts(frozenset(tensors), known, shares, spaces[0])
+    spec = build_spec(spaces, tensors, _options(archive, policy_class, kwargs, facts), where)
+    ordered = {name: tensors[name] for name in expected_shapes(spec, tensors)}
+    warnings = (*filter(None, [policy_class.warning]), *kwargs.warnings)
+    return _Policy(spec, ordered, ignored, kwargs, known, warnings)
+
+
+def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
+    """Read the policy class; an algorithm that is not ported is named before its class is."""
+    value = archive.value("policy_class")
+    refuse_others(archive.data, str(value) if isinstance(value, Global) else "", archive.name)
+    return read_policy_class(value, archive.data.get("policy_class"), assume_standard, archive.name)
+
+
+@dataclass(frozen=True)
+class _PolicyFacts:
+    """What shows in tensors, pickles and spaces of which policy they are."""
+
+    names: frozenset[str]
+    imports: frozenset[Global]
+    shares: bool
+    observation_space: Space
+
+
+def _options(
+    archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: _PolicyFacts
+) -> PolicyOptions:
+    family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
+    algorithm = family.algorithm or identify(archive.data, archive.name).key
+    use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
+    features_for_sde = kwargs.empty_sde_net_arch and _has_sde_net_arch(archive)
+    given = _given(facts.observation_space, kwargs)
+    return PolicyOptions(
+        family,
+        algorithm,
+        use_sde,
+        features_for_sde,
+        facts.shares,
+        given,
+        kwargs.extractor.own,
+        kwargs.extractor.arguments,
+    )
+
+
+def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
+    """Give the keyword arguments; without images `normalized_image` is `normalize_images`."""
+    images = any(isinstance(part, Box) and part.is_image for part in parts(space).values())
+    implied = {"normalize_images": False} if kwargs.extractor.unnormalized_images and not images else {}
+    return {**kwargs.given, **implied}
+
+
+def _has_sde_net_arch(archive: Archive) -> bool:
+    """Whether its SB3 still did what `sde_net_arch` says; 1.3 to 1.6 took it and left it aside."""
+    version = (archive.text("_stable_baselines3_version") or "0").split(".")[:2]
+    return [int(part) if part.isdecimal() else 0 for part in version] < [1, 3]
+
+
+def _imports(archive: Archive) -> frozenset[Global]:
+    """Every global in the pickles of `data` and of torch files that are not read otherwise.
+
+    They are not needed, but SB3 before 2.8 unpickles them all the same.
+    """
+    data = [archive.pickle(key).imports for key in archive.data if archive.is_pickled(key)]
+    read = ("policy.pth", "policy.optimizer.pth")
+    others = [name for name in archive.members if name.endswith(".pth") and name not in read]
+    torch_files = [read_torch(archive.members[name], f"{archive.name}: {name}")[1] for name in others]
+    return frozenset().union(*data, *torch_files)
+
+
+def _read_spaces(archive: Archive) -> tuple[Space, Space]:
+    observation, action = (
+        read_space(archive.value(name), f"{archive.name}: {name}")
+        for name in ("observation_space", "action_space")
+    )
+    return observation, action
+
+
+def _state_dict(value: Any, where: str) -> dict[str, Array]:
+    tensors = value if isinstance(value, dict) else {}
+    if not tensors or not all(isinstance(name, str) and hasattr(a, "dtype") for name, a in tensors.items()):
+        raise NotPortable(f"{where}: policy.pth is not a dictionary of named tensors")
+    return tensors
+
+
+def _provenance(
+    source: Source, archive: Archive, files: dict[str, SourceFile], imports: frozenset[Global]
+) -> Provenance:
+    names = source.checkpoint.files
+    checkpoint = {role: replace(file, name=names[role]) for role, file in archive.files.items()}
+    return Provenance(
+        kind=source.kind,
+        location=source.location,
+        revision=source.revision,
+        files={**checkpoint, **files},
+        sb3_version=_version(archive.text("_stable_baselines3_version")),
+        system_info=_system_info(archive.text("system_info.txt")),
+        imports=tuple(sorted(map(str, imports))),
+    )
+
+
+def _version(text: str | None) -> str | None:
+    """Give a version that looks like one: it is shown in places that a stranger should not write to."""
+    return text if text and _VERSION.fullmatch(text) else None
+
+
+def _system_info(text: str | None) -> dict[str, str]:
+    """Read lines of `Python: 3.9.13`, with or without a leading dash."""
+    pairs = (line.lstrip("- ").partition(":") for line in (text or "").splitlines())
+    return {key.strip(): value.strip() for key, separator, value in pairs if separator}

@@ -1,0 +1,85 @@
+"""How a checkpoint was trained: schedules, hyperparameters and the optimiser's state."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sb3port.checkpoint.checkpoint import Array, OptimizerState, TrainingSettings
+from sb3port.families.algorithms import Algorithm
+from sb3port.readers.formats.archive import Archive
+from sb3port.readers.formats.arrays import as_plain
+from sb3port.readers.formats.records import Global
+from sb3port.readers.formats.tensors import read_torch
+from sb3port.readers.meaning.schedules import read_schedule
+
+_OPTIMIZER = "policy.optimizer.pth"
+
+
+def read_training(
+    archive: Archive, algorithm: Algorithm, policy_kwargs: Mapping[str, Any]
+) -> TrainingSettings:
+    """Read the settings of the training.
+
+    Args:
+        archive: The zip.
+        algorithm: Whose settings they are.
+        policy_kwargs: As `read_policy_kwargs` gave them: SB3 notes there every optimiser that is not Adam.
+
+    Raises:
+        NotPortable: A setting is of an odd type.
+    """
+    where = archive.name
+    values = {name: archive.value(name) for name in (*algorithm.schedules, *algorithm.hyperparameters)}
+    schedules = {
+        name: read_schedule(values[name], f"{where}: {name}")
+        for name in algorithm.schedules
+        if values[name] is not None
+    }
+    present = [name for name in algorithm.hyperparameters if name in archive.data]
+    return TrainingSettings(
+        schedules=schedules,
+        hyperparameters={name: as_plain(values[name], f"{where}: {name}") for name in present},
+        optimizer_class=policy_kwargs.get("optimizer_class", "Adam"),
+        optimizer_kwargs=policy_kwargs.get("optimizer_kwargs", {}),
+    )
+
+
+def read_optimizer(
+    archive: Archive, tensors: Mapping[str, Array]
+) -> tuple[OptimizerState | None, frozenset[Global]]:
+    """Read `policy.optimizer.pth`, whose parameters are numbered in `named_parameters()` order.
+
+    Returns:
+        The state, None where there is none or it belongs to other parameters, and the globals in its pickle.
+
+    Raises:
+        NotPortable: The file is damaged, or holds something else than an optimiser's state.
+    """
+    if _OPTIMIZER not in archive.members:
+        return None, frozenset()
+    value, imports = read_torch(archive.members[_OPTIMIZER], f"{archive.name}: {_OPTIMIZER}")
+    try:
+        (group,), state = value["param_groups"], value["state"]
+        order = dict(zip(group["params"], tensors, strict=True))
+        # Older torch keeps None for what an optimiser has not begun to use.
+        named = {order[n]: {k: v for k, v in row.items() if v is not None} for n, row in state.items()}
+        settings = {key: item for key, item in group.items() if key != "params"}
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None, imports
+    fits = all(_fits(value, tensors[name]) for name, row in named.items() for value in row.values())
+    return (OptimizerState(settings, named) if fits else None), imports
+
+
+def _fits(value: Any, parameter: Array) -> bool:
+    """Whether a value belongs to a whole parameter, or is one number such as `step`, and is finite."""
+    is_numeric = isinstance(value, np.ndarray | int | float)
+    shaped = is_numeric and np.shape(value) in ((), (1,), parameter.shape)
+    return shaped and bool(np.isfinite(value).all())
+
+
+def optimizer_warnings(archive: Archive, optimizer: OptimizerState | None) -> list[str]:
+    """Say if there is an optimiser's state that is left out."""
+    if optimizer is None and _OPTIMIZER in archive.members:
+        return ["the optimiser's state does not fit the policy's parameters, and is left out"]
+    return []

@@ -1,0 +1,194 @@
+"""What a user names as SOURCE, resolved to files on this machine.
+
+SOURCE is a Hub repository (`org/name`, `org/name@revision`, `hf://org/name/file.zip`), a zip, or a folder in
+any of the layouts that SB3's tools make. An existing local path beats a Hub name.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sb3port.errors import NotPortable, UsageError
+from sb3port.files.port_files import PORT_FILE
+from sb3port.readers.places.layouts import Candidate, choose_settings
+from sb3port.readers.places.locations import read_location
+from sb3port.readers.places.pairing import Evidence, Statistics, choose_checkpoint, choose_statistics, listed
+from sb3port.readers.places.source_files import Files, LocalFiles, list_folder
+
+if TYPE_CHECKING:
+    from sb3port.readers.places.hub import RepoFiles
+
+
+class PortOnHub(UsageError):
+    """The repository holds a port, where an SB3 checkpoint was looked for (2).
+
+    Args:
+        files: What is in it.
+    """
+
+    def __init__(self, files: "RepoFiles") -> None:
+        label = files.repo_id
+        super().__init__(f"{label} is a port already", f"verify it with: sb3port verify {label}")
+        self.files = files
+
+
+@dataclass(frozen=True)
+class Source:
+    """The local files of one checkpoint, and where they come from.
+
+    Args:
+        label: What to call it in messages: as the user named it.
+        kind: "hub", "file" or "folder".
+        location: Repository id, or absolute path.
+        revision: Commit hash on the Hub, else None.
+        root: The folder that holds the files under their names within the source.
+        checkpoint: The zip, or the files of one that was unzipped.
+        statistics: The VecNormalize pickles that may go with it; none, one, or several to tell apart.
+        reference: Recorded outputs (`reference.npz`) beside a local source, None where there are none.
+        settings: The names of rl_zoo3's files and of the model card.
+    """
+
+    label: str
+    kind: str
+    location: str
+    revision: str | None
+    root: Path
+    checkpoint: Candidate
+    statistics: Statistics
+    reference: Path | None
+    settings: tuple[str, ...] = ()
+
+    def path(self, name: str) -> Path:
+        """Give the local path of a file by its name within the source; an absolute path stays what it is."""
+        return self.root / name
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a user may say to narrow a source down.
+
+    Args:
+        filename: The zip within a repository or folder, or a folder in it to choose from.
+        revision: Branch, tag or commit on the Hub.
+        vecnormalize: A VecNormalize pickle to use: a path on this machine, or a name within the source.
+        statistics: The name of one within the source, whatever a path on this machine is called.
+    """
+
+    filename: str | None = None
+    revision: str | None = None
+    vecnormalize: Path | None = None
+    statistics: str | None = None
+
+
+def resolve(label: str, options: SourceOptions) -> Source:
+    """Find the files of a checkpoint, fetching them from the Hub where they are not local.
+
+    Raises:
+        UsageError: The path is absent, an option does not apply, or several checkpoints could be meant.
+        PortOnHub: The repository holds a port.
+        NotPortable: The folder or repository holds no checkpoint.
+        SourceUnreachable: The Hub does not have it, or cannot be reached.
+    """
+    if not label.strip():
+        raise UsageError("SOURCE is empty")
+    path = _local_path(label)
+    if path is not None:
+        return _resolve_local(label, path, options)
+    place = read_location(label)
+    for option, given, named in (
+        ("--revision", options.revision, place.revision),
+        ("--filename", options.filename, place.path),
+    ):
+        if named and given not in (None, named):
+            raise UsageError(f"{label} names {named} and {option} names {given}", f"drop {option}")
+    revision, filename = place.revision or options.revision, place.path or options.filename
+    return resolve_hub(place.repo_id, replace(options, revision=revision, filename=filename))
+
+
+def _local_path(label: str) -> Path | None:
+    """Give the existing local path of that name; what cannot be a path (`~nobody`, too long) is none."""
+    try:
+        path = Path(label).expanduser()
+        return path if path.exists() else None
+    except (RuntimeError, OSError):
+        return None
+
+
+def _resolve_local(label: str, path: Path, options: SourceOptions) -> Source:
+    if options.revision is not None:
+        raise UsageError(f"--revision applies to Hub repositories, and {label} is on this machine")
+    if path.is_dir():
+        files = list_folder(path)
+        checkpoint = choose_checkpoint(files, absolute(path).name, label, options.filename)
+        return _local_source(label, "folder", path, files, checkpoint, options)
+    if options.filename is not None:
+        raise UsageError(f"--filename applies to folders and Hub repositories, and {label} is a file")
+    files = list_folder(path.parent, depth=2)
+    return _local_source(label, "file", path, files, Candidate(path.name), options)
+
+
+def absolute(path: Path) -> Path:
+    """Give an absolute path without `..`, through symbolic links: in the Hub's cache names lead to hashes."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (Path.resolve follows links)
+
+
+def _local_source(
+    label: str, kind: str, path: Path, files: LocalFiles, checkpoint: Candidate, options: SourceOptions
+) -> Source:
+    reference = files.root / checkpoint.place.parent / "reference.npz"
+    return Source(
+        label=label,
+        kind=kind,
+        location=str(absolute(path)),
+        revision=None,
+        root=files.root,
+        checkpoint=checkpoint,
+        statistics=_statistics(files, checkpoint, label, options),
+        reference=reference if reference.is_file() else None,
+        settings=choose_settings(files.names, checkpoint, absolute(files.root).name),
+    )
+
+
+def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
+    """Fetch the files of a checkpoint from a Hub repository; errors are those of `resolve`."""
+    from sb3port.readers.places import hub
+
+    files = hub.list_repo(repo_id, options.revision)
+    try:
+        checkpoint = choose_checkpoint(files, repo_id.partition("/")[2], repo_id, options.filename)
+    except NotPortable:
+        if PORT_FILE in files.names:
+            raise PortOnHub(files) from None
+        raise
+    statistics = _statistics(files, checkpoint, repo_id, options)
+    settings = choose_settings(files.names, checkpoint, repo_id.partition("/")[2])
+    others = [name for name in (*statistics.names, *settings) if not Path(name).is_absolute()]
+    return Source(
+        label=repo_id,
+        kind="hub",
+        location=repo_id,
+        revision=files.revision,
+        root=files.fetch([*checkpoint.files.values(), *others]),
+        checkpoint=checkpoint,
+        statistics=statistics,
+        reference=None,
+        settings=settings,
+    )
+
+
+def _statistics(files: Files, checkpoint: Candidate, label: str, options: SourceOptions) -> Statistics:
+    """Take the statistics that the user names, else choose."""
+    given = options.vecnormalize
+    if given is not None and given.is_file():
+        return Statistics((str(absolute(given)),), Evidence.GIVEN)
+    name = options.statistics or (given.as_posix() if given is not None else None)
+    if name is None:
+        return choose_statistics(files, checkpoint)
+    if name not in files.names:
+        pickles = [other for other in files.names if other.endswith((".pkl", ".pickle"))]
+        raise UsageError(
+            f"--vecnormalize {name} is neither a file on this machine nor one of {label}",
+            f"its pickles are: {listed(pickles)}",
+        )
+    return Statistics((name,), Evidence.GIVEN)
