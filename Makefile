@@ -11,7 +11,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 help:
 	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
 	@echo "make test        run the tests"
-	@echo "make interop     run the tests that build environments with other packages"
+	@echo "make interop     run the tests that take long or build environments with other packages"
 	@echo "make newest      run the tests with the newest releases of all packages"
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
@@ -28,16 +28,16 @@ demo: setup
 	@echo "      --eval.n_episodes=2 --eval.batch_size=2 --eval.use_async_envs=false"
 
 test: setup
-	$(RUN) pytest -m "not interop" $(PARALLEL)
+	$(RUN) pytest -m "not interop and not long" $(PARALLEL)
 
 interop: setup
-	$(RUN) pytest -m interop
+	$(RUN) pytest -m "interop or long" $(PARALLEL)
 
 newest: setup
 	$(UV) venv --quiet --clear .newest
 	$(UV) pip install --quiet --python .newest --exclude-newer "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" --upgrade \
 		--editable . --editable lerobot_policy_ppo --group dev
-	.newest/bin/python -m pytest -m "not interop" $(PARALLEL)
+	.newest/bin/python -m pytest -m "not interop and not long" $(PARALLEL)
 
 lint: setup
 	$(RUN) ruff check
@@ -56,7 +56,7 @@ clean:
 	rm -rf .venv .uv .interop .newest uv.lock
 
 setup: $(filter .uv/bin/uv,$(UV))
-	@$(UV) sync --quiet
+	@$(UV) sync --quiet --compile-bytecode
 
 .uv/bin/uv:
 	python3 -m venv .uv

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -98,7 +99,10 @@ def row(name: str, found: Finding) -> str:
     )
 
 
-def timed[T](work: Callable[[], T]) -> tuple[T, float]:
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
     """Give what came of some work, and the processor time it took."""
     start = time.process_time()
     return work(), time.process_time() - start

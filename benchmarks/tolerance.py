@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ FACTORS = (2, 4, 8, 16)
 # Those that several calls compute alike; samples and remembered actions are made of them.
 OUTPUTS = ("mean", "logits", "value", "mode", "log_prob", "entropy", "action", "final_states")
 
-type Normalize = Callable[[Array, RunningMeanStd, float, float], Array]
+Normalize: TypeAlias = Callable[[Array, RunningMeanStd, float, float], Array]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ those of rl_zoo3, without gSDE. Peak memory is that of a process of its own.
 
 import argparse
 import cProfile
-import os
 import pstats
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -113,14 +113,23 @@ def speed(steps: int, work: Callable[[], None]) -> float:
     return steps / (time.process_time() - start)
 
 
-def peak_memory(command: Sequence[str]) -> float:
-    """Give the peak resident memory of a process in MB."""
-    silent = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
-    pid = os.posix_spawn(sys.executable, [sys.executable, *command], os.environ, file_actions=silent)
-    _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return usage.ru_maxrss / 1024
+# What a process runs so that it says at its end how much memory it had: the kernel's figure for children
+# begins with that of the process that started them.
+_TELL = """
+import atexit, pathlib, sys
+place, code, *sys.argv = sys.argv[1:]
+status = pathlib.Path("/proc/self/status")
+atexit.register(lambda: pathlib.Path(place).write_text(status.read_text()))
+exec(compile(code, "<measured>", "exec"))
+"""
+
+
+def peak_memory(code: str, place: Path, *arguments: str) -> float:
+    """Give the peak resident memory of a process that runs some code, in MB."""
+    command = [sys.executable, "-c", _TELL, str(place), code, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    (line,) = (line for line in place.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def memories(case: Case, folder: Path) -> tuple[float, float]:
@@ -132,8 +141,12 @@ def memories(case: Case, folder: Path) -> tuple[float, float]:
         f"PPO('MlpPolicy', make_vec_env({case.env!r}, {case.n_envs}), device='cpu', **{settings!r})"
         f".learn({steps})"
     )
-    ours = ("-m", "sb3port", "train", "--env", case.env, "--steps", str(steps), "--out", str(folder / "run"))
-    return peak_memory(("-c", code)), peak_memory((*ours, "--no-use-sde", "--policy-kwargs", "{}"))
+    ours = ("sb3port", "train", "--env", case.env, "--steps", str(steps), "--out", str(folder / "run"))
+    place, plain = folder / "status", ("--no-use-sde", "--policy-kwargs", "{}")
+    return (
+        peak_memory(code, place, "sb3"),
+        peak_memory("from sb3port.cli.app import app; app()", place, *ours, *plain),
+    )
 
 
 def row(case: Case, speeds: Speeds, memory: tuple[float, float]) -> str:

@@ -89,13 +89,11 @@ def verify(
     Raises:
         sb3port.errors.Sb3portError: The port is broken, or a place is absent.
     """
-    from sb3port.commands.own_code import use_extractor_of
     from sb3port.commands.verify import VerifyOptions
     from sb3port.commands.verify import verify as run
 
-    use_extractor_of(Path(port), extractor)
     named = [observations] if isinstance(observations, str | Path) else observations
-    options = VerifyOptions(tuple(map(str, named)), env, atol, reload)
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor)
     return run(Path(port), str(source) if source is not None else None, options)
 
 

@@ -5,6 +5,7 @@ The message is one sentence that says what is wrong and where; `hint` says what 
 
 import shlex
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 
@@ -90,3 +91,35 @@ class TrainingDiverged(Sb3portError):
     """Rewards, observations or losses became NaN or infinite (1); earlier checkpoints are kept."""
 
     exit_code = 1
+
+
+# What is looked for to tell whether an extra is installed.
+_EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "torch": ("torch", "gymnasium"),
+    "sb3": ("torch", "gymnasium", "stable_baselines3", "sb3_contrib"),
+    "lerobot": ("lerobot", "lerobot_policy_ppo"),
+    "dataset": ("lerobot", "pyarrow"),
+    "onnx": ("torch", "onnx", "onnxruntime", "onnxscript"),
+    "plot": ("matplotlib",),
+    "video": ("av", "PIL"),
+}
+
+
+def need(extra: str, purpose: str, instead: str = "") -> None:
+    """Refuse work whose packages are missing, before any of it is done.
+
+    Args:
+        extra: The extra of sb3port that brings them.
+        purpose: What needs them, as the subject of a sentence.
+        instead: What can be done without them, as the rest of the hint.
+
+    Raises:
+        UsageError: One is not installed.
+    """
+    missing = [name for name in _EXTRAS[extra] if find_spec(name) is None]
+    if missing:
+        are = "are" if len(missing) > 1 else "is"
+        raise UsageError(
+            f"{purpose} needs {', '.join(missing)}, which {are} not installed",
+            f"pip install 'sb3port[{extra}]'{f', or {instead}' if instead else ''}",
+        )

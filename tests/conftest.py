@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
+# Bit-exactness is defined for one thread, and several processes share the cores. torch reads this when it is
+# first imported, which the modules of the tests do.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 REPOSITORY = Path(__file__).parents[1]
 FIXTURES = REPOSITORY / "fixtures" / "hub" / "sb3port"
 ZOO = Path(os.environ.get("SB3PORT_ZOO") or REPOSITORY.parent / "shared" / "hub" / "sb3")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_torch_thread() -> None:
-    """Bit-exactness is defined for one thread; torch reads this when it is first imported."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ A `Checkpoint` knows no framework: numpy arrays and plain values only. Tensor na
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sb3port.checkpoint.schedules import Schedule
 from sb3port.checkpoint.spaces import Space
 
-type Array = NDArray[Any]
-type Scalar = bool | int | float | str | None
+Array: TypeAlias = NDArray[Any]
+Scalar: TypeAlias = bool | int | float | str | None
 
 
 @dataclass(frozen=True)

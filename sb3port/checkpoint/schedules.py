@@ -6,7 +6,7 @@ end. Names and formulas are those of `stable_baselines3/common/utils.py` (since 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.errors import NotPortable
 
@@ -69,7 +69,7 @@ class CustomSchedule:
         return f"custom function {self.qualname} with the constants {list(self.constants)}"
 
 
-type Schedule = ConstantSchedule | LinearSchedule | SimpleLinearSchedule | CustomSchedule
+Schedule: TypeAlias = ConstantSchedule | LinearSchedule | SimpleLinearSchedule | CustomSchedule
 
 _TYPES: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (ConstantSchedule, LinearSchedule, SimpleLinearSchedule, CustomSchedule)

@@ -5,7 +5,7 @@ The fields are those of `gymnasium.spaces`, and the JSON form is the one that a 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,7 +139,7 @@ class MultiBinary:
         return {"type": "MultiBinary", "n": self.n}
 
 
-type Simple = Box | Discrete | MultiDiscrete | MultiBinary
+Simple: TypeAlias = Box | Discrete | MultiDiscrete | MultiBinary
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +160,7 @@ class Dict:
         return {"type": "Dict", "spaces": {key: space.to_json() for key, space in self.spaces.items()}}
 
 
-type Space = Simple | Dict
+Space: TypeAlias = Simple | Dict
 
 
 def parts(space: Space) -> dict[str, Simple]:
@@ -168,22 +168,39 @@ def parts(space: Space) -> dict[str, Simple]:
     return dict(space.spaces) if isinstance(space, Dict) else {"": space}
 
 
-def space_from_json(data: Mapping[str, Any]) -> Space:
+def space_from_json(data: Mapping[str, Any], where: str = "the space") -> Space:
     """Read a space from its JSON form.
+
+    Args:
+        data: What `to_json` gave.
+        where: How to call it in an error message.
 
     Raises:
         NotPortable: The form is not one that `to_json` gives.
     """
+    kind = data.get("type") if isinstance(data, Mapping) else None
+    if kind != "Dict":
+        return _simple_from_json(data, kind, where, (*_READERS, "Dict"))
+    parts = data.get("spaces")
+    if not isinstance(parts, Mapping) or not parts:
+        raise NotPortable(f"{where} is not a valid Dict space: there is nothing in it")
+    return Dict({str(key): _part_from_json(key, form) for key, form in parts.items()})
+
+
+def _part_from_json(key: str, form: Any) -> Simple:
+    kind = form.get("type") if isinstance(form, Mapping) else None
+    return _simple_from_json(form, kind, f"space {str(key)[:100]!r}", tuple(_READERS))
+
+
+def _simple_from_json(data: Mapping[str, Any], kind: Any, where: str, supported: tuple[str, ...]) -> Simple:
+    if not isinstance(kind, str) or kind not in _READERS:
+        types = ", ".join(supported)
+        raise NotPortable(f"{where} has type {str(kind)[:100]!r}, but the supported types are {types}")
     try:
-        if data["type"] == "Dict":
-            return Dict({str(key): _simple_from_json(form) for key, form in data["spaces"].items()})
-        return _simple_from_json(data)
+        return _READERS[kind](data)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
-        raise NotPortable(f"not a space that sb3port can read: {str(data)[:200]} ({error!r})") from error
-
-
-def _simple_from_json(data: Mapping[str, Any]) -> Simple:
-    return _READERS[data["type"]](data)
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise NotPortable(f"{where} is not a valid {kind} space ({reason}): {str(data)[:200]}") from error
 
 
 def _box_from_json(data: Mapping[str, Any]) -> Box:
@@ -193,7 +210,10 @@ def _box_from_json(data: Mapping[str, Any]) -> Box:
 
 
 def _discrete_from_json(data: Mapping[str, Any]) -> Discrete:
-    return Discrete(int(data["n"]), int(data.get("start", 0)))
+    n = int(data["n"])
+    if n < 1:
+        raise ValueError("it has no values")
+    return Discrete(n, int(data.get("start", 0)))
 
 
 def _multi_discrete_from_json(data: Mapping[str, Any]) -> MultiDiscrete:
@@ -201,6 +221,8 @@ def _multi_discrete_from_json(data: Mapping[str, Any]) -> MultiDiscrete:
     start = np.array(data.get("start", np.zeros_like(nvec)), np.int64)
     if nvec.shape != start.shape:
         raise ValueError("nvec and start differ in shape")
+    if not (nvec > 0).all():
+        raise ValueError("an element has no values")
     return MultiDiscrete(nvec, start)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
@@ -73,18 +73,21 @@ def evaluate(
     authors published is looked for in results.json or the model card. With --quiet only the mean return is
     printed.
     """
-    from sb3port.commands.own_code import use_extractor_of
+    from sb3port.commands.own_code import use_extractor
 
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
+    need("torch", "sb3port eval")
+    if compare:
+        need("sb3", "--compare")
     _check_files(video, plot, force)
     output, folder = Output(json, quiet, verbose), _find(port)
     ported = _read(folder)
     setting = _setting_of(
         output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
     )
-    with output.working("loading LeRobot"):
-        use_extractor_of(folder, extractor)
+    with output.working("loading torch"):
+        use_extractor(ported.spec, extractor, str(folder))
     found = _run(output, (folder, ported), setting, (compare, source), plot is not None)
     files = _write(output, found, (port, folder, setting), (video, plot), force)
     content = {"port": _identity(port, folder), **_json(found), **files}
@@ -153,7 +156,7 @@ def _run(
     (folder, ported), (compare, label) = port, comparison
     checkpoint = read_source(folder, label) if compare else None
     with ExitStack() as spinner:
-        spinner.enter_context(output.working("loading LeRobot"))
+        spinner.enter_context(output.working("loading torch"))
         from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 
         result = evaluate_port(folder, setting, output.tracker(spinner, "episodes"))

@@ -1,11 +1,11 @@
 """`sb3port export`: from a port back to SB3, or on to ONNX, torch or numpy."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.written import run_export

@@ -8,7 +8,7 @@ from sb3port.cli import options, training_options
 from sb3port.cli.output import Output
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 
 EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out runs/w",)
 
@@ -43,6 +43,7 @@ def finetune(
     be believed. Every new checkpoint is a port. Ctrl-C ends the training after the update that it is in, and
     saves; go on with: sb3port train --resume DIR.
     """
+    need("torch", "sb3port finetune")
     output = Output(json, quiet)
     if out is None:
         raise UsageError("--out is needed", "say in which folder the run shall be")
@@ -53,20 +54,28 @@ def finetune(
         "engine": engine,
         "eval_episodes": eval_episodes,
     }
-    with output.working("loading LeRobot"):
-        from sb3port.commands.own_code import use_extractor_of
+    with output.working("loading torch"):
         from sb3port.commands.train import RunOptions, begin_finetuning
         from sb3port.ports.finding import find_port
         from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
         folder = find_port(port)
-        use_extractor_of(folder, extractor)
         own = tuple(wrapper or ())
         trainer, checkpoint = begin_finetuning(
             folder,
             RunOptions(
-                env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
+                env,
+                given,
+                steps,
+                n_envs,
+                normalize_kwargs,
+                save_every,
+                config,
+                own,
+                not no_wrappers,
+                run,
+                extractor,
             ),
             output.warn,
         )

@@ -1,10 +1,10 @@
 """A bar with the time that is left and a text; apart from `output` because Rich takes time to import."""
 
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typing_extensions import Self
 
 
 class ProgressBar:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -43,7 +43,7 @@ class Parity:
             raise AssertionError(_explain(self.report, wanted))
 
 
-type Compare = Callable[..., Parity]
+Compare: TypeAlias = Callable[..., Parity]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.errors import need
 
 if TYPE_CHECKING:
     from sb3port.environments.recording import Recording
@@ -70,6 +71,7 @@ def record(
     """
     from sb3port.readers.places.source import SourceOptions
 
+    need("torch", "sb3port record")
     output = Output(json, quiet)
     _refuse_existing(out, format, force)
     narrowed = SourceOptions(filename, revision, vecnormalize)
@@ -113,7 +115,7 @@ def _refuse_existing(out: Path, form: Format, force: bool) -> None:
 
 def _write(recording: "Recording", out: Path, form: Format, force: bool) -> None:
     from sb3port.environments.dataset import write_dataset
-    from sb3port.environments.recordings import write_npz
+    from sb3port.environments.recording import write_npz
 
     (write_dataset if form is Format.LEROBOT else write_npz)(recording, out, force)
 

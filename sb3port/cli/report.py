@@ -1,11 +1,11 @@
 """`sb3port report`: parity reports rendered again, from their JSON alone."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli.output import Output
 from sb3port.errors import UsageError
 

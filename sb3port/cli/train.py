@@ -10,7 +10,7 @@ from sb3port.cli import options, training_options
 from sb3port.cli.output import Output
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 
 EXAMPLES = (
     "sb3port train --env CartPole-v1 --out runs/cartpole",
@@ -61,6 +61,7 @@ def train(
     Hyperparameters are tuned ones for well-known environments, SB3's defaults elsewhere. Every checkpoint is
     a port. Ctrl-C ends the training after the update that it is in, and saves.
     """
+    need("torch", "sb3port train")
     output = Output(json, quiet)
     own = tuple(wrapper or ())
     if resume is not None:
@@ -79,7 +80,7 @@ def train(
         "engine": engine,
         "eval_episodes": eval_episodes,
     }
-    with output.working("loading LeRobot"):
+    with output.working("loading torch"):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
         from sb3port.ppo.runs.refusals import refuse_run
 
@@ -95,11 +96,8 @@ def train(
 
 
 def _resume(output: Output, path: Path, named: Sequence[str], extractor: str | None) -> None:
-    with output.working("loading LeRobot"):
-        from sb3port.commands.own_code import use_extractor_of
-        from sb3port.ppo.runs.checkpoints import PORT, find_checkpoint
-        from sb3port.ppo.runs.running import resume
+    with output.working("loading torch"):
+        from sb3port.commands.train import resume_run
 
-        use_extractor_of(find_checkpoint(path) / PORT, extractor)
-        trainer, origin, out = resume(path, output.warn, named)
+        trainer, origin, out = resume_run(path, output.warn, named, extractor)
     run_to_end(output, trainer, origin, out)

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -63,7 +63,10 @@ _SETTINGS: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-def with_hyperparameters[R](command: Callable[..., R]) -> Callable[..., R]:
+R = TypeVar("R")
+
+
+def with_hyperparameters(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command one option for every hyperparameter; it gets them as the dictionary `given`.
 
     Args:

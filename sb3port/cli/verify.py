@@ -61,15 +61,13 @@ def verify(
     observations, means or logits, values, log-probabilities, entropies, samples and actions on the same
     observations. Exit code 0 says that parity holds, 1 that it does not or that nothing can be said.
     """
-    from sb3port.commands.own_code import use_extractor_of
     from sb3port.commands.verify import VerifyOptions
     from sb3port.commands.verify import verify as run
     from sb3port.reports.files import write_reports
 
     output = Output(json, quiet, verbose)
-    chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload)
+    chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload, extractor)
     with output.working("loading SB3 and LeRobot, comparing"):
-        use_extractor_of(port, extractor)
         report = run(port, source, chosen)
     write_reports(report.to_json(), report_dir)
     if not output.result("sb3port.verify", report.to_json(), str(report.verdict)):

@@ -3,27 +3,28 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, short_name
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.verify import reference_of, run_checks
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 from sb3port.families.algorithms import display_name
 from sb3port.files.port_files import CARD, is_port
 from sb3port.files.staging import refuse_existing, staged_folder
+from sb3port.parity.checks.reload import fresh_process, warm_up
 from sb3port.parity.comparison.report import ParityReport, refuse_unless_holds
 from sb3port.ports.card.card import model_card
 from sb3port.ports.card.facts import CardFacts
-from sb3port.ports.card.parity import parity_text
 from sb3port.ports.finding import fetch_port
 from sb3port.ports.reading import read_port
 from sb3port.ports.writing import write_port
 from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.source import PortOnHub, Source, SourceOptions, resolve
 from sb3port.reports.files import keep_report
+from sb3port.reports.markdown import card_section
 
-type Announce = Callable[[str, str], None]
+Announce: TypeAlias = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
     _refuse_contradiction(options.source, options.use_stats)
+    if options.verify:
+        need("sb3", "verifying", "leave it out with --no-verify")
     if dest is not None:
         refuse_existing(dest, options.force)
     if is_port(Path(label)):
@@ -132,6 +135,8 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     source = resolve(label, options.source)
     dest = dest or Path("ports") / short_name(source.location)
     refuse_existing(dest, options.force)
+    if options.verify:
+        warm_up()
     checkpoint = read_checkpoint(
         source, options.use_stats, options.assume_standard_forward, options.extractor
     )
@@ -178,7 +183,8 @@ def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
 
 
 def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: str) -> ParityReport:
-    report = run_checks(staging, checkpoint, reference_of(source, checkpoint), name)
+    reference, fresh = reference_of(source, checkpoint), fresh_process(staging)
+    report = run_checks(staging, checkpoint, reference, name, fresh=fresh)
     refuse_unless_holds(report, "the port", "its source")
     _keep(report.to_json(), checkpoint, staging)
     return report
@@ -186,5 +192,5 @@ def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: 
 
 def _keep(report: dict[str, Any], checkpoint: Checkpoint, port: Path) -> None:
     """Write a report into a port: as JSON, and into the model card."""
-    facts = CardFacts(parity=parity_text(keep_report(report, port)))
+    facts = CardFacts(parity=card_section(keep_report(report, port)))
     (port / CARD).write_text(model_card(checkpoint, facts), encoding="utf-8")

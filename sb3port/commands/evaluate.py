@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.environments.making import Env, make_env
@@ -62,7 +62,7 @@ class Evaluation:
         }
 
 
-type Track = Callable[[Sequence[int]], Iterable[int]]
+Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
 
 
 def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evaluation:

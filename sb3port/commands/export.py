@@ -12,17 +12,16 @@ from sb3port.checkpoint.checkpoint import Checkpoint, SourceFile
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.version import __version__
 from sb3port.commands.convert import Announce, describe_mapping, describe_report, describe_source
-from sb3port.commands.own_code import blaming, use_extractor, use_extractor_of
+from sb3port.commands.own_code import blaming, use_extractor
 from sb3port.commands.verify import reference_of
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, UsageError, need
 from sb3port.exports.graphs import GraphOptions
 from sb3port.exports.targets import Target, target_of
 from sb3port.families.descriptions import policy_texts
 from sb3port.files.port_files import PORT_FILE, is_port
 from sb3port.files.staging import EXPORT, refuse_existing, staged_folder
 from sb3port.parity.checks.integrity import check_files
-from sb3port.parity.comparison.environment import environment
-from sb3port.parity.comparison.report import ParityReport, refuse_unless_holds
+from sb3port.parity.comparison.report import ParityReport, environment, refuse_unless_holds
 from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, public_provenance
@@ -105,11 +104,12 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
+    _need_packages(options)
     if dest is not None:
         refuse_existing(dest, options.force, EXPORT)
     folder = find_port(port)
-    use_extractor_of(folder, options.extractor)
     checkpoint = _read_unchanged(folder)
+    use_extractor(checkpoint.spec, options.extractor, str(folder))
     announce("read", f"{describe_mapping(checkpoint)} from {port}")
     dest = dest or Path("exports") / f"{_file_name(checkpoint)}-{options.target}"
     return _export(checkpoint, None, dest, options, announce)
@@ -130,6 +130,7 @@ def repair(
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
+    _need_packages(options)
     refuse_existing(dest, options.force, EXPORT)
     if is_port(Path(label)):
         raise UsageError(f"{label} is a port", f"write it for SB3 with: sb3port export {label} --to sb3")
@@ -141,6 +142,13 @@ def repair(
     announce("map", describe_mapping(checkpoint))
     use_extractor(checkpoint.spec, reading.extractor, label)
     return _export(checkpoint, reference_of(source, checkpoint), dest, options, announce)
+
+
+def _need_packages(options: ExportOptions) -> None:
+    if extra := target_of(options.target).extra:
+        need(extra, f"writing for {options.target}")
+    if options.verify:
+        need("sb3", "verifying", "leave it out with --no-verify")
 
 
 def _read_unchanged(port: Path) -> Checkpoint:

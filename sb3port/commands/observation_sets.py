@@ -1,16 +1,24 @@
 """The observations that a user names: recorded ones, drawn ones, edge cases, or a rollout."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
+import numpy as np
+
 from sb3port.checkpoint.checkpoint import Checkpoint
-from sb3port.commands.rollout_observations import rollout_observations
+from sb3port.environments.making import make_env
+from sb3port.environments.rollouts import Step, observed, run_episode
+from sb3port.environments.wrapping import wrapping_of
 from sb3port.errors import UsageError
-from sb3port.networks.observations import ObservationSet
+from sb3port.networks.observations import ObservationSet, set_of
 from sb3port.parity.observations.datasets import dataset_observations
 from sb3port.parity.observations.drawn import drawn_observations
 from sb3port.parity.observations.edge import edge_observations
 from sb3port.parity.observations.recorded import recorded_observations
+
+ROLLOUT_STEPS = 1024
 
 EDGE = "edge"
 NAMES = ("recorded", "drawn", EDGE, "rollout")
@@ -93,3 +101,31 @@ def _renamed(found: ObservationSet, taken: set[str]) -> ObservationSet:
         return found
     number = next(n for n in range(2, len(taken) + 2) if f"{found.name}-{n}" not in taken)
     return ObservationSet(f"{found.name}-{number}", found.label, found.count, found.batches)
+
+
+def rollout_observations(checkpoint: Checkpoint, env_id: str) -> ObservationSet:
+    """Run SB3's policy, deterministically, until there are enough observations.
+
+    Args:
+        checkpoint: The policy; its environment has the wrappers of the training.
+        env_id: A Gymnasium environment id; the seeds of its episodes count up from 0.
+
+    Raises:
+        UsageError: There is no such environment, its spaces are not those of the policy, or it gives NaN.
+    """
+    found = list(islice(_numbered_steps(checkpoint, env_id), ROLLOUT_STEPS))
+    numbers, steps = zip(*found, strict=True)
+    observations = observed(checkpoint.spec, steps, np.array(numbers))
+    return set_of("rollout", f"rollout of {ROLLOUT_STEPS} steps in {env_id}", observations)
+
+
+def _numbered_steps(checkpoint: Checkpoint, env_id: str) -> Iterator[tuple[int, Step]]:
+    from sb3port.parity.oracle.actor import Sb3Actor
+
+    actor = Sb3Actor(checkpoint)
+    env = make_env(env_id, checkpoint.spec, wrapping=wrapping_of(checkpoint.environment))
+    try:
+        for seed in count():
+            yield from enumerate(run_episode(env, actor, seed, finite=True))
+    finally:
+        env.close()

@@ -10,29 +10,6 @@ from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.errors import Sb3portError, UsageError
 from sb3port.families.extractors import is_own
 from sb3port.files.importing import working_folder_first
-from sb3port.files.port_files import CONFIG_FILE
-from sb3port.ports.finding import find_port
-from sb3port.ports.manifest import read_json
-from sb3port.ports.reading import read_port
-
-
-def use_extractor_of(port: Path, named: str | None) -> None:
-    """Import the features extractor that a port needs, if the user names it.
-
-    Args:
-        port: The folder, or its name on the Hub.
-        named: `module:Class`, None where the user names none.
-
-    Raises:
-        UsageError: As `use_extractor`.
-        NotPortable: The port is damaged.
-    """
-    port = find_port(port)
-    if not (port / CONFIG_FILE).is_file():
-        return  # the command itself says what is wrong
-    needed = read_json(port / CONFIG_FILE).get("features_extractor")
-    if named is not None or is_own(str(needed)):
-        use_extractor(read_port(port).spec, named, str(port))
 
 
 def use_extractor(spec: PolicySpec, named: str | None, where: str) -> None:
@@ -84,9 +61,8 @@ def blaming(spec: PolicySpec) -> Iterator[None]:
 
 def _import(name: str) -> None:
     """Import what the user names, also for processes that this one starts."""
-    from lerobot_policy_ppo.extractors.own import VARIABLE
-
-    from lerobot_policy_ppo import register_extractor
+    from sb3port.families.extractors.own import VARIABLE
+    from sb3port.networks.own_extractors import register_extractor
 
     try:
         with working_folder_first():
@@ -102,12 +78,10 @@ def _import(name: str) -> None:
 
 
 def _try(spec: PolicySpec) -> None:
-    from lerobot_policy_ppo.extractors.own import make_own
-    from lerobot_policy_ppo.spaces import space_from_json
+    from sb3port.networks.own_extractors import make_own
 
-    space = space_from_json(spec.observation_space.to_json(), "observation_space")
     try:
-        make_own(spec.features_extractor, space, spec.features_extractor_kwargs)
+        make_own(spec.features_extractor, spec.observation_space, spec.features_extractor_kwargs)
     except ValueError as error:
         why = repr(error.__cause__) if error.__cause__ else str(error)
         raise UsageError(
@@ -117,7 +91,7 @@ def _try(spec: PolicySpec) -> None:
 
 
 def _is_allowed(name: str) -> bool:
-    from lerobot_policy_ppo.extractors import registered_extractor
+    from sb3port.networks.own_extractors import registered_extractor
 
     try:
         registered_extractor(name)

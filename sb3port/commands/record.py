@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from sb3port.environments.making import Env, frames_per_second, make_env, open_w
 from sb3port.environments.recording import Recording
 from sb3port.environments.rollouts import Actor, Step, observed, run_episode
 from sb3port.environments.wrapping import env_id_of, wrapping_of
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, plain_actions
 from sb3port.readers.places.source import SourceOptions
@@ -59,7 +59,7 @@ class RecordOptions:
     wrap: bool = True
 
 
-type Track = Callable[[Sequence[int]], Iterable[int]]
+Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
 
 
 def record(label: str, options: RecordOptions, track: Track = iter) -> Recording:
@@ -76,6 +76,8 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
     checkpoint, port = read_anything(
         label, options.source, options.use_stats, options.assume_standard_forward, options.extractor
     )
+    if port is None:
+        need("sb3", "acting as SB3 does", "name a port instead of its source")
     use_extractor(checkpoint.spec, options.extractor, label)
     env_id = env_id_of(checkpoint.environment, options.env)
     wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sb3port.commands.evaluate import Evaluation
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
 from sb3port.readers.meaning.published import PublishedResult
 
@@ -40,10 +40,7 @@ def check_plot(path: Path) -> None:
     """
     if path.suffix not in _SUFFIXES:
         raise UsageError(f"{path} is none of {', '.join(_SUFFIXES)}", "name the picture by its format")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UsageError("nothing can be drawn without matplotlib", "install sb3port[plot]") from error
+    need("plot", f"a picture such as {path.name}")
 
 
 def plot_returns(returns: Returns, path: Path, force: bool = False) -> None:

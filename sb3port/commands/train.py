@@ -1,11 +1,12 @@
 """What `train` and `finetune` do, without the command line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer, Wrapper
+from sb3port.commands.own_code import use_extractor
 from sb3port.commands.training_plans import plan_for
 from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
 from sb3port.environments.making import check_spaces
@@ -17,7 +18,7 @@ from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.runs.plans import Plan, with_options
 from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
-from sb3port.ppo.runs.running import make_environments, prepare
+from sb3port.ppo.runs.running import make_environments, prepare, resume
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
 from sb3port.ppo.runs.starting import start_fresh, start_from
 from sb3port.ppo.runs.trainer import Trainer
@@ -25,7 +26,7 @@ from sb3port.readers.meaning.zoo_values import read_kwargs
 
 _CHECKPOINTS = 10
 
-type Announce = Callable[[str], None]
+Announce: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class RunOptions:
         wrappers: The user's own, `module:Class`, innermost first, in place of those that are known.
         wrapped: False to leave out the arguments and wrappers that are known.
         run: Fields of `RunSettings` as they are.
+        extractor: `module:Class` that the port needs, whose code is the user's own.
     """
 
     env: str | None = None
@@ -55,6 +57,7 @@ class RunOptions:
     wrappers: tuple[str, ...] = ()
     wrapped: bool = True
     run: Mapping[str, Any] = field(default_factory=dict)
+    extractor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     """
     prepare(options.run.get("device", "cpu"))
     checkpoint, notes = as_ppo(read_port(port))
+    use_extractor(checkpoint.spec, options.extractor, str(port))
     refuse_other_policy(checkpoint.spec, options.given)
     plan, doubts = _finetuning_plan(checkpoint, options)
     flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
@@ -136,6 +140,23 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     envs = make_environments(run)
     check_spaces(envs, checkpoint.spec, run.env)
     return start_from(run, checkpoint, envs), checkpoint
+
+
+def resume_run(
+    path: Path, warn: Announce, named: Collection[str], extractor: str | None
+) -> tuple[Trainer, Checkpoint, Path]:
+    """Bring a run back to a checkpoint; see `ppo.runs.running.resume`.
+
+    Args:
+        path: The folder of the run, or a checkpoint in it.
+        warn: Called with sentences.
+        named: What of the user's own may be imported.
+        extractor: `module:Class` that the policy needs, whose code is the user's own.
+
+    Raises:
+        Sb3portError: With the exit code of the contract.
+    """
+    return resume(path, warn, named, lambda spec: use_extractor(spec, extractor, str(path)))
 
 
 def _plan(options: RunOptions, new: PolicyOptions) -> Plan:

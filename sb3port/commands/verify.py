@@ -2,19 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
-from sb3port.commands.own_code import blaming
-from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError
+from sb3port.commands.own_code import blaming, use_extractor
+from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, need
 from sb3port.families.descriptions import policy_texts
 from sb3port.parity.checks.integrity import check_files, check_source, other_files, unreadable_source
-from sb3port.parity.checks.reload import FreshProcess
-from sb3port.parity.comparison.environment import environment
-from sb3port.parity.comparison.report import Check, ParityReport
+from sb3port.parity.checks.reload import FreshProcess, fresh_process
+from sb3port.parity.comparison.report import Check, ParityReport, environment
 from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
 from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, read_provenance, recorded_files
@@ -35,12 +33,14 @@ class VerifyOptions:
         env: A Gymnasium environment id, for rollouts and for the comparison of returns.
         atol: Largest difference of outputs that passes, in place of the rule; None for the rule.
         reload: Whether another process shall load the port, too.
+        extractor: `module:Class` that the port needs, whose code is the user's own.
     """
 
     observations: tuple[str, ...] = ()
     env: str | None = None
     atol: float | None = None
     reload: bool = True
+    extractor: str | None = None
 
     @property
     def tolerance(self) -> Tolerance:
@@ -63,6 +63,7 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
         NotPortable: The port is broken.
         UsageError: What `label` or the options name is absent.
     """
+    need("sb3", "verifying")
     report = _verify(find_port(port), label, options or VerifyOptions())
     return replace(report, port=port.name)
 
@@ -71,34 +72,34 @@ def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityRepo
     recorded = read_provenance(port)
     if recorded.kind == "training":
         return _verify_trained(port, label, options)
-    with ExitStack() as stack:
-        # Before all else: it takes as long to load as this process does.
-        fresh = stack.enter_context(FreshProcess(port)) if options.reload else None
-        try:
-            source = _find_source(recorded, label)
-            checkpoint = _read_as_recorded(source, recorded)
-        except (SourceUnreachable, UsageError, NotPortable) as error:
-            if label is not None or isinstance(error, Unsafe):
-                raise
-            return _inconclusive(port, recorded, unreadable_source(error.message))
-        same_source = check_source(recorded, checkpoint.provenance)
-        if same_source.verdict is not Verdict.BIT_EXACT:
-            return _inconclusive(port, recorded, same_source)
-        reference = reference_of(source, checkpoint)
-        return run_checks(port, checkpoint, reference, port.name, options, [same_source], fresh)
+    # Before all else: it takes as long to load as this process does.
+    fresh = fresh_process(port) if options.reload else None
+    try:
+        source = _find_source(recorded, label)
+        checkpoint = _read_as_recorded(source, recorded)
+    except (SourceUnreachable, UsageError, NotPortable) as error:
+        if label is not None or isinstance(error, Unsafe):
+            raise
+        return _inconclusive(port, recorded, unreadable_source(error.message))
+    same_source = check_source(recorded, checkpoint.provenance)
+    if same_source.verdict is not Verdict.BIT_EXACT:
+        return _inconclusive(port, recorded, same_source)
+    use_extractor(checkpoint.spec, options.extractor, str(port))
+    reference = reference_of(source, checkpoint)
+    return run_checks(port, checkpoint, reference, port.name, options, [same_source], fresh)
 
 
 def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
     """Verify a port that sb3port trained: loaded with LeRobot, it computes what SB3 does with its weights."""
     _refuse_source_of_trained(port, label)
-    with ExitStack() as stack:
-        fresh = stack.enter_context(FreshProcess(port)) if options.reload else None
-        checkpoint = read_port(port)
-        recorded = checkpoint.provenance.files["checkpoint"]
-        weights = (port / recorded.name).read_bytes()
-        if hashlib.sha256(weights).hexdigest() != recorded.sha256:
-            raise NotPortable(f"the weights of {port} are not those that were trained")
-        return run_checks(port, checkpoint, None, port.name, options, (), fresh)
+    fresh = fresh_process(port) if options.reload else None
+    checkpoint = read_port(port)
+    recorded = checkpoint.provenance.files["checkpoint"]
+    weights = (port / recorded.name).read_bytes()
+    if hashlib.sha256(weights).hexdigest() != recorded.sha256:
+        raise NotPortable(f"the weights of {port} are not those that were trained")
+    use_extractor(checkpoint.spec, options.extractor, str(port))
+    return run_checks(port, checkpoint, None, port.name, options, (), fresh)
 
 
 def _refuse_source_of_trained(port: Path, label: str | None) -> None:

@@ -24,7 +24,7 @@ from sb3port.environments.dataset_columns import (
     vector,
 )
 from sb3port.environments.recording import Recording
-from sb3port.errors import UsageError
+from sb3port.errors import need
 from sb3port.families.features import mask_key
 from sb3port.files.staging import DATASET, staged_folder
 
@@ -51,13 +51,7 @@ def check_installed() -> None:
     Raises:
         UsageError: It cannot.
     """
-    try:
-        import datasets  # noqa: F401
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"LeRobot cannot write datasets without {error.name}", "install sb3port[dataset]"
-        ) from error
+    need("dataset", "a LeRobotDataset")
 
 
 def _write(recording: Recording, folder: Path, name: str) -> None:

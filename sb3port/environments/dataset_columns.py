@@ -11,7 +11,7 @@ clipped nor scaled, and `log_prob` is its log-probability. `deterministic_action
 have done without chance; `value` is the estimated return, `next.reward` the environment's own.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.families.features import batch_key, mask_key, mask_size
 
-type Features = dict[str, dict[str, Any]]
+Features: TypeAlias = dict[str, dict[str, Any]]
 
 SAMPLED, DETERMINISTIC, VALUE, LOG_PROB = "sampled_action", "deterministic_action", "value", "log_prob"
 

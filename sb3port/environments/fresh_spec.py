@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gymnasium import spaces
-from lerobot_policy_ppo.spaces import space_to_json
 
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
-from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts, space_from_json
+from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.extractors import is_convolved
 from sb3port.families.registry import family_of
 from sb3port.families.specs import check_supported, expected_shapes
+from sb3port.networks.gymnasium_spaces import space_of
 
 _EXTRACTORS = {
     "MlpPolicy": "FlattenExtractor",
@@ -117,8 +117,8 @@ def _space(space: spaces.Space[Any]) -> Space:
         UsageError: SB3 has no policies for it.
     """
     try:
-        return _channels_first(space_from_json(space_to_json(space)))
-    except (NotPortable, ValueError, TypeError) as error:
+        return _channels_first(space_of(space))
+    except (ValueError, TypeError) as error:
         raise UsageError(f"the environment has {str(space)[:300]}, which is not supported") from error
 
 

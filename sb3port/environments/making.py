@@ -6,7 +6,7 @@ channels first where the policy has them so.
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -17,7 +17,7 @@ from sb3port.environments.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
 from sb3port.errors import UsageError
 from sb3port.files.importing import working_folder_first
 
-type Env = gymnasium.Env[Any, Any]
+Env: TypeAlias = gymnasium.Env[Any, Any]
 
 _FPS = 30
 _KINDS = (

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.version import __version__
+from sb3port.files.staging import staged_file
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs
 
@@ -99,3 +101,13 @@ class Recording:
             # Numbers only: a text would make `verify` refuse the file.
             "metadata": np.frombuffer(json.dumps(self.describe()).encode(), np.uint8),
         }
+
+
+def write_npz(recording: Recording, dest: Path, force: bool = False) -> None:
+    """Write a recording, which `verify --observations` takes; `Recording.arrays` says what is in it.
+
+    Raises:
+        UsageError: `dest` exists and `force` is false, or it cannot be written.
+    """
+    with staged_file(dest, force) as path, path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **recording.arrays())

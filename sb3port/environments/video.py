@@ -10,7 +10,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.environments.making import frames_per_second, make_env
 from sb3port.environments.rollouts import Actor, Setting, run_episode
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
 
 _SUFFIXES = (".mp4", ".gif")
@@ -24,11 +24,7 @@ def check_video(path: Path) -> None:
     """
     if path.suffix not in _SUFFIXES:
         raise UsageError(f"{path} is neither .mp4 nor .gif", "name the film by its format")
-    if path.suffix == ".mp4":
-        try:
-            import av  # noqa: F401
-        except ImportError as error:
-            raise UsageError("no .mp4 can be written without av", "install sb3port[video]") from error
+    need("video", f"a film such as {path.name}")
 
 
 def film(actor: Actor, setting: Setting, path: Path, force: bool = False) -> int:
@@ -72,9 +68,16 @@ def _picture(frame: Any, env_id: str) -> Array:
 
 
 def _write_mp4(path: Path, frames: list[Array], rate: int) -> None:
-    from lerobot.utils.io_utils import write_video
+    import av
 
-    write_video(path, frames, rate)
+    height, width = (side - side % 2 for side in frames[0].shape[:2])  # yuv420p has no odd ones
+    with av.open(str(path), mode="w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
 
 
 def _write_gif(path: Path, frames: list[Array], rate: int) -> None:

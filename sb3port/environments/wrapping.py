@@ -25,7 +25,7 @@ class Wrapping:
 
     Args:
         env_kwargs: Arguments of the environment itself.
-        wrappers: Innermost first: names of `lerobot_policy_ppo.env_wrappers`, or the user's `module:Class`.
+        wrappers: Innermost first: names of `sb3port.environments.wrappers`, or the user's `module:Class`.
         warnings: Sentences on what was there in training and is not here.
     """
 
@@ -128,7 +128,7 @@ def wrap_env(env: "gymnasium.Env[Any, Any]", wrapping: Wrapping) -> "gymnasium.E
 
 
 def _wrap_as_in_training(env: "gymnasium.Env[Any, Any]", wrapper: Wrapper) -> "gymnasium.Env[Any, Any]":
-    from lerobot_policy_ppo.env_wrappers import wrap
+    from sb3port.environments.wrappers import wrap
 
     try:
         return wrap(env, wrapper.name, wrapper.kwargs)

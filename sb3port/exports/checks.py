@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.candidates import Candidate, compare_with_oracle
 from sb3port.parity.checks.checks import COMPUTED, one_thread
-from sb3port.networks.observations import ObservationSet
-from sb3port.parity.oracle.oracle import Oracle
 from sb3port.parity.comparison.report import Check, ObservationSummary
+from sb3port.parity.oracle.oracle import Oracle
 
 
 class Exported(Candidate, Protocol):

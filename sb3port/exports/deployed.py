@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.checkpoint.spaces import Box, parts
 from sb3port.exports.graphs import GraphOptions, Run
 from sb3port.networks.observations import Observations, ObservationSet
-from sb3port.parity.oracle.oracle import Oracle
 from sb3port.networks.outputs import Outputs, in_sequence
+from sb3port.parity.oracle.oracle import Oracle
 from sb3port.parity.oracle.sb3_normalizer import build_normalizer
-from sb3port.checkpoint.spaces import Box, parts
 
 _STATES = ("hidden_state", "cell_state", "critic_hidden_state", "critic_cell_state")
 _OF_A_SAMPLE = ("sampled_action", "log_prob")

@@ -1,27 +1,26 @@
 """A policy with all that belongs around it, as one torch module: raw observations in, actions out.
 
-Its networks and heads are those of the `ppo` policy of LeRobot. The normaliser before them computes in
+Its networks and heads are those of `sb3port.networks`. The normaliser before them computes in
 float64, as VecNormalize does, and actions are clipped or unscaled behind them, as by SB3's `predict`.
 Observations have the shapes and types of the checkpoint's spaces, images have their channels first. A
 recurrent policy makes one step: every row is another sequence, whose state comes in and goes out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.preprocessing import Preprocessor
 from torch import Tensor, nn
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, PolicySpec
-from sb3port.errors import UsageError
-from sb3port.families.features import batch_keys, mask_size
-from sb3port.exports.graphs import GraphOptions
-from sb3port.ppo.engines.policies import load_tensors, make_policy
 from sb3port.checkpoint.spaces import Box, Simple, parts
+from sb3port.errors import UsageError
+from sb3port.exports.graphs import GraphOptions
+from sb3port.families.features import batch_keys, mask_size
+from sb3port.networks.normaliser import normalize
+from sb3port.networks.weights import build_policy
 
 ACTOR_STATE, CRITIC_STATE = ("hidden_state", "cell_state"), ("critic_hidden_state", "critic_cell_state")
 
@@ -63,15 +62,13 @@ class Deployment(nn.Module):
         super().__init__()
         spec, before = checkpoint.spec, checkpoint.normalizer
         _refuse_ill_conditioned(spec, options)
-        self.policy = build_policy(checkpoint)
+        self.policy = build_policy(spec, checkpoint.tensors)
         self.inputs = _inputs(spec, before if options.raw else None, "value" in options.outputs)
         states = [name for name in self.inputs if name.endswith("_state")]
         self.outputs = (*options.outputs, *(f"next_{name}" for name in states))
         self.normalizers = nn.ModuleDict({} if options.raw else _normalizers(before))
         self._keys = batch_keys(spec.observation_space)
         self._parts = parts(spec.observation_space)
-        space = self.policy.config.gym_observation_space()
-        self._preprocess = Preprocessor(space, spec.normalize_images)
         self._finish = nn.Identity() if options.raw else _finish(spec)
         self.eval()
 
@@ -82,7 +79,7 @@ class Deployment(nn.Module):
             *tensors: The inputs, B rows each.
         """
         given = dict(zip(self.inputs, tensors, strict=True))
-        observations = self._preprocess(self._batch(given))
+        observations = self.policy.preprocess(self._batch(given))
         pi = vf = self.policy.features_extractor(observations)
         if self.policy.vf_features_extractor is not None:
             vf = self.policy.vf_features_extractor(observations)
@@ -146,14 +143,6 @@ def _step(
     return output.squeeze(0), {f"next_{name}": state for name, state in zip(names, states, strict=True)}
 
 
-def build_policy(checkpoint: Checkpoint) -> PPOPolicy:
-    """Build LeRobot's `ppo` policy with the weights of a checkpoint."""
-    policy = make_policy(replace(checkpoint.spec, ortho_init=False))
-    load_tensors(policy, checkpoint.tensors)
-    policy.eval().requires_grad_(False)
-    return policy
-
-
 def input_name(key: str) -> str:
     """Name the input of a part of the observations, "" where they are no Dict."""
     return f"observation.{key}" if key else "observation"
@@ -203,7 +192,7 @@ class _Normalize(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Normalise rows; float32."""
-        return ((values.double() - self.mean) / self.std).clamp(-self.clip, self.clip).float()
+        return normalize(values, self.mean, self.std, self.clip)
 
 
 def _normalizers(normalizer: Normalizer | None) -> dict[str, nn.Module]:

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from sb3port.checkpoint.version import __version__
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.checkpoint.version import __version__
 from sb3port.errors import UsageError
 from sb3port.ports.manifest import public_provenance
 
 # What runs an exported network: gives outputs by name for inputs by name.
-type Run = Callable[[dict[str, Array]], dict[str, Array]]
+Run: TypeAlias = Callable[[dict[str, Array]], dict[str, Array]]
 
 FORMAT = 1
 OUTPUTS = ("action", "value", "log_prob")

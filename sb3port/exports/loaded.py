@@ -7,11 +7,11 @@ from pathlib import Path
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
-from sb3port.networks.observations import Observations, ObservationSet
-from sb3port.parity.oracle.oracle import Oracle
-from sb3port.networks.outputs import Outputs
-from sb3port.parity.oracle.sb3_policies import ALGORITHMS
 from sb3port.networks.gymnasium_spaces import SpacesOnly
+from sb3port.networks.observations import Observations, ObservationSet
+from sb3port.networks.outputs import Outputs
+from sb3port.parity.oracle.oracle import Oracle
+from sb3port.parity.oracle.sb3_policies import ALGORITHMS
 
 
 class LoadedModel(Oracle):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
-from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from sb3port.exports.numpy_forward import ACTIVATIONS, forward
 
 

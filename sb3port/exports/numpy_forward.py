@@ -1,11 +1,11 @@
 """The forward pass of an `.npz` that `sb3port export --to numpy` writes: numpy alone, to be copied."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-type Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "Tanh": np.tanh,

@@ -5,21 +5,15 @@ import io
 from pathlib import Path
 from typing import Any
 
+import onnx
+import onnxruntime
 import torch
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.errors import NotPortable
 from sb3port.exports.deployment import Deployment
-from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
 from sb3port.exports.torch_program import quiet_tracing, trace
-
-try:
-    import onnx
-    import onnxruntime
-    import onnxscript  # noqa: F401 (torch.onnx needs it)
-except ImportError as error:
-    missing = f"exports to ONNX need {error.name}, which is not installed"
-    raise UsageError(missing, "pip install 'sb3port[onnx]'") from error
 
 BATCH = "batch"
 

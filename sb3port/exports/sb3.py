@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from cloudpickle import cloudpickle
-from lerobot_policy_ppo.extractors import registered_extractor
 from sb3_contrib.common.maskable import policies as maskable
 from sb3_contrib.common.recurrent import policies as recurrent
 from stable_baselines3.common import policies
@@ -23,15 +22,16 @@ from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
 from torch import nn
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule
+from sb3port.checkpoint.spaces import Dict
 from sb3port.errors import NotPortable, UsageError
+from sb3port.exports.vecnormalize import STATISTICS, write_vecnormalize
 from sb3port.families.algorithms import algorithm_of, display_name
 from sb3port.families.extractors import is_own
 from sb3port.families.registry import family_of
-from sb3port.parity.oracle.sb3_policies import ALGORITHMS, load_weights
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
-from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule
-from sb3port.checkpoint.spaces import Dict
-from sb3port.exports.vecnormalize import STATISTICS, write_vecnormalize
+from sb3port.networks.own_extractors import registered_extractor
+from sb3port.parity.oracle.sb3_policies import ALGORITHMS, load_weights
 
 _CLASSES: dict[tuple[str, str], type[policies.BasePolicy]] = {
     ("ActorCriticPolicy", "FlattenExtractor"): policies.ActorCriticPolicy,

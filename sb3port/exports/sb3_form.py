@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
+from sb3port.checkpoint.schedules import LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.errors import NotPortable
 from sb3port.families.extractors import EXTRACTORS, is_own
 from sb3port.families.extractors.base import TORCH_LAYERS
-from sb3port.families.specs import expected_shapes
 from sb3port.families.hyperparameters import true_settings
-from sb3port.checkpoint.schedules import LinearSchedule, Schedule, SimpleLinearSchedule
+from sb3port.families.specs import expected_shapes
 
 _NET = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.(\d+)\.(.+)")
 _COPIED = (

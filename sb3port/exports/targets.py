@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.errors import UsageError, VerificationFailed
-from sb3port.families.extractors import is_own
 from sb3port.exports.graphs import GraphOptions
-from sb3port.readers.meaning.sb3 import read_checkpoint
-from sb3port.readers.places.source import SourceOptions, resolve
 from sb3port.exports.read_back import changes
 from sb3port.exports.sb3_form import sb3_form
+from sb3port.families.extractors import is_own
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
 
 if TYPE_CHECKING:
     from sb3port.exports.checks import Exported
@@ -30,6 +30,7 @@ class Target:
     """
 
     ending: str
+    extra: str | None
     form: Callable[[Checkpoint], Checkpoint]
     write: Callable[[Checkpoint, Path, GraphOptions], None]
     load: Callable[[Path, Checkpoint, GraphOptions], "Exported"]
@@ -100,10 +101,10 @@ def _as_it_is(checkpoint: Checkpoint) -> Checkpoint:
 
 
 TARGETS = {
-    "sb3": Target(".zip", sb3_form, _write_sb3, _load_sb3),
-    "onnx": Target(".onnx", _as_it_is, _write_onnx, _load_onnx),
-    "torch": Target(".pt2", _as_it_is, _write_torch, _load_torch),
-    "numpy": Target(".npz", _as_it_is, _write_numpy, _load_numpy),
+    "sb3": Target(".zip", "sb3", sb3_form, _write_sb3, _load_sb3),
+    "onnx": Target(".onnx", "onnx", _as_it_is, _write_onnx, _load_onnx),
+    "torch": Target(".pt2", "torch", _as_it_is, _write_torch, _load_torch),
+    "numpy": Target(".npz", None, _as_it_is, _write_numpy, _load_numpy),
 }
 
 

@@ -11,8 +11,8 @@ from torch.distributions import Distribution
 from torch.export import Dim, ExportedProgram
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
-from sb3port.exports.deployment import Deployment
 from sb3port.errors import NotPortable
+from sb3port.exports.deployment import Deployment
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
 
 METADATA_FILE = "sb3port.json"

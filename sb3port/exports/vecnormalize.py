@@ -6,8 +6,8 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3Runni
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
-from sb3port.networks.gymnasium_spaces import SpacesOnly
 from sb3port.checkpoint.spaces import Dict
+from sb3port.networks.gymnasium_spaces import SpacesOnly
 
 STATISTICS = "vec_normalize.pkl"
 _SETTINGS = ("norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")

@@ -23,7 +23,7 @@ ACTOR_CRITIC = Family(
     )
     | class_names(
         ("stable_baselines3.ppo.policies", "stable_baselines3.a2c.policies", "sb3_contrib.trpo.policies"),
-        ("PPOPolicy", "A2CPolicy", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"),
+        ("ActorCritic", "A2CPolicy", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"),
     ),
     owns=lambda spec: not spec.maskable and spec.lstm_hidden_size is None,
     recognises=lambda *_: True,

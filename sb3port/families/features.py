@@ -8,11 +8,13 @@ from typing import Any
 
 from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts
+from sb3port.families.maskable import MASKABLE
 from sb3port.families.registry import family_of
 
 _ACTION_MASK = "observation.action_mask"
 # Where an observation has that name; no key of a Dict that SB3 has policies for holds a dot.
 _OTHER_ACTION_MASK = "observation.policy.action_mask"
+MASK_KEYS = (_ACTION_MASK, _OTHER_ACTION_MASK)
 
 
 def batch_key(name: str, space: Simple) -> str:
@@ -36,6 +38,11 @@ def batch_keys(space: Space) -> dict[str, str]:
 def mask_key(space: Space) -> str:
     """Give the key of the mask of actions in a batch, for an observation space."""
     return _OTHER_ACTION_MASK if _ACTION_MASK in batch_keys(space).values() else _ACTION_MASK
+
+
+def choices(space: Space) -> int:
+    """How many choices there are in a space of actions: one for each logit of a maskable policy."""
+    return MASKABLE.outputs(space)
 
 
 def mask_size(spec: PolicySpec) -> int:

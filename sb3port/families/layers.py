@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from sb3port.checkpoint.checkpoint import Array
 
-type Shapes = dict[str, tuple[int, ...]]
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 _WEIGHT = re.compile(r"(0|[1-9][0-9]{0,3})\.weight")
 

@@ -14,7 +14,7 @@ _SB3 = ("stable_baselines3",)
 
 @dataclass(frozen=True)
 class _Known:
-    """Of which packages a class is, and what does the same in `lerobot_policy_ppo.env_wrappers`.
+    """Of which packages a class is, and what does the same in `sb3port.environments.wrappers`.
 
     Args:
         ours: None where nothing needs to be done.

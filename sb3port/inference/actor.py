@@ -1,19 +1,19 @@
-"""A port in a rollout, loaded through LeRobot as its users load it."""
+"""A port in a rollout."""
 
 from pathlib import Path
 
 import torch
-from lerobot_policy_ppo.recurrent import LSTMState
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.environments.rollouts import Action, as_batch
-from sb3port.inference.port import Port
+from sb3port.inference.port import load_port
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs
+from sb3port.networks.recurrent import LSTMState
 
 
 class PortActor:
-    """A port, through LeRobot and both of its processor pipelines.
+    """A port.
 
     Args:
         folder: The port.
@@ -21,13 +21,14 @@ class PortActor:
         deterministic: Take the most likely action instead of a random one.
 
     Raises:
-        NotPortable: LeRobot cannot load it.
+        Unsafe: Its processors are not those that we write.
+        NotPortable: It is damaged.
     """
 
     def __init__(self, folder: Path, spec: PolicySpec, deterministic: bool = True) -> None:
         torch.set_num_threads(1)  # faster for small networks, and the same numbers on every machine
         self.spec, self.deterministic = spec, deterministic
-        self._port = Port(folder)
+        self._port = load_port(folder)
         self._memory: LSTMState | None = None
 
     def reset(self, seed: int) -> None:

@@ -1,10 +1,11 @@
 """Where the tensors of a policy's actor are, by the names that SB3 gives them."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from sb3port.checkpoint.checkpoint import Array
 
-type Layer = tuple[Array, Array]
+Layer: TypeAlias = tuple[Array, Array]
 """Weight and bias."""
 
 

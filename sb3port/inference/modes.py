@@ -4,6 +4,7 @@ Sources: `stable_baselines3.common.distributions`, `sb3_contrib.common.maskable.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
-type Mode = Callable[[Tensor, Tensor | None], Array]
+Mode: TypeAlias = Callable[[Tensor, Tensor | None], Array]
 
 _FORBIDDEN = -1e8
 _CLEAR = 1e-3  # between two logits: rounding cannot make their probabilities equal, or change their order

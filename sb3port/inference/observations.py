@@ -4,14 +4,14 @@ Sources: `VecNormalize.normalize_obs`, `BasePolicy.obs_to_tensor` and `preproces
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 
-type Input = Array | dict[str, Array]
+Input: TypeAlias = Array | dict[str, Array]
 """float32 `(n, *shape)`, choices as one-hot vectors `(n, k)`, images as they are, `(n, C, H, W)`; for a Dict
 one of them for every key."""
 

@@ -1,17 +1,17 @@
 """A ported policy with the `predict` of SB3's models, for raw observations."""
 
 import importlib
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, need
 from sb3port.inference.actions import ActionWriter
 from sb3port.inference.observations import Input, ObservationReader
 
-type Backend = Literal["torch", "numpy"]
-type State = tuple[Array, ...]
+Backend: TypeAlias = Literal["torch", "numpy"]
+State: TypeAlias = tuple[Array, ...]
 
 _NETWORKS = {"torch": "TorchNetwork", "numpy": "NumpyNetwork"}
 
@@ -55,6 +55,8 @@ class PortedPolicy:
     def __init__(self, checkpoint: Checkpoint, backend: Backend = "torch") -> None:
         if backend not in _NETWORKS:
             raise UsageError(f"there is no backend {backend!r}", f"there are: {', '.join(_NETWORKS)}")
+        if backend == "torch":
+            need("torch", "the torch backend", "take backend='numpy'")
         module = importlib.import_module(f"sb3port.inference.{backend}_network")
         self.spec: PolicySpec = checkpoint.spec
         self._recurrent, self._maskable = self.spec.lstm_hidden_size is not None, self.spec.maskable

@@ -1,62 +1,56 @@
-"""A port as its users load it: through LeRobot, from the saved folder, through both processor pipelines."""
+"""A port in torch: raw observations in, everything that SB3's policies give out. No LeRobot, no SB3.
 
-import contextlib
-import io
+What is around the networks is read from the port's processors, as LeRobot reads it: a port whose files say
+something else than its source computes something else here, too.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from lerobot.policies.factory import make_pre_post_processors
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.recurrent import LSTMState, RNNStates
 from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.checkpoint.spaces import Box, Dict, Simple, parts, space_from_json
+from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable
 from sb3port.families.features import batch_key, mask_key
+from sb3port.networks.actor_critic import ActorCritic
+from sb3port.networks.normaliser import normalize
 from sb3port.networks.observations import Observations
-from sb3port.networks.outputs import (
-    OBSERVATION,
-    Outputs,
-    by_key,
-    head_name,
-    in_sequence,
-    outputs_of,
-    seeded,
-)
-from sb3port.ports.lerobot_folder import check_processors_of
+from sb3port.networks.outputs import OBSERVATION, Outputs, by_key, head_name, in_sequence, outputs_of, seeded
+from sb3port.networks.recurrent import LSTMState, RNNStates
+from sb3port.networks.weights import build_policy
+from sb3port.ports.lerobot_folder import ActionStep, Running, read_running
+
+Batch: TypeAlias = dict[str, Tensor]
 
 
 class Port:
-    """A port loaded with LeRobot.
+    """A policy with what is around it.
 
-    Raises:
-        Unsafe: Its processors are not those that we write.
-        NotPortable: LeRobot cannot load it.
+    Args:
+        policy: The networks.
+        preprocess: From a batch of raw observations to what the networks take.
+        postprocess: From `(B, A)` actions of the networks to those of the environment.
     """
 
-    def __init__(self, folder: Path) -> None:
-        check_processors_of(folder)
-        try:
-            # LeRobot prints while it loads, and our stdout carries nothing but the result.
-            with contextlib.redirect_stdout(io.StringIO()):
-                self.policy = PPOPolicy.from_pretrained(folder)
-                self.preprocess, self.postprocess = make_pre_post_processors(
-                    self.policy.config, pretrained_path=str(folder)
-                )
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
-            raise NotPortable(f"LeRobot cannot load the port {folder}: {str(error)[:500]}") from error
-        config = self.policy.config
-        self.space = space_from_json(config.observation_space or {})
-        action_space = space_from_json(config.action_space or {})
-        assert not isinstance(action_space, Dict)
-        self.action_space = action_space
+    def __init__(
+        self,
+        policy: ActorCritic,
+        preprocess: Callable[[Batch], Batch],
+        postprocess: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.policy, self._preprocess, self._postprocess = policy, preprocess, postprocess
+        self.space = policy.spec.observation_space
+        assert not isinstance(policy.spec.action_space, Dict)
+        self.action_space = policy.spec.action_space
 
     @torch.no_grad()
     def outputs(self, observations: Observations, actions: Array) -> Outputs:
         """Compute everything that is compared, on one batch; the arguments are those of `Oracle.outputs`."""
-        batch = self.preprocess(self._batch(observations))
+        batch = self._preprocess(self._batch(observations))
         memory = _memory(observations)
         states, starts = memory or (None, None)
         pi = states.pi if states else None
@@ -89,9 +83,9 @@ class Port:
         Returns:
             Actions as the network gives them, actions for the environment, both flat, and the new memory.
         """
-        batch = self.preprocess(self._batch(observations))
+        batch = self._preprocess(self._batch(observations))
         raw, state = self.policy.predict(batch, deterministic, state)
-        given = self.postprocess(raw.unsqueeze(1) if raw.ndim == 1 else raw)
+        given = self._postprocess(raw.unsqueeze(1) if raw.ndim == 1 else raw)
         return raw.numpy(), np.asarray(given.numpy()), state
 
     def _batch(self, observations: Observations) -> dict[str, Tensor]:
@@ -107,7 +101,7 @@ class Port:
         self, batch: dict[str, Tensor], count: int, state: LSTMState | None, starts: Tensor | None
     ) -> Tensor:
         with seeded():
-            if self.policy.config.use_sde:
+            if self.policy.spec.use_sde:
                 self.policy.reset_noise(count)
             return self.policy.predict(batch, False, state, starts)[0]
 
@@ -130,7 +124,7 @@ class Port:
         for step, rows in enumerate(steps):
             chosen, state = self.policy.predict(rows, True, state, starts[step :: observations.steps])
             chosen = chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
-            actions.append(np.asarray(self.postprocess(chosen).numpy()))
+            actions.append(np.asarray(self._postprocess(chosen).numpy()))
         self.policy.reset()
         remembered = [self._select(rows) for rows in steps]
         self.policy.reset()
@@ -138,7 +132,7 @@ class Port:
         return {name: self._shaped(action) for name, action in acts.items()}
 
     def _select(self, batch: dict[str, Tensor]) -> Array:
-        return np.asarray(self.postprocess(self.policy.select_action(batch)).numpy())
+        return np.asarray(self._postprocess(self.policy.select_action(batch)).numpy())
 
     def _shaped(self, actions: Array) -> Array:
         return actions.reshape(-1, *self.action_space.shape)
@@ -162,3 +156,56 @@ def _tensor(values: Array, space: Simple) -> Tensor:
     tensor = torch.as_tensor(values)
     is_image = isinstance(space, Box) and space.is_image
     return tensor if is_image else tensor.reshape(len(tensor), -1)
+
+
+def load_port(folder: Path) -> Port:
+    """Load a port, or a policy of type `ppo` that LeRobot saved.
+
+    Raises:
+        Unsafe: Its processors are not those that we write.
+        NotPortable: It is damaged.
+    """
+    running = read_running(folder)
+    try:
+        policy = build_policy(running.spec, running.tensors)
+    except (ValueError, RuntimeError) as error:
+        raise NotPortable(f"the port {folder} cannot be loaded: {str(error)[:500]}") from error
+    return Port(policy, _normaliser(running), _finish(running.action))
+
+
+def _normaliser(running: Running) -> Callable[[Batch], Batch]:
+    """Give the function that normalises the observations that have statistics."""
+    normalizer = running.normalizer
+    if normalizer is None:
+        return lambda batch: batch
+    spaces = parts(running.spec.observation_space)
+    found = {}
+    for name, rms in normalizer.statistics.items():
+        shape = _layout(spaces[name])
+        mean = torch.from_numpy(rms.mean.copy()).reshape(shape)
+        std = torch.sqrt(torch.from_numpy(rms.var.copy()) + normalizer.epsilon).reshape(shape)
+        found[batch_key(name, spaces[name])] = (mean, std)
+
+    def preprocess(batch: Batch) -> Batch:
+        return {
+            key: normalize(rows, *found[key], normalizer.clip_obs) if key in found else rows
+            for key, rows in batch.items()
+        }
+
+    return preprocess
+
+
+def _layout(space: Simple) -> tuple[int, ...]:
+    """How one observation lies in a batch: an image as it is, all else flattened."""
+    return space.shape if isinstance(space, Box) and space.is_image else (space.size,)
+
+
+def _finish(step: ActionStep | None) -> Callable[[Tensor], Tensor]:
+    """Give the function that clips or unscales actions; NumPy's rules decide on the type, as for SB3."""
+    if step is None:
+        return lambda actions: actions
+    # At least one dimension: NumPy would not let a scalar's dtype take part in type promotion.
+    low, high = (np.asarray(bound, step.dtype).reshape(-1) for bound in (step.low, step.high))
+    if step.unscales:
+        return lambda actions: torch.from_numpy(low + (0.5 * (actions.numpy() + 1.0)) * (high - low))
+    return lambda actions: torch.from_numpy(np.clip(actions.numpy(), low, high))

@@ -1,4 +1,4 @@
-"""Gymnasium's spaces of a checkpoint, and an environment that has nothing but them."""
+"""From spaces of a checkpoint to Gymnasium's and back, and an environment that has nothing but them."""
 
 from typing import Any
 
@@ -7,7 +7,42 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3port.checkpoint.checkpoint import PolicySpec
-from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, Space, parts
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+
+
+def space_of(space: spaces.Space[Any]) -> Space:
+    """Give the plain form of a Gymnasium space.
+
+    Raises:
+        ValueError: It is not of a kind that SB3 has policies for.
+    """
+    if isinstance(space, spaces.Dict):
+        return Dict({key: _simple(part) for key, part in space.spaces.items()})
+    return _simple(space)
+
+
+def is_image(space: spaces.Space[Any]) -> bool:
+    """Whether SB3 takes a space for an image: uint8, three dimensions, all bounds 0 and 255."""
+    if not isinstance(space, spaces.Box):
+        return False
+    plain = _simple(space)
+    return isinstance(plain, Box) and plain.is_image
+
+
+def _simple(space: spaces.Space[Any]) -> Simple:
+    match space:
+        case spaces.Box():
+            return Box(space.shape, np.dtype(space.dtype).name, space.low, space.high)
+        case spaces.Discrete():
+            return Discrete(int(space.n), int(space.start))
+        case spaces.MultiDiscrete():
+            return MultiDiscrete(space.nvec.astype(np.int64), space.start.astype(np.int64))
+        case spaces.MultiBinary():
+            return MultiBinary(tuple(space.shape))
+    raise ValueError(f"{space} cannot be described: the supported spaces are {', '.join(_SUPPORTED)}.")
+
+
+_SUPPORTED = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict")
 
 
 def policy_space(space: Space) -> spaces.Space[Any]:

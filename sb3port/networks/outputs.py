@@ -20,6 +20,7 @@ Outputs are arrays by name:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, Space
 
-type Outputs = dict[str, Array]
+Outputs: TypeAlias = dict[str, Array]
 
 OBSERVATION = "normalized_observation"
 _SEED = 0

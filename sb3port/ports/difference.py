@@ -3,14 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, Normalizer, TrainingSettings
-from sb3port.ports.manifest import normalizer_json, spec_json
 from sb3port.checkpoint.schedules import schedule_to_json
 from sb3port.checkpoint.spaces import Space
+from sb3port.ports.manifest import normalizer_json, spec_json
 
 EQUAL = "equal"
 _SPACES = ("observation_space", "action_space")
@@ -23,7 +23,7 @@ class _Setting(NamedTuple):
     text: str
 
 
-type _Settings = Mapping[str, _Setting]
+_Settings: TypeAlias = Mapping[str, _Setting]
 _ABSENT = _Setting({"absent": True}, "absent")
 
 

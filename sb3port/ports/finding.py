@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from sb3port.errors import NotPortable, UsageError
-from sb3port.files.port_files import PORT_FILE
-from sb3port.files.port_files import CARD, REPORTS, port_files
+from sb3port.files.port_files import CARD, PORT_FILE, REPORTS, port_files
 from sb3port.readers.places.hub import RepoFiles, list_repo
 from sb3port.readers.places.locations import HubLocation, read_location
 

@@ -17,8 +17,8 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.port_files import POSTPROCESSOR_FILE, PREPROCESSOR_FILE
-from sb3port.ports.manifest import read_json
 from sb3port.ports.lerobot_template import postprocessor_json, preprocessor_json
+from sb3port.ports.manifest import read_json
 
 _VEC_NORMALIZE = "sb3port_vec_normalize"
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")

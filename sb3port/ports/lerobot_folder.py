@@ -5,7 +5,7 @@ A port has `sb3port.json` beside that (see `readers.port`). What `lerobot-train`
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,21 @@ from sb3port.checkpoint.checkpoint import (
     TrainingSettings,
     frozen,
 )
-from sb3port.errors import NotPortable
-from sb3port.families.specs import check_supported, check_tensors, expected_shapes
-from sb3port.families.features import batch_keys
-from sb3port.files.port_files import CONFIG_FILE, PREPROCESSOR_FILE, STATISTICS_FILE, WEIGHTS_FILE
-from sb3port.ports.manifest import read_json
-from sb3port.ports.gate import check_processors
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
+from sb3port.errors import NotPortable
+from sb3port.families.features import batch_keys
+from sb3port.families.specs import check_supported, check_tensors, expected_shapes
+from sb3port.files.port_files import (
+    CONFIG_FILE,
+    POSTPROCESSOR_FILE,
+    PREPROCESSOR_FILE,
+    STATISTICS_FILE,
+    WEIGHTS_FILE,
+)
+from sb3port.ports.gate import check_processors
+from sb3port.ports.lerobot_template import CLIP_STEP, UNSCALE_STEP
+from sb3port.ports.manifest import read_json
 
 _NORMALIZE_STEP = "sb3port_vec_normalize"
 _TRAINED_ELSEWHERE = "was trained by LeRobot, so that the settings of SB3's training are not known"
@@ -45,9 +52,7 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
         NotPortable: It is of another type, or damaged.
     """
     try:
-        config = read_json(folder / CONFIG_FILE)
-        if config["type"] != "ppo":
-            raise NotPortable(f"{folder} is a LeRobot policy of type {str(config['type'])[:100]}, not ppo")
+        config = _read_config(folder)
         spec = read_spec(folder, _algorithm(config), ())
         check_processors(folder, spec)
         rate = ConstantSchedule(float(config["optimizer_lr"]))
@@ -64,18 +69,73 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
         raise NotPortable(f"the LeRobot policy {folder} is damaged: {error!r}") from error
 
 
+@dataclass(frozen=True)
+class ActionStep:
+    """What happens to the actions of a Box behind the policy.
+
+    Args:
+        unscales: From [-1, 1] to the bounds, instead of being clipped to them.
+        low: One number or a flat list, as in the file.
+        high: Likewise.
+        dtype: NumPy's name of the dtype of the bounds.
+    """
+
+    unscales: bool
+    low: Any
+    high: Any
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """What runs of a port: all that LeRobot reads of it, and nothing that is only told of it."""
+
+    spec: PolicySpec
+    tensors: Mapping[str, Array]
+    normalizer: Normalizer | None
+    action: ActionStep | None
+
+
+def read_running(folder: Path) -> Running:
+    """Read what runs of a port, or of a policy of type `ppo` that LeRobot saved.
+
+    Raises:
+        Unsafe: Its processors are not those of its policy; see `gate.check_processors`.
+        NotPortable: It is of another type, or damaged.
+    """
+    try:
+        spec = read_spec(folder, _algorithm(_read_config(folder)), ())
+        check_processors(folder, spec)
+        return Running(
+            spec,
+            read_weights(folder, spec),
+            _read_normalizer(folder, spec.observation_space),
+            _read_action_step(folder),
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
 def check_processors_of(folder: Path) -> None:
     """Refuse a port, or a policy that LeRobot saved, whose processors are not those of its policy.
 
     Raises:
-        Unsafe: See `port_gate.check_processors`.
+        Unsafe: See `gate.check_processors`.
         NotPortable: It is damaged.
     """
     try:
-        config = read_json(folder / CONFIG_FILE)
-        check_processors(folder, read_spec(folder, _algorithm(config), ()))
+        check_processors(folder, read_spec(folder, _algorithm(_read_config(folder)), ()))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
+def _read_config(folder: Path) -> Mapping[str, Any]:
+    config: Any = read_json(folder / CONFIG_FILE)
+    if not isinstance(config, dict) or "type" not in config:
+        raise NotPortable(f"{folder / CONFIG_FILE} is damaged: it names no type of policy")
+    if config["type"] != "ppo":
+        raise NotPortable(f"{folder} is a LeRobot policy of type {str(config['type'])[:100]}, not ppo")
+    return config
 
 
 def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
@@ -89,7 +149,10 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
     config: Mapping[str, Any] = read_json(folder / CONFIG_FILE)
     names = {field.name for field in fields(PolicySpec)}
     plain = {name: value for name, value in config.items() if name in names}
-    spaces = {name: space_from_json(config[name]) for name in ("observation_space", "action_space")}
+    spaces = {
+        name: space_from_json(config[name], f"{name} of the port {folder}")
+        for name in ("observation_space", "action_space")
+    }
     net_arch = NetArch(**{net: tuple(sizes) for net, sizes in config["net_arch"].items()})
     sizes = config.get("sde_net_arch")
     layers = {"net_arch": net_arch, "sde_net_arch": None if sizes is None else tuple(sizes)}
@@ -162,6 +225,14 @@ def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
     statistics = read_statistics(folder / STATISTICS_FILE, space)
     clip_obs, epsilon = (float(step["config"][name]) for name in ("clip_obs", "epsilon"))
     return Normalizer(statistics, None, clip_obs=clip_obs, epsilon=epsilon)
+
+
+def _read_action_step(folder: Path) -> ActionStep | None:
+    """Read the last step, if it is ours: of other spaces than a Box there is none."""
+    last = read_json(folder / POSTPROCESSOR_FILE)["steps"][-1]
+    if last["registry_name"] not in (CLIP_STEP, UNSCALE_STEP):
+        return None
+    return ActionStep(last["registry_name"] == UNSCALE_STEP, **last["config"])
 
 
 def _provenance(folder: Path) -> Provenance:

@@ -7,10 +7,11 @@ a port with LeRobot, saves it again and compares the bytes.
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec
+from sb3port.checkpoint.spaces import Box
 from sb3port.families.features import input_features, output_features
 from sb3port.files.port_files import STATISTICS_FILE
-from sb3port.checkpoint.spaces import Box
 
+CLIP_STEP, UNSCALE_STEP = "sb3port_clip_action", "sb3port_unscale_action"
 _IDENTITY = {"STATE": "IDENTITY", "VISUAL": "IDENTITY", "ACTION": "IDENTITY"}
 
 
@@ -111,7 +112,7 @@ def _action_bounds(spec: PolicySpec) -> list[dict[str, Any]]:
     if not isinstance(spec.action_space, Box):
         return []
     space = spec.action_space.flattened().to_json()
-    name = "sb3port_unscale_action" if spec.squash_output else "sb3port_clip_action"
+    name = UNSCALE_STEP if spec.squash_output else CLIP_STEP
     return [_step(name, low=space["low"], high=space["high"], dtype=space["dtype"])]
 
 

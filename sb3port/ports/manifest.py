@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.version import __version__
 from sb3port.checkpoint.checkpoint import (
     Array,
     Checkpoint,
@@ -22,10 +21,11 @@ from sb3port.checkpoint.checkpoint import (
     SourceFile,
     Wrapper,
 )
+from sb3port.checkpoint.schedules import schedule_to_json
+from sb3port.checkpoint.version import __version__
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.features import batch_keys
 from sb3port.files.port_files import PORT_FILE, is_lerobot_policy
-from sb3port.checkpoint.schedules import schedule_to_json
 
 FORMAT = 1
 OBSERVATION_KEY = "observation.state"

@@ -18,11 +18,12 @@ from sb3port.checkpoint.checkpoint import (
     RunningMeanStd,
     TrainingSettings,
 )
+from sb3port.checkpoint.schedules import Schedule, schedule_from_json
+from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.specs import parameter_names
 from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
-from sb3port.ports.manifest import environment_of, provenance_of, read_json, read_port_file
 from sb3port.ports.gate import check_processors
 from sb3port.ports.lerobot_folder import (
     read_lerobot_policy,
@@ -31,8 +32,7 @@ from sb3port.ports.lerobot_folder import (
     read_tensors,
     read_weights,
 )
-from sb3port.checkpoint.schedules import Schedule, schedule_from_json
-from sb3port.checkpoint.spaces import Space
+from sb3port.ports.manifest import environment_of, provenance_of, read_json, read_port_file
 
 
 def read_port(folder: Path) -> Checkpoint:

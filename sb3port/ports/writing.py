@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save
 
-from sb3port.ports.card.card import model_card
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, OptimizerState
-from sb3port.families.specs import parameter_names
-from sb3port.families.hyperparameters import true_settings
-from sb3port.files.port_files import PORT_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE, STATISTICS_FILE
-from sb3port.ports.manifest import hash_files, port_json, statistics_tensors
-from sb3port.files.port_files import CARD
 from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
+from sb3port.families.hyperparameters import true_settings
+from sb3port.families.specs import parameter_names
+from sb3port.files.port_files import CARD, PORT_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE, STATISTICS_FILE
+from sb3port.ports.card.card import model_card
 from sb3port.ports.lerobot_template import (
     config_json,
     postprocessor_json,
     preprocessor_json,
 )
+from sb3port.ports.manifest import hash_files, port_json, statistics_tensors
 
 _SB3_LEARNING_RATE = 3e-4
 

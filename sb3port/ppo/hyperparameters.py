@@ -6,7 +6,7 @@ Source: `stable_baselines3/ppo/ppo.py`, `sb3_contrib/ppo_recurrent/ppo_recurrent
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.checkpoint.schedules import (
     ConstantSchedule,
@@ -18,7 +18,7 @@ from sb3port.checkpoint.schedules import (
 )
 from sb3port.errors import UsageError
 
-type Known = ConstantSchedule | LinearSchedule | SimpleLinearSchedule
+Known: TypeAlias = ConstantSchedule | LinearSchedule | SimpleLinearSchedule
 
 SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
 

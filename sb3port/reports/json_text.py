@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.reports.numbers import strict
 
-type Report = Mapping[str, Any]
+Report: TypeAlias = Mapping[str, Any]
 
 
 def canonical(report: Mapping[str, Any]) -> Report:

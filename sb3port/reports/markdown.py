@@ -146,3 +146,8 @@ def _provenance(report: Report) -> str:
         f"Environment: {markdown_text(', '.join(versions))}",
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def card_section(report: Report) -> str:
+    """Tell what a report says, for a model card: below a heading of the second level."""
+    return render_markdown(report, level=3).strip()

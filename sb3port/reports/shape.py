@@ -5,9 +5,9 @@ against each other.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-type Schema = Mapping[str, Any]
+Schema: TypeAlias = Mapping[str, Any]
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),

@@ -3,13 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.families.algorithms import display_name
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import exact_text, maybe, number, size_text
 
-type Check = Mapping[str, Any]
+Check: TypeAlias = Mapping[str, Any]
 
 # Worst first; a check that was skipped says less than one that passed, and is no flaw by itself.
 VERDICTS = ("fail", "inconclusive", "skipped", "within atol", "within noise", "bit-exact")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -43,7 +44,7 @@ class Result:
         assert "Traceback" not in self.err
 
 
-type Cli = Callable[..., Result]
+Cli: TypeAlias = Callable[..., Result]
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ CONTRACT = {
     errors.VerificationFailed: 1,
     errors.TrainingDiverged: 1,
     errors.UsageError: 2,
+    errors.NeedsOption: 2,
     errors.SourceUnreachable: 3,
     errors.NotPortable: 4,
     errors.BrokenReport: 4,

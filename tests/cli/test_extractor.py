@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from lerobot_policy_ppo.extractors import own
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
@@ -21,6 +20,7 @@ from stable_baselines3 import PPO
 import sb3port
 from lerobot_policy_ppo import register_extractor
 from sb3port.errors import UsageError
+from sb3port.networks import own_extractors as own
 from sb3port.ports.manifest import spec_json
 from sb3port.ports.reading import read_port
 from tests import own_extractors
@@ -136,7 +136,9 @@ def test_a_run_goes_on_on_the_users_word_only(cli: Cli, tmp_path: Path) -> None:
     cli("finetune", "port", *run, "--extractor", cls).succeeds()
     own._registered.clear()
     os.environ[own.VARIABLE] = ""
-    cli("train", "--resume", "run").fails(2, "needs the features extractor", f"--extractor {cls}")
+    cli("train", "--resume", "run", "--env", "own/Still-v0").fails(
+        2, "needs the features extractor", f"--extractor {cls}"
+    )
     last = "run/checkpoints/last/pretrained_model"
     cli("eval", last, "--env", "own/Still-v0", "--extractor", cls).succeeds()
     cli("verify", last, "--extractor", cls, "--exact", "--no-reload").succeeds()

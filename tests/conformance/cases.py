@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 import torch
 from gymnasium import spaces
 from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
@@ -172,3 +173,10 @@ _RECURRENT = {
     "lstm-normalized": Case(RecurrentPPO, normalize=True, policy_kwargs=SHARED),
 }
 CASES = {**_SPACES, **_OPTIONS, **_MASKABLE, **_RECURRENT}
+
+
+def cases(every: int) -> list[Any]:
+    """Name all cases: of the memory and pictures that take long, but every n-th is left to the long tests."""
+    slow = [name for name in CASES if name.startswith("lstm") or "dict" in name or "cnn" in name]
+    left = {name for number, name in enumerate(slow) if number % every}
+    return [pytest.param(name, marks=pytest.mark.long) if name in left else name for name in CASES]

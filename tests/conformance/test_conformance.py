@@ -23,13 +23,13 @@ from sb3port.ports.manifest import normalizer_json, spec_json
 from sb3port.ports.reading import read_port
 from tests.conformance.asking import assert_same_rollout, extras_for, port_says, sb3_says
 from tests.conformance.building import observe, saved
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, cases
 from tests.lerobot.test_saved_files import assert_same_files, saved_again
 from tests.ports import assert_same_bits, port_of
 from tests.readers.making import read, save
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(every=2))
 def test_port_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model, normalizer = saved(case, tmp_path / name)

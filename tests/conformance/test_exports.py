@@ -23,6 +23,8 @@ from tests.conformance.cases import CASES as ALL
 from tests.exports import export_of, zip_of
 from tests.ports import port_of
 
+pytestmark = pytest.mark.long
+
 # One activation is written as any other.
 OTHERS = {f"ppo-{name}" for name in ACTIVATIONS - {"SiLU"}}
 CASES = {name: case for name, case in ALL.items() if name not in OTHERS}

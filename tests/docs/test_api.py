@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import sb3port
 from tests.hub.loopback import serve
 
@@ -18,6 +20,7 @@ assert content["schema"] == "sb3port.parity" and action.shape == (1,) and mean <
 """
 
 
+@pytest.mark.long
 def test_examples_run(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "fixtures/hub/sb3port/ppo-Pendulum-v1", tmp_path / "hub/sb3/ppo-Pendulum-v1")
     script = tmp_path / "example.py"

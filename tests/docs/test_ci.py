@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
 WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / "docs/parity-workflow.yml").read_text(encoding="utf-8"))

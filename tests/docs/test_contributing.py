@@ -22,10 +22,9 @@ def test_the_diff_is_in_the_files(name: str) -> None:
             assert after == content
 
 
-def test_there_is_a_diff_of_both_distributions() -> None:
-    folders = {name.partition("/")[0] for name in FILES}
-    assert folders == {"sb3port", "lerobot_policy_ppo"}
-    assert len(FILES) == 4
+def test_an_extractor_is_one_file_and_one_row() -> None:
+    folder = "sb3port/families/extractors"
+    assert set(FILES) == {f"{folder}/__init__.py", f"{folder}/normalize_features.py"}
 
 
 def test_the_table_of_fixtures_is_complete() -> None:

@@ -68,6 +68,7 @@ def masked(text: str) -> list[str]:
     return [re.sub(r" +", " ", line).rstrip() for line in lines]
 
 
+@pytest.mark.long
 def test_what_the_readme_shows_is_what_is_printed(sandbox: Path) -> None:
     shown = [block.split("\n", 1) for block in blocks("console")]
     assert len(shown) == 5
@@ -78,6 +79,7 @@ def test_what_the_readme_shows_is_what_is_printed(sandbox: Path) -> None:
         assert sorted(masked(done.stdout)) == sorted(masked(expected)), done.stdout
 
 
+@pytest.mark.long
 def test_other_commands_run(sandbox: Path) -> None:
     port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
@@ -100,6 +102,7 @@ def test_other_commands_run(sandbox: Path) -> None:
     assert "port         me/ppo-Pendulum-v1\n" in done.stdout
 
 
+@pytest.mark.long
 def test_python_runs(sandbox: Path) -> None:
     port = sandbox / "ports" / "ppo-Pendulum-v1"
     if not port.exists():
@@ -111,6 +114,7 @@ def test_python_runs(sandbox: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 def test_make_demo(tmp_path: Path) -> None:
     """The demo's commands, without setting up again what this very test runs in."""
     make = ["make", "-n", "demo", "RUN=", f"PORT={tmp_path / 'port'}"]

@@ -10,6 +10,8 @@ from tests.golden.test_eras import ERAS, NAMES
 from tests.golden.test_zoo import MODELS
 from tests.ports import port_of
 
+pytestmark = pytest.mark.long
+
 # The others have the same policies.
 SOME = [name for name in NAMES if name.startswith(("1.0/", "1.8.0/", "2.2.1/", "2.9.2/"))]
 

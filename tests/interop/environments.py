@@ -26,7 +26,9 @@ def environment(name: str, packages: tuple[str, ...], python: str = sys.executab
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", python, folder], check=True)
         target = folder / "bin" / "python"
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", target, *packages], check=True)
+        subprocess.run(
+            [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", target, *packages], check=True
+        )
         note.write_text(wanted)
     return folder / "bin" / "python"
 

@@ -1,4 +1,4 @@
-"""A robot needs the plugin alone: neither sb3port nor SB3."""
+"""A robot needs the plugin, which brings sb3port with torch: no SB3."""
 
 import json
 import subprocess
@@ -42,9 +42,13 @@ def test_wheels_hold_the_packages_and_nothing_else(wheels: dict[str, Path]) -> N
 
 
 def test_lerobot_eval_without_sb3(wheels: dict[str, Path], tmp_path: Path) -> None:
-    robot = environment("robot", (f"lerobot_policy_ppo[eval] @ {wheels['lerobot_policy_ppo'].as_uri()}",))
+    packages = (
+        f"lerobot_policy_ppo[eval] @ {wheels['lerobot_policy_ppo'].as_uri()}",
+        f"sb3port[torch] @ {wheels['sb3port'].as_uri()}",
+    )
+    robot = environment("robot", packages)
     found = json.loads(run(robot, "-c", LOOK))
-    assert not {"sb3port", "stable-baselines3", "sb3-contrib"} & set(found["names"])
+    assert not {"stable-baselines3", "sb3-contrib"} & set(found["names"])
     print_sizes(found["sizes"])
     port_of(SOURCE, tmp_path / "port", verify=False)
     out = tmp_path / "out"

@@ -19,6 +19,8 @@ from sb3port.ppo.runs.running import Watcher, train
 from tests.conformance.building import save_shaken
 from tests.ports import port_of
 
+pytestmark = pytest.mark.long
+
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 EPISODES, SEED = 4, 1000
 

@@ -18,6 +18,8 @@ from sb3port.environments.rollouts import Setting
 from sb3port.files.port_files import STATISTICS_FILE
 from sb3port.readers.places.source import SourceOptions
 
+pytestmark = pytest.mark.long
+
 SOURCE = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port" / "ppo-CartPole-v1"
 PENDULUM = SOURCE.with_name("ppo-Pendulum-v1")
 MODEL = "checkpoints/last/pretrained_model"

@@ -130,11 +130,10 @@ def test_what_another_process_loads_is_compared(port: Path, tmp_path: Path) -> N
     postprocessor(high=0.5)(wrong)
     (broken / "config.json").write_text("{}")
     found = {}
-    with FreshProcess(wrong) as first, FreshProcess(broken) as second:
-        for name, fresh in (("wrong", first), ("broken", second)):
-            checked = run_checks(port, checkpoint, None, "port", VerifyOptions(), fresh=fresh)
-            found[name] = {check.id: check for check in checked.checks if check.stage == "reload"}
-            assert checked.verdict == "fail"
+    for name, fresh in (("wrong", FreshProcess(wrong)), ("broken", FreshProcess(broken))):
+        checked = run_checks(port, checkpoint, None, "port", VerifyOptions(), fresh=fresh)
+        found[name] = {check.id: check for check in checked.checks if check.stage == "reload"}
+        assert checked.verdict == "fail"
     assert {key: check.verdict for key, check in found["wrong"].items()} == {
         "reload.action:drawn": "fail",
         "reload.value:drawn": "bit-exact",

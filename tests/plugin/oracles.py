@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.observations import batch_key
-from lerobot_policy_ppo.spaces import space_to_json
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
@@ -16,6 +14,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from lerobot_policy_ppo import PPOConfig
+from tests.gym_spaces import key_of as batch_key
+from tests.gym_spaces import space_to_json
 
 VECTOR = spaces.Box(-np.inf, np.inf, (5,), np.float32)
 ACTIONS = spaces.Box(np.array([-1.0, -2.0, 0.5], np.float32), np.array([1.0, 3.0, 0.75], np.float32))

@@ -17,11 +17,10 @@ from lerobot.policies.factory import make_policy
 from lerobot.scripts import lerobot_eval
 from lerobot_policy_ppo.env_gymnasium import LeRobotGymnasium
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.observations import observation_parts
-from lerobot_policy_ppo.spaces import image_shape, is_image
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from lerobot_policy_ppo import GymnasiumEnvConfig, PPOConfig, make_ppo_pre_post_processors
+from tests.gym_spaces import image_shape, is_image, observation_parts
 
 from .environments import KINDS, NAMES, PICTURE
 from .oracles import make_pair

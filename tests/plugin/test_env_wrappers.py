@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from lerobot_policy_ppo.env_gymnasium import LeRobotGymnasium
-from lerobot_policy_ppo.env_wrappers import WRAPPERS, wrap
 from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 from lerobot_policy_ppo import GymnasiumEnvConfig
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
+from sb3port.environments.wrappers import WRAPPERS, wrap
 from sb3port.families.wrappers import _KNOWN, applied, unknown
 
 VECTOR = spaces.Box(-1.0, 1.0, (3,), np.float64)

@@ -71,7 +71,7 @@ names = ("sb3port_vec_normalize", "sb3port_to_batch", "sb3port_clip_action", "sb
 assert set(names) <= set(ProcessorStepRegistry.list())
 assert get_policy_class("ppo").__name__ == "PPOPolicy"
 loaded = {name.partition(".")[0] for name in sys.modules}
-assert not loaded & {"stable_baselines3", "sb3_contrib", "sb3port"}
+assert not loaded & {"stable_baselines3", "sb3_contrib"}
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
@@ -225,8 +225,8 @@ def test_loading_without_weights_fails(tmp_path: Path) -> None:
     [
         ({"activation_fn": "Linear"}, "activation_fn is 'Linear'"),
         ({"activation_fn": "MultiheadAttention"}, "without arguments"),
-        ({"features_extractor": "NatureCNN"}, "features_extractor is 'NatureCNN', which needs images"),
-        ({"features_extractor": "CombinedExtractor"}, "which needs a Dict"),
+        ({"features_extractor": "NatureCNN"}, "features_extractor is 'NatureCNN': a NatureCNN takes images"),
+        ({"features_extractor": "CombinedExtractor"}, "a CombinedExtractor takes a Dict"),
         ({"features_extractor": "Custom"}, "features_extractor is 'Custom'"),
         ({"features_extractor_kwargs": {"features_dim": 3}}, "which FlattenExtractor does not take"),
         ({"sde_net_arch": [4], "lstm_hidden_size": 4}, "sde_net_arch and lstm_hidden_size are both set"),
@@ -239,16 +239,16 @@ def test_loading_without_weights_fails(tmp_path: Path) -> None:
         ({"action_space": {"type": "Discrete", "n": 2}, "use_sde": True}, "use_sde"),
         ({"action_space": None}, "needs action_space"),
         ({"observation_space": {"type": "MultiDiscrete", "nvec": [[2, 3]]}}, "rank 1 only"),
-        ({"observation_space": NESTED}, "no policies for"),
+        ({"observation_space": NESTED}, "has type 'Dict'"),
         ({"observation_space": {"type": "Dict", "spaces": {}}}, "nothing in it"),
         (
             {"observation_space": {"type": "Dict", "spaces": {"a": {"type": "Box"}}}},
             "space 'a' is not a valid",
         ),
         ({"observation_space": {"type": "Dict", "spaces": {"a": {"type": "Text"}}}}, "has type 'Text'"),
-        ({"observation_space": DICT}, "a Dict needs CombinedExtractor"),
+        ({"observation_space": DICT}, "a Dict is for MultiInputPolicy"),
         ({"maskable": True}, "no choices to mask"),
-        ({"observation_space": TINY_IMAGE, "features_extractor": "NatureCNN"}, "at least 36 x 36"),
+        ({"observation_space": TINY_IMAGE, "features_extractor": "NatureCNN"}, "too small for a NatureCNN"),
         ({"input_features": {STATE: PolicyFeature(FeatureType.STATE, (4,))}}, "has shape"),
         ({"input_features": {"observation.image": PolicyFeature(FeatureType.VISUAL, (3, 9, 9))}}, "exactly"),
         ({"input_features": {STATE: VECTOR_FEATURE, "observation.extra": VECTOR_FEATURE}}, "exactly"),

@@ -8,10 +8,10 @@ import torch
 from gymnasium import spaces
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.spaces import space_to_json
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 
 from lerobot_policy_ppo import PPOConfig, make_ppo_pre_post_processors
+from tests.gym_spaces import space_to_json
 
 from .oracles import VECTOR, actions_of, make_config, make_pair, observations, oracle_input, port_input
 from .test_spaces_parity import CNN, COMBINED, IMAGE, MIXED

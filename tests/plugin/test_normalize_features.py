@@ -2,15 +2,21 @@
 
 import torch
 from gymnasium import spaces
-from lerobot_policy_ppo.extractors import make_extractor
 
 from lerobot_policy_ppo import PPOConfig
+from sb3port.networks.extractors import make_extractor
+from tests.gym_spaces import space_to_json
 
 SPACE = spaces.Box(-1.0, 1.0, (2, 3))
 
 
 def test_statistics_are_those_of_all_rows_seen_in_training() -> None:
-    extractor = make_extractor(SPACE, PPOConfig(features_extractor="NormalizeFeaturesExtractor"))
+    action = space_to_json(spaces.Discrete(2))
+    form = space_to_json(SPACE)
+    config = PPOConfig(
+        features_extractor="NormalizeFeaturesExtractor", observation_space=form, action_space=action
+    )
+    extractor = make_extractor(config.spec)
     rows = torch.randn(50, 2, 3, generator=torch.Generator().manual_seed(0)) * 4 + 7
     for batch in rows.split((30, 1, 19)):
         extractor(batch)

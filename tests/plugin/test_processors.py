@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from lerobot_policy_ppo.spaces import space_to_json
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
@@ -17,6 +16,7 @@ from lerobot_policy_ppo import (
     VecNormalizeProcessorStep,
     make_ppo_pre_post_processors,
 )
+from tests.gym_spaces import space_to_json
 
 from .oracles import ACTIONS, VECTOR, make_config, make_pair, observations
 

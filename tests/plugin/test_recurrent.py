@@ -7,10 +7,11 @@ import pytest
 import torch
 from gymnasium import spaces
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.recurrent import RNNStates as PortStates
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from torch import Tensor
+
+from sb3port.networks.recurrent import RNNStates as PortStates
 
 from .oracles import (
     ACTIONS,
@@ -126,7 +127,8 @@ def test_starts_matter(pair: Pair) -> None:
     changed = none != middle
     assert changed.any()
     # The first rows of the first sequence come before any start.
-    assert torch.equal(none[:2], middle[:2])
+    # One call of an LSTM and one per step need not agree to the last bit.
+    torch.testing.assert_close(none[:2], middle[:2], rtol=0, atol=1e-5)
 
 
 def test_no_state_is_that_of_a_new_episode(pair: Pair) -> None:

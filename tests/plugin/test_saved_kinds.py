@@ -10,14 +10,20 @@ import torch
 from gymnasium import spaces
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
-from lerobot_policy_ppo.observations import observation_parts
-from lerobot_policy_ppo.spaces import flat_size, image_shape, is_image, space_from_json, space_to_json
 from safetensors.torch import load_file, save_file
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from lerobot_policy_ppo import VecNormalizeProcessorStep, make_ppo_pre_post_processors
+from tests.gym_spaces import (
+    flat_size,
+    image_shape,
+    is_image,
+    observation_parts,
+    space_from_json,
+    space_to_json,
+)
 
 from .oracles import ACTIONS, VECTOR, make_config, make_pair, observations, port_input
 from .test_recurrent import CASES as RECURRENT

@@ -212,7 +212,7 @@ def test_all_integers_survive_the_division_by_255() -> None:
     port = PPOPolicy(make_config(space, ACTIONS, **UNSCALED))
     # As LeRobot divides, and as graphics cards do, which multiply by the reciprocal.
     for images in (raw, raw.to(torch.float32).div_(255), raw.to(torch.float32) * (1 / 255)):
-        assert torch.equal(port._preprocess({"observation.image": images}), raw.float())
+        assert torch.equal(port.preprocess({"observation.image": images}), raw.float())
 
 
 @pytest.mark.parametrize("saved", ["first", "last"])

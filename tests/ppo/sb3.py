@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
-from sb3port.commands.own_code import use_extractor_of
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.environments.fresh_spec import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
@@ -130,9 +129,8 @@ def run(trainer: Trainer) -> Trainer:
 def finetune(case: Case, source: Path, port: Path, extractor: str | None = None) -> tuple[Trainer, list[str]]:
     """Port what SB3 saved, and do as many steps again; give the trainer and the warnings."""
     port_of(source, port, verify=False, extractor=extractor)
-    use_extractor_of(port, extractor)
     warnings: list[str] = []
-    options = RunOptions(case.env, steps=case.steps, run={"seed": _LATER_SEED})
+    options = RunOptions(case.env, steps=case.steps, run={"seed": _LATER_SEED}, extractor=extractor)
     return run(begin_finetuning(port, options, warnings.append)[0]), warnings
 
 
@@ -188,7 +186,7 @@ def assert_same(trainer: Trainer, model: BaseAlgorithm) -> None:
     assert not different, different
 
 
-type Pairs = dict[str, tuple[Any, Any]]
+Pairs: TypeAlias = dict[str, tuple[Any, Any]]
 
 
 def _weights(trainer: Trainer, model: BaseAlgorithm) -> Pairs:

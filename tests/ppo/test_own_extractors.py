@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from lerobot_policy_ppo.extractors import own
 
+from sb3port.networks import own_extractors as own
 from sb3port.ports.reading import read_port
 from tests import own_extractors
 from tests.conftest import REPOSITORY

@@ -4,11 +4,11 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tomllib
 from safetensors.numpy import load_file, save_file
 
 # A run within this process forgets what it imported, and torch cannot be imported twice.

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from lerobot_policy_ppo.spaces import space_to_json
 
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, Space, space_from_json
 from sb3port.errors import NotPortable
 from sb3port.readers.formats.pickles import read_pickle
 from sb3port.readers.meaning.spaces import read_space
+from tests.gym_spaces import space_to_json
 
 BOXES = [
     spaces.Box(-1.0, 1.0, (3,)),

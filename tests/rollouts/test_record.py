@@ -15,8 +15,7 @@ from sb3port.commands.convert import read
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.verify import VerifyOptions, verify
 from sb3port.environments.dataset import write_dataset
-from sb3port.environments.recording import Recording
-from sb3port.environments.recordings import write_npz
+from sb3port.environments.recording import Recording, write_npz
 from sb3port.errors import NotPortable, UsageError
 from sb3port.networks.observations import Digest, Observations, ObservationSet
 from sb3port.parity.observations.datasets import dataset_observations

@@ -9,7 +9,7 @@ from stable_baselines3 import A2C
 
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.verify import VerifyOptions, verify
-from sb3port.environments.recordings import write_npz
+from sb3port.environments.recording import write_npz
 from sb3port.parity.comparison.report import Check
 from tests.ports import port_of
 from tests.sabotage.wrong_ports import edit_json, edit_tensors

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import torch
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from torch import Tensor
 
-from lerobot_policy_ppo import categorical, preprocessing, recurrent
+from sb3port.networks import categorical, preprocessing, recurrent
+from sb3port.networks.actor_critic import ActorCritic
 from sb3port.parity.comparison.report import ParityReport
 from tests.ports import port_of, verified
 
@@ -143,8 +143,8 @@ def sorted_keys(space: dict[str, Any]) -> dict[str, Any]:
     return {**space, "spaces": dict(sorted(space["spaces"].items()))}
 
 
-no_mask = patched(PPOPolicy, "_mask", lambda _: lambda *_: None)
-inverted_mask = patched(PPOPolicy, "_mask", lambda right: lambda self, batch: ~right(self, batch))
+no_mask = patched(ActorCritic, "_mask", lambda _: lambda *_: None)
+inverted_mask = patched(ActorCritic, "_mask", lambda right: lambda self, batch: ~right(self, batch))
 CASES = {
     "mask ignored": Case(MASKED, no_mask, "mode", "value"),
     "mask ignored, of several choices": Case(MASKED_GROUPS, no_mask, "log_prob", "value"),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -11,8 +11,8 @@ from safetensors.numpy import load_file, save_file
 from sb3port.files.port_files import PORT_FILE, STATISTICS_FILE
 from sb3port.ports.manifest import hash_files, recorded_files
 
-type Tensors = dict[str, np.ndarray]
-type Sabotage = Callable[[Path], None]
+Tensors: TypeAlias = dict[str, np.ndarray]
+Sabotage: TypeAlias = Callable[[Path], None]
 
 PI, VF = "mlp_extractor.policy_net", "mlp_extractor.value_net"
 

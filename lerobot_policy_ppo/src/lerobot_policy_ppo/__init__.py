@@ -8,7 +8,6 @@ Importing this package registers the policy, its processor steps and the `gymnas
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
 from lerobot_policy_ppo.env_gymnasium import GymnasiumEnvConfig
-from lerobot_policy_ppo.extractors import register_extractor
 from lerobot_policy_ppo.processor_ppo import (
     ClipActionProcessorStep,
     ToBatchProcessorStep,
@@ -16,6 +15,7 @@ from lerobot_policy_ppo.processor_ppo import (
     VecNormalizeProcessorStep,
     make_ppo_pre_post_processors,
 )
+from sb3port.networks.own_extractors import register_extractor
 
 __all__ = [
     "ClipActionProcessorStep",

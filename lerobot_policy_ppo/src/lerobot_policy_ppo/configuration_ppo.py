@@ -1,6 +1,6 @@
 """Configuration of the `ppo` policy: all that rebuilds Stable-Baselines3's ActorCriticPolicy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gymnasium import spaces
@@ -9,15 +9,24 @@ from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.optim.optimizers import AdamConfig
 from lerobot.utils.constants import ACTION
 
-from lerobot_policy_ppo.observations import (
+from lerobot_policy_ppo.features import (
+    check_features,
     mask_feature,
-    mask_key,
     observation_features,
     space_from_features,
+    unbounded_box,
     without_mask,
 )
-from lerobot_policy_ppo.spaces import flat_size, space_from_json, space_to_json, unbounded_box
-from lerobot_policy_ppo.validation import check_architecture, check_features
+from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
+from sb3port.checkpoint.spaces import Dict, Simple, Space, space_from_json
+from sb3port.errors import NotPortable
+from sb3port.families.features import mask_key
+from sb3port.networks.architecture import check_architecture
+from sb3port.networks.gymnasium_spaces import gymnasium_space
+
+_NETWORKS = ("shared", "pi", "vf")
+# What a spec says in the words of `sb3port`, and what it does not know.
+_OTHERS = {"algorithm", "observation_space", "action_space", "net_arch", "sde_net_arch", "assumed"}
 
 
 @PreTrainedConfig.register_subclass("ppo")
@@ -28,10 +37,10 @@ class PPOConfig(PreTrainedConfig):
     Args:
         normalization_mapping: Modes of LeRobot's own normalisers. They stay identities, because statistics of
             a dataset would replace those of training; `VecNormalizeProcessorStep` keeps the latter.
-        observation_space: JSON form of the Gymnasium observation space (see `lerobot_policy_ppo.spaces`), or
+        observation_space: JSON form of the Gymnasium observation space (see `sb3port.checkpoint.spaces`), or
             None to take `input_features`: vectors as unbounded Boxes, images, several of them as a Dict.
         action_space: The same for actions and `action` of `output_features`, as an unbounded Box.
-        features_extractor: Name of one of `lerobot_policy_ppo.extractors`, such as NatureCNN; or
+        features_extractor: Name of one of `sb3port.families.extractors`, such as NatureCNN; or
             `module:Class` of one of your own, which is imported only if you say so.
         features_extractor_kwargs: Its arguments: `features_dim` of NatureCNN, `cnn_output_dim` of
             CombinedExtractor.
@@ -139,14 +148,7 @@ class PPOConfig(PreTrainedConfig):
         Raises:
             ValueError: It is neither given nor derivable, or of an unsupported type.
         """
-        form = self.observation_space
-        if form is None:
-            if not self.input_features:
-                raise ValueError("PPOConfig needs observation_space, or input_features to derive it from.")
-            form = space_from_features(
-                without_mask(self.input_features) if self.maskable else self.input_features
-            )
-        return space_from_json(form, "observation_space")
+        return gymnasium_space(self._observations())
 
     def gym_action_space(self) -> spaces.Space[Any]:
         """The action space as a Gymnasium space.
@@ -154,14 +156,27 @@ class PPOConfig(PreTrainedConfig):
         Raises:
             ValueError: It is neither given nor derivable, or of an unsupported type.
         """
-        form = self.action_space
-        if form is None:
-            if ACTION not in (self.output_features or {}):
-                raise ValueError(
-                    f"PPOConfig needs action_space, or the feature {ACTION!r} to derive it from."
-                )
-            form = unbounded_box(tuple(self.output_features[ACTION].shape))
-        return space_from_json(form, "action_space")
+        return gymnasium_space(self._actions())
+
+    @property
+    def spec(self) -> PolicySpec:
+        """What the policy computes, in the form that `sb3port.networks` takes.
+
+        Raises:
+            ValueError: A space is neither given nor derivable, or of an unsupported type.
+        """
+        if unknown := set(self.net_arch) - set(_NETWORKS):
+            raise ValueError(f"net_arch has the keys {sorted(unknown)}, but only {_NETWORKS} are supported.")
+        layers = {name: tuple(self.net_arch.get(name, ())) for name in _NETWORKS}
+        plain = {f.name: getattr(self, f.name) for f in fields(PolicySpec) if f.name not in _OTHERS}
+        return PolicySpec(
+            algorithm="ppo_mask" if self.maskable else "ppo" if self.lstm_hidden_size is None else "ppo_lstm",
+            observation_space=self._observations(),
+            action_space=self._actions(),
+            net_arch=NetArch(**layers),
+            sde_net_arch=None if self.sde_net_arch is None else tuple(self.sde_net_arch),
+            **plain,
+        )
 
     def validate_features(self) -> None:
         """Complete spaces and features from one another, and check that they agree.
@@ -169,16 +184,44 @@ class PPOConfig(PreTrainedConfig):
         Raises:
             ValueError: Something is missing, contradictory or not supported.
         """
-        observation, action = self.gym_observation_space(), self.gym_action_space()
-        self.observation_space = self.observation_space or space_to_json(observation)
-        self.action_space = self.action_space or space_to_json(action)
-        check_architecture(self, action)
-        inputs = observation_features(observation)
-        mask = {mask_key(observation): mask_feature(action)} if self.maskable else {}
-        outputs = {ACTION: PolicyFeature(FeatureType.ACTION, (flat_size(action),))}
+        spec = self.spec
+        self.observation_space = self.observation_space or spec.observation_space.to_json()
+        self.action_space = self.action_space or spec.action_space.to_json()
+        check_architecture(spec)
+        inputs = observation_features(spec.observation_space)
+        mask = {mask_key(spec.observation_space): mask_feature(spec.action_space)} if self.maskable else {}
+        outputs = {ACTION: PolicyFeature(FeatureType.ACTION, (self._actions().size,))}
         if not self.input_features:  # type: ignore[has-type]
             self.input_features = inputs | mask
         if not self.output_features:  # type: ignore[has-type]
             self.output_features = outputs
         check_features("input_features", self.input_features, inputs, optional=mask)
         check_features("output_features", self.output_features, outputs)
+
+    def _observations(self) -> Space:
+        if self.observation_space is not None:
+            return _space(self.observation_space, "observation_space")
+        if not self.input_features:
+            raise ValueError("PPOConfig needs observation_space, or input_features to derive it from.")
+        return space_from_features(
+            without_mask(self.input_features) if self.maskable else self.input_features
+        )
+
+    def _actions(self) -> Simple:
+        if self.action_space is None:
+            if ACTION not in (self.output_features or {}):
+                raise ValueError(
+                    f"PPOConfig needs action_space, or the feature {ACTION!r} to derive it from."
+                )
+            return unbounded_box(tuple(self.output_features[ACTION].shape))
+        space = _space(self.action_space, "action_space")
+        if isinstance(space, Dict):
+            raise ValueError(f"action_space is {space}, but SB3 has no policies for it.")
+        return space
+
+
+def _space(form: dict[str, Any], where: str) -> Space:
+    try:
+        return space_from_json(form, where)
+    except NotPortable as error:
+        raise ValueError(f"{error.message}.") from error

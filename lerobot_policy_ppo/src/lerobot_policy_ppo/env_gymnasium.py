@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -31,14 +31,14 @@ from lerobot_policy_ppo.env_spaces import (
     seen_observation,
     seen_observation_space,
 )
-from lerobot_policy_ppo.env_wrappers import wrap
+from sb3port.environments.wrappers import wrap
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
 # lerobot-eval stops after a fixed number of steps; this is for environments that never say how many.
 _DEFAULT_EPISODE_LENGTH = 1000
 _BLANK_FRAME_SHAPE = (64, 64, 3)
 
-type _Pipeline = PolicyProcessorPipeline[dict[str, Any], dict[str, Any]]
+_Pipeline: TypeAlias = PolicyProcessorPipeline[dict[str, Any], dict[str, Any]]
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
             environment's own `info["is_success"]`.
         env_kwargs: Keyword arguments of the environment.
         wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
-            `lerobot_policy_ppo.env_wrappers`).
+            `sb3port.environments.wrappers`).
 
     Raises:
         ValueError: The observation or action space is not supported, or a wrapper does not fit.
@@ -174,7 +174,7 @@ class GymnasiumEnvConfig(EnvConfig):
             environment's own `info["is_success"]`.
         env_kwargs: Keyword arguments of the environment.
         wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
-            `lerobot_policy_ppo.env_wrappers`).
+            `sb3port.environments.wrappers`).
 
     Raises:
         ValueError: The observation or action space is not supported, or a wrapper does not fit.

@@ -8,7 +8,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.observations import mask_feature
+from sb3port.families.features import choices
+from sb3port.networks.gymnasium_spaces import space_of
 
 _METHOD, _INFO = "action_masks", "action_mask"
 
@@ -26,7 +27,7 @@ class ActionMasks:
             self._method = env.get_wrapper_attr(_METHOD)
         elif self.available:
             self.available = env.reset()[1].get(_INFO) is not None
-        self._size = mask_feature(env.action_space).shape[0] if self.available else 0
+        self._size = choices(space_of(env.action_space)) if self.available else 0
 
     def read(self, info: dict[str, Any], done: bool) -> NDArray[np.int8] | None:
         """The mask for the current observation, 1 where a choice is allowed; None without masks.

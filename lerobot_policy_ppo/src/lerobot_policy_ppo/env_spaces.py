@@ -16,8 +16,10 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.utils.constants import ACTION, OBS_STR
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.observations import batch_key, mask_feature, mask_key
-from lerobot_policy_ppo.spaces import flat_size, image_shape, is_image
+from lerobot_policy_ppo.features import mask_feature
+from sb3port.checkpoint.spaces import Box, Dict, Simple
+from sb3port.families.features import batch_key, mask_key
+from sb3port.networks.gymnasium_spaces import is_image, space_of
 
 # Keys that LeRobot's `preprocess_observation` does not pass through as vectors.
 _TAKEN = {"pixels", "agent_pos", "robot_state", "policy", "camera_obs"}
@@ -37,6 +39,13 @@ class Part:
     name: str | None = None
 
     @property
+    def plain(self) -> Simple:
+        """Its space as a plain value."""
+        space = space_of(self.space)
+        assert not isinstance(space, Dict)
+        return space
+
+    @property
     def key(self) -> str:
         """Key of its feature: that of the observation, a slash between `pixels` and the name of an image."""
         if self.name is None:
@@ -48,7 +57,7 @@ class Part:
     @property
     def policy_key(self) -> str:
         """Key in the policy's batches."""
-        return batch_key(self.space, self.name)
+        return batch_key(self.name or "", self.plain)
 
     @property
     def feature(self) -> PolicyFeature:
@@ -61,11 +70,12 @@ class Part:
         """The space that LeRobot sees."""
         if isinstance(self.space, spaces.Box) and not is_image(self.space):
             return spaces.flatten_space(self.space)  # type: ignore[return-value]
-        if isinstance(self.space, spaces.Box):
-            channels, height, width = image_shape(self.space)
+        plain = self.plain
+        if isinstance(plain, Box):
+            channels, height, width = plain.channels_first
             return spaces.Box(0, 255, (height, width, channels), np.uint8)
         info = np.iinfo(np.dtype(self.space.dtype))
-        return spaces.Box(info.min, info.max, (flat_size(self.space),), info.dtype.type)
+        return spaces.Box(info.min, info.max, (self.plain.size,), info.dtype.type)
 
     def encode(self, raw: Any) -> NDArray[Any]:
         """What LeRobot sees of an observation.
@@ -106,18 +116,19 @@ def check_spaces(task: str, env: gym.Env[Any, Any]) -> None:
 def features_of(env: gym.Env[Any, Any], has_mask: bool) -> tuple[dict[str, PolicyFeature], dict[str, str]]:
     """LeRobot's features of an environment, and which key of the policy each of them is."""
     parts = parts_of(env.observation_space)
-    features = {ACTION: PolicyFeature(FeatureType.ACTION, (flat_size(env.action_space),))}
+    features = {ACTION: PolicyFeature(FeatureType.ACTION, (_size(env.action_space),))}
     features |= {part.key: part.feature for part in parts}
     keys = {ACTION: ACTION} | {part.key: part.policy_key for part in parts}
     if has_mask:
         key = seen_mask_key(env.observation_space)
-        features[key], keys[key] = mask_feature(env.action_space), mask_key(env.observation_space)
+        features[key] = mask_feature(space_of(env.action_space))
+        keys[key] = mask_key(space_of(env.observation_space))
     return features, keys
 
 
 def seen_mask_key(space: spaces.Space[Any]) -> str:
     """Key of the mask of actions in what LeRobot sees of an observation."""
-    return mask_key(space).removeprefix(f"{OBS_STR}.")
+    return mask_key(space_of(space)).removeprefix(f"{OBS_STR}.")
 
 
 def renamed_keys(space: spaces.Space[Any]) -> dict[str, str]:
@@ -131,7 +142,7 @@ def seen_observation_space(env: gym.Env[Any, Any], has_mask: bool) -> spaces.Dic
     """The space of what `seen_observation` gives."""
     seen = _nest({part.key: part.seen for part in parts_of(env.observation_space)})
     if has_mask:
-        shape = mask_feature(env.action_space).shape
+        shape = mask_feature(space_of(env.action_space)).shape
         seen[seen_mask_key(env.observation_space)] = spaces.Box(0, 1, shape, np.int8)
     return spaces.Dict({key: spaces.Dict(x) if isinstance(x, dict) else x for key, x in seen.items()})
 
@@ -149,8 +160,13 @@ def seen_action_space(space: spaces.Space[Any]) -> spaces.Box:
         return spaces.flatten_space(space)  # type: ignore[return-value]
     sizes = space.nvec if isinstance(space, spaces.MultiDiscrete) else getattr(space, "n", 2)
     highest = 1 if isinstance(space, spaces.MultiBinary) else np.asarray(sizes).reshape(-1) - 1
-    zeros = np.zeros(flat_size(space), np.int64)
+    zeros = np.zeros(_size(space), np.int64)
     return spaces.Box(zeros, zeros + highest, dtype=np.int64)
+
+
+def _size(space: spaces.Space[Any]) -> int:
+    """How many numbers an action of a space has."""
+    return int(np.prod(space.shape or ()))
 
 
 def _nest(values: dict[str, Any]) -> dict[str, Any]:

@@ -2,47 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self, override
+from typing import Any
 
 import torch
 from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import ACTION
+from safetensors import safe_open
 from torch import Tensor, nn
+from typing_extensions import Self, override
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
-from lerobot_policy_ppo.distributions import ActionDistribution
-from lerobot_policy_ppo.extractors import make_extractor
-from lerobot_policy_ppo.gaussian import StateDependentHead
-from lerobot_policy_ppo.heads import make_head
-from lerobot_policy_ppo.networks import MlpExtractor, make_mlp, orthogonal_init
-from lerobot_policy_ppo.observations import mask_key
-from lerobot_policy_ppo.preprocessing import Preprocessor, flat_rows
-from lerobot_policy_ppo.recurrent import LSTMState, RNNStates, make_core, make_lstms
-from lerobot_policy_ppo.weights import check_weights
-
-Batch = dict[str, Tensor]
+from sb3port.networks.actor_critic import ActorCritic, Batch
 
 
-class PPOPolicy(PreTrainedPolicy):
+class PPOPolicy(ActorCritic, PreTrainedPolicy):
     """An actor-critic policy that computes what SB3's and sb3-contrib's policies for PPO compute.
 
-    Batches are dictionaries that have been through the preprocessor. Their keys are those of
-    `lerobot_policy_ppo.observations`: a vector is `observation.state`, `(B, n)` or `(B, *shape)`; an image is
-    `observation.image`, `(B, C, H, W)`, uint8 or LeRobot's floats; a Dict has one key for each of its keys.
-    Maskable policies also read `observation.action_mask`, `(B, number of choices)`, where it is there, or
-    `observation.policy.action_mask` where a Dict observation has that key itself. B is the number of rows, A
-    the number of elements of a Box action.
-
-    A recurrent policy takes `lstm_states`, a pair of tensors `(L, n_seq, H)`, and `episode_starts`, `(B,)`:
-    the B rows are n_seq sequences of equal length, one after the other, and the state is zeroed where an
-    episode starts. Without `lstm_states` every row is a sequence that starts from zero.
-
-    Attributes:
-        log_std: Log standard deviations of a Box policy, `(A,)`, with gSDE `(H, A)` or `(H, 1)`; None for
-            other action spaces.
-        features_extractor, vf_features_extractor, mlp_extractor, sde_features_extractor, action_net,
-            value_net, lstm_actor, lstm_critic, critic: The networks, named as in SB3; None where the policy
-            has no such.
+    What it computes, and how it is asked, is `sb3port.networks.actor_critic.ActorCritic`; this is how LeRobot
+    makes, loads, calls and trains it.
     """
 
     config_class = PPOConfig
@@ -59,48 +36,9 @@ class PPOPolicy(PreTrainedPolicy):
         Raises:
             ValueError: The configuration is incomplete, contradictory or not supported.
         """
-        super().__init__(config)
+        PreTrainedPolicy.__init__(self, config)
         config.validate_features()
-        space, shared = config.gym_observation_space(), config.share_features_extractor
-        self._preprocess = Preprocessor(space, config.normalize_images)
-        self._mask_key = mask_key(space)
-        self.features_extractor = make_extractor(space, config)
-        self.vf_features_extractor = None if shared else make_extractor(space, config)
-        n_features = self.features_extractor.features_dim
-        n_inputs = config.lstm_hidden_size or n_features
-        self.mlp_extractor = MlpExtractor(n_inputs, config.net_arch, config.activation_fn)
-        self._build_head(n_features)
-        self.value_net = nn.Linear(self.mlp_extractor.latent_dim_vf, 1)
-        if config.ortho_init:
-            self._initialise()
-        self.lstm_actor, self.lstm_critic, self.critic = make_lstms(config, n_features)
-        self._core = make_core(self.lstm_actor, self.lstm_critic, self.critic)
-        self._state: LSTMState | None = None
-
-    def _build_head(self, n_features: int) -> None:
-        latent_dim, sizes = self.mlp_extractor.latent_dim_pi, self.config.sde_net_arch
-        self.sde_features_extractor = (
-            None if sizes is None else make_mlp(n_features, sizes, self.config.activation_fn)
-        )
-        self.head = make_head(self.config.gym_action_space(), self.config)
-        self.action_net = nn.Linear(latent_dim, self.head.n_outputs)
-        log_std = self.head.initial_log_std(latent_dim if sizes is None else [n_features, *sizes][-1])
-        self.log_std = None if log_std is None else nn.Parameter(log_std)
-        if isinstance(self.head, StateDependentHead):
-            self.reset_noise()
-
-    def _initialise(self) -> None:
-        first: tuple[nn.Module, ...] = (self.features_extractor, self.mlp_extractor)
-        last: tuple[nn.Module, ...] = ()
-        if self.vf_features_extractor is not None:
-            # SB3 initialises two extractors after the networks, but a shared one before them.
-            first, last = (self.mlp_extractor,), (self.features_extractor, self.vf_features_extractor)
-        for module in first:
-            orthogonal_init(module, 2**0.5)
-        orthogonal_init(self.action_net, 0.01)
-        orthogonal_init(self.value_net, 1.0)
-        for module in last:
-            orthogonal_init(module, 2**0.5)
+        self._build(config.spec)
 
     @classmethod
     def from_pretrained(
@@ -122,100 +60,8 @@ class PPOPolicy(PreTrainedPolicy):
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
         if strict:
-            check_weights(model.state_dict(), model_file)
+            _check_weights(model.state_dict(), model_file)
         return super()._load_as_safetensor(model, model_file, map_location, strict)
-
-    @torch.no_grad()
-    def predict(
-        self,
-        batch: Batch,
-        deterministic: bool = True,
-        lstm_states: LSTMState | None = None,
-        episode_starts: Tensor | None = None,
-    ) -> tuple[Tensor, LSTMState | None]:
-        """Choose actions, as SB3's `policy.forward` does.
-
-        Args:
-            batch: A preprocessed batch.
-            deterministic: Take the most likely action instead of a random one. With gSDE the random one
-                depends on the exploration matrices that the last `reset_noise` drew (construction draws the
-                first, from `log_std_init`, as in SB3).
-            lstm_states: Recurrent policies: the actor's state before these rows.
-            episode_starts: Recurrent policies: the rows at which an episode starts.
-
-        Returns:
-            Actions, and the actor's state after these rows, None when there is no memory. Actions are
-            `(B, A)` for a Box, not clipped to its bounds (within [-1, 1] when `squash_output`), and int64
-            `(B,)` for a Discrete, `(B, k)` for a MultiDiscrete and `(B, n)`, 0 or 1, for a MultiBinary.
-
-        Raises:
-            ValueError: An observation, a mask or a state is missing or has the wrong shape.
-        """
-        features = self.features_extractor(self._preprocess(batch))
-        return self._act(batch, features, deterministic, lstm_states, episode_starts)
-
-    def predict_values(
-        self, batch: Batch, lstm_states: LSTMState | None = None, episode_starts: Tensor | None = None
-    ) -> Tensor:
-        """Estimated returns of the observations.
-
-        Args:
-            batch: A preprocessed batch.
-            lstm_states: Recurrent policies: the critic's state before these rows, the actor's if they share
-                an LSTM.
-            episode_starts: Recurrent policies: the rows at which an episode starts.
-
-        Returns:
-            `(B,)`, in the units of the (normalised) training reward.
-        """
-        extractor = self.vf_features_extractor or self.features_extractor
-        latent = self._core.critic(extractor(self._preprocess(batch)), lstm_states, episode_starts)
-        return self.value_net(self.mlp_extractor.forward_critic(latent)).flatten()
-
-    def evaluate_actions(
-        self,
-        batch: Batch,
-        actions: Tensor,
-        lstm_states: RNNStates | None = None,
-        episode_starts: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Evaluate actions under the current policy, with gradients.
-
-        Args:
-            batch: A preprocessed batch.
-            actions: Actions as `predict` gives them, of any number type; a Discrete may also be `(B, 1)`.
-            lstm_states: Recurrent policies: the states of actor and critic before these rows.
-            episode_starts: Recurrent policies: the rows at which an episode starts.
-
-        Returns:
-            Values, log-likelihoods in nats and entropies in nats, each `(B,)`. The entropy is None for
-            squashed gSDE, which has no analytical form.
-        """
-        distribution, latent_vf, _ = self._outlook(batch, lstm_states, episode_starts)
-        log_prob = distribution.log_prob(self.head.as_actions(actions))
-        return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy()
-
-    @torch.no_grad()
-    def explore(
-        self,
-        batch: Batch,
-        lstm_states: RNNStates | None = None,
-        episode_starts: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor, RNNStates | None]:
-        """Choose actions at random and evaluate them, as SB3's `policy.forward` does in training.
-
-        Args:
-            batch: A preprocessed batch.
-            lstm_states: Recurrent policies: the states of actor and critic before these rows.
-            episode_starts: Recurrent policies: the rows at which an episode starts.
-
-        Returns:
-            Actions as `predict` gives them, values and log-likelihoods, each `(B,)`, and the states after
-            these rows, None when there is no memory.
-        """
-        distribution, latent_vf, states = self._outlook(batch, lstm_states, episode_starts)
-        actions = distribution.sample()
-        return actions, self.value_net(latent_vf).flatten(), distribution.log_prob(actions), states
 
     @override
     @torch.no_grad()
@@ -234,14 +80,7 @@ class PPOPolicy(PreTrainedPolicy):
         Raises:
             ValueError: A recurrent policy got another number of rows than since the last `reset`.
         """
-        features = self.features_extractor(self._preprocess(batch))
-        if self._state is not None and self._state[0].shape[1] != len(features):
-            raise ValueError(
-                f"The batch has {len(features)} rows, but the policy remembers {self._state[0].shape[1]}: "
-                "call reset() before another rollout."
-            )
-        actions, self._state = self._act(batch, features, True, self._state, None)
-        return actions.unsqueeze(1) if actions.ndim == 1 else actions
+        return ActorCritic.select_action(self, batch)
 
     @override
     @torch.no_grad()
@@ -265,70 +104,34 @@ class PPOPolicy(PreTrainedPolicy):
         """
         if reduction not in ("mean", "none"):
             raise ValueError(f"reduction is {reduction!r}, but only 'mean' and 'none' are supported.")
-        if self.lstm_actor is not None:
-            raise ValueError(
-                "A recurrent policy cannot be cloned: lerobot-train's batches hold no sequences."
-            )
-        features = self.features_extractor(self._preprocess(batch))
-        distribution = self._distribution(batch, features, self.mlp_extractor.forward_actor(features))
-        losses = -distribution.log_prob(self.head.from_environment(batch[ACTION]))
+        losses = self.negative_log_likelihood(batch, batch[ACTION])
         mean = losses.mean()
         return (mean if reduction == "mean" else losses), {"nll": mean.item()}
 
     def reset(self) -> None:
         """Forget the episodes so far; only recurrent policies remember any."""
-        self._state = None
-
-    def reset_noise(self, n_envs: int = 1) -> None:
-        """Draw new exploration matrices from the current `log_std`.
-
-        Args:
-            n_envs: Number of environments that get a matrix of their own.
-
-        Raises:
-            ValueError: The policy does not use gSDE.
-        """
-        if not isinstance(self.head, StateDependentHead) or self.log_std is None:
-            raise ValueError("reset_noise() is supported with gSDE only, but use_sde is False.")
-        self.head.sample_weights(self.log_std, n_envs)
+        ActorCritic.reset(self)
 
     def get_optim_params(self) -> Iterator[nn.Parameter]:
         """All parameters, in SB3's order."""
         return self.parameters()
 
-    def _act(
-        self,
-        batch: Batch,
-        features: Tensor,
-        deterministic: bool,
-        state: LSTMState | None,
-        starts: Tensor | None,
-    ) -> tuple[Tensor, LSTMState | None]:
-        latent, state = self._core.actor(features, state, starts)
-        latent = self.mlp_extractor.forward_actor(latent)
-        if deterministic:
-            return self.head.mode(self.action_net(latent), self._mask(batch)), state
-        return self._distribution(batch, features, latent).sample(), state
 
-    def _outlook(
-        self, batch: Batch, states: RNNStates | None, starts: Tensor | None
-    ) -> tuple[ActionDistribution, Tensor, RNNStates | None]:
-        """Distribution of the actions, latent of the value, and the states after these rows."""
-        observations = self._preprocess(batch)
-        pi = vf = self.features_extractor(observations)
-        if self.vf_features_extractor is not None:
-            vf = self.vf_features_extractor(observations)
-        *latents, states = self._core.both(pi, vf, states, starts)
-        latent_pi, latent_vf = self.mlp_extractor(*latents)
-        return self._distribution(batch, pi, latent_pi), latent_vf, states
+def _check_weights(expected: dict[str, Tensor], model_file: str) -> None:
+    """Raise one ValueError that lists every tensor of a file that is missing, unknown or misshapen.
 
-    def _distribution(self, batch: Batch, features: Tensor, latent_pi: Tensor) -> ActionDistribution:
-        extract = self.sde_features_extractor
-        latent_sde = latent_pi if extract is None else extract(features)
-        return self.head.distribution(self.action_net(latent_pi), self.log_std, latent_sde, self._mask(batch))
-
-    def _mask(self, batch: Batch) -> Tensor | None:
-        """The allowed choices, bool `(B, n_outputs)`, or None when all are allowed."""
-        if not self.config.maskable or self._mask_key not in batch:
-            return None
-        return flat_rows(batch[self._mask_key], self.head.n_outputs, self._mask_key) != 0
+    Args:
+        expected: The policy's state dictionary.
+        model_file: A safetensors file, of which only the header is read.
+    """
+    with safe_open(model_file, framework="pt") as tensors:
+        found = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+    problems = [f"{key} is missing" for key in expected if key not in found]
+    problems += [f"{key} is unknown" for key in found if key not in expected]
+    problems += [
+        f"{key} has shape {found[key]} instead of {tuple(tensor.shape)}"
+        for key, tensor in expected.items()
+        if key in found and found[key] != tuple(tensor.shape)
+    ]
+    if problems:
+        raise ValueError(f"The weights in {model_file} do not fit its configuration: {'; '.join(problems)}.")

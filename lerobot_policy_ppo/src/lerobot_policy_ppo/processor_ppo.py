@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from lerobot.configs.types import PipelineFeatureType, PolicyFeature
 from lerobot.processor import (
     AddBatchDimensionProcessorStep,
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
+from sb3port.networks.normaliser import normalize
 
 _Features = dict[PipelineFeatureType, dict[str, PolicyFeature]]
 _STATISTICS = ("mean", "var", "count")
@@ -83,11 +83,9 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
         Raises:
             ValueError: The shape does not fit the statistics.
         """
-        # There is no float64 on MPS.
         device = torch.device("cpu") if observation.device.type == "mps" else observation.device
         mean, std = (_fit(statistic, observation, key) for statistic in self._mean_and_std(key, device))
-        normalized = observation.to(device).double().sub(mean).div_(std).clamp_(-self.clip_obs, self.clip_obs)
-        return normalized.float().to(observation.device)
+        return normalize(observation, mean, std, self.clip_obs)
 
     def get_config(self) -> dict[str, Any]:
         """`clip_obs` and `epsilon`."""
@@ -235,7 +233,7 @@ def make_ppo_pre_post_processors(
 
 def _action_steps(config: PPOConfig) -> list[ProcessorStep]:
     form = config.action_space or {}
-    if not isinstance(config.gym_action_space(), spaces.Box):
+    if form.get("type") != "Box":
         return []
     step = UnscaleActionProcessorStep if config.squash_output else ClipActionProcessorStep
     low, high = (np.ravel(form[key]).tolist() if np.ndim(form[key]) else form[key] for key in ("low", "high"))
@@ -244,7 +242,7 @@ def _action_steps(config: PPOConfig) -> list[ProcessorStep]:
 
 def _has_other_keys(config: PPOConfig) -> bool:
     """Whether LeRobot's own step does not know how to batch all observations."""
-    return config.maskable or not isinstance(config.gym_observation_space(), spaces.Box)
+    return config.maskable or (config.observation_space or {}).get("type") != "Box"
 
 
 def _batched(tensor: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.commands.publishing.licences import licence_of
@@ -14,13 +14,13 @@ from sb3port.errors import UsageError
 from sb3port.files.port_files import CARD, PORT_FILE, REPORTS, port_files
 from sb3port.ports.card.card import is_ours, model_card
 from sb3port.ports.card.facts import CardFacts, Licence
-from sb3port.ports.card.parity import parity_text
 from sb3port.ports.manifest import hash_files, provenance_of, public_provenance, read_port_file
 from sb3port.ports.reading import read_port
 from sb3port.readers.places.source_files import list_folder
+from sb3port.reports.markdown import card_section
 from sb3port.reports.returns import Returns, read_returns
 
-type Content = bytes | Path
+Content: TypeAlias = bytes | Path
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def prepare(port: Path, repo_id: str, report_dir: Path | None = None, returns: P
     report = paths.hide(read_port_report(port, report_dir))
     measured = _measured(port, returns) if returns is not None else None
     licence = licence_of(checkpoint.provenance)
-    facts = CardFacts(repo_id, parity_text(report) if report else None, measured, licence)
+    facts = CardFacts(repo_id, card_section(report) if report else None, measured, licence)
     own = _own_card(port)
     found = list_folder(port).names
     files: dict[str, Content] = {name: port / name for name in port_files(found) if name not in REPORTS}

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from sb3port.errors import Sb3portError, SourceUnreachable, UsageError
 from sb3port.files.port_files import CARD
-from sb3port.readers.places.hub_errors import LOG_IN, endpoint, later, quiet_library, reason, retry_after
+from sb3port.readers.places.hub_errors import (
+    LOG_IN,
+    endpoint,
+    is_connection_error,
+    later,
+    library_errors,
+    quiet_library,
+    reason,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -18,12 +27,11 @@ _INVALID_CARD = "Invalid metadata in README.md."
 @contextmanager
 def refusals(repo_id: str) -> Iterator[None]:
     """Keep the library's warnings off the screen, and say its errors about a push to `repo_id`."""
-    import httpx
-
     try:
-        with quiet_library(), _no_bars(), warnings.catch_warnings(action="ignore"):  # as for odd metadata
+        with quiet_library(), _no_bars(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as for odd metadata
             yield
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except library_errors() as error:
         raise _explain(error, repo_id) from error
 
 
@@ -47,7 +55,6 @@ def _no_bars() -> Iterator[None]:
 
 
 def _explain(error: Exception, repo_id: str) -> Sb3portError:
-    import httpx
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     if isinstance(error, HfHubHTTPError):
@@ -55,7 +62,7 @@ def _explain(error: Exception, repo_id: str) -> Sb3portError:
     if isinstance(error, OfflineModeIsEnabled):
         hint = "unset HF_HUB_OFFLINE, or look at what would go up with --dry-run"
         return SourceUnreachable(f"{repo_id} cannot be reached: offline mode forbids it", hint)
-    if isinstance(error, httpx.TransportError):
+    if is_connection_error(error):
         why = f"the connection to {endpoint()} failed ({reason(error)})"
         return SourceUnreachable(
             f"{repo_id} cannot be reached: {why}", "check the connection and HF_ENDPOINT"

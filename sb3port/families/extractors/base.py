@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.checkpoint.spaces import Box, Discrete, MultiDiscrete, Space
 from sb3port.errors import NotPortable
 from sb3port.families.layers import Shapes
 
-type Arguments = Mapping[str, Any]
+if TYPE_CHECKING:
+    from torch import nn
+
+Arguments: TypeAlias = Mapping[str, Any]
 TORCH_LAYERS = "stable_baselines3.common.torch_layers"
 
 
@@ -22,6 +25,9 @@ class Extractor:
         recognises: Whether observations and names of tensors are those of this extractor.
         shapes: The shape of every tensor, given observations, arguments and `normalize_images`.
         features: How many features it gives, from the same.
+        build: Makes the torch module that computes it, from the same, with SB3's random numbers: from float32
+            `(B, *shape)`, images `(B, C, H, W)`, for a Dict a dictionary of them, to `(B, features)`. It
+            imports torch, which describing does without.
         read_arguments: The keyword arguments that its tensors tell.
         module: Where the class is, as pickles name it.
         arguments: The keyword arguments that a file may give it, and the dotted name of the only class
@@ -34,6 +40,7 @@ class Extractor:
     recognises: Callable[[Space, Collection[str]], bool]
     shapes: Callable[[Space, Arguments, bool], Shapes]
     features: Callable[[Space, Arguments, bool], int]
+    build: "Callable[[Space, Arguments, bool], nn.Module]"
     read_arguments: Callable[[Mapping[str, Array]], dict[str, Any]] = lambda _: {}
     module: str = TORCH_LAYERS
     arguments: Mapping[str, str | None] = field(default_factory=dict)

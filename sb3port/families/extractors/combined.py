@@ -1,13 +1,21 @@
-"""`CombinedExtractor`: a NatureCNN for each image of a Dict, all else flattened, joined in order."""
+"""`CombinedExtractor`: a NatureCNN for each image of a Dict, all else flattened, joined in order.
+
+Source: `stable_baselines3.common.torch_layers`.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.checkpoint.spaces import Dict, Simple, Space
 from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Arguments, Extractor, is_convolved, vector_size
-from sb3port.families.extractors.nature_cnn import cnn_shapes, output_width
+from sb3port.families.extractors.flatten import flatten
+from sb3port.families.extractors.nature_cnn import cnn_shapes, nature_cnn, output_width
 from sb3port.families.layers import Shapes, under
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _SB3_WIDTH = 256
 
@@ -34,6 +42,31 @@ def _features(space: Space, arguments: Arguments, normalize_images: bool) -> int
     )
 
 
+def _build(space: Space, arguments: Arguments, normalize_images: bool) -> "nn.Module":
+    import torch
+    from torch import Tensor, nn
+
+    class CombinedExtractor(nn.Module):
+        """The features of every key, side by side in the order of the space."""
+
+        def __init__(self, extractors: Mapping[str, nn.Module]) -> None:
+            super().__init__()
+            self.extractors = nn.ModuleDict(extractors)
+
+        def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+            """Give `(B, features)` of observations that are named like the extractors."""
+            return torch.cat([part(observations[name]) for name, part in self.extractors.items()], dim=1)
+
+    return CombinedExtractor(
+        {
+            key: nature_cnn(part, _cnn_width(arguments), normalize_images)
+            if is_convolved(part, normalize_images)
+            else flatten(part)
+            for key, part in _parts(space).items()
+        }
+    )
+
+
 def _cnn_width(arguments: Arguments) -> int:
     return int(arguments.get("cnn_output_dim", _SB3_WIDTH))
 
@@ -51,6 +84,7 @@ COMBINED = Extractor(
     ),
     shapes=_shapes,
     features=_features,
+    build=_build,
     read_arguments=_read_arguments,
     arguments={"cnn_output_dim": None, "normalized_image": None},
 )

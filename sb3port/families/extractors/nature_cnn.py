@@ -1,6 +1,11 @@
-"""`NatureCNN`: three convolutions and a Linear layer, https://doi.org/10.1038/nature14236."""
+"""`NatureCNN`: three convolutions and a Linear layer, https://doi.org/10.1038/nature14236.
 
+Source: `stable_baselines3.common.torch_layers`.
+"""
+
+from collections import OrderedDict
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.checkpoint.spaces import Box, Space
@@ -8,7 +13,11 @@ from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Arguments, Extractor, is_convolved
 from sb3port.families.layers import Shapes, conv, linear
 
+if TYPE_CHECKING:
+    from torch import nn
+
 # Position in `cnn`, filters, kernel, stride.
+_SB3_WIDTH = 512
 _LAYERS = ((0, 32, 8, 4), (2, 64, 4, 2), (4, 64, 3, 1))
 
 
@@ -31,21 +40,40 @@ def cnn_shapes(space: Space, features: int, normalize_images: bool) -> Shapes:
     return shapes | linear("linear.0", channels * height * width, features)
 
 
+def nature_cnn(space: Space, features: int, normalize_images: bool) -> "nn.Module":
+    """Make the torch module for images: `(B, C, H, W) -> (B, features)`.
+
+    Raises:
+        NotPortable: As `cnn_shapes`.
+    """
+    from torch import nn
+
+    shapes = cnn_shapes(space, features, normalize_images)
+    layers: list[nn.Module] = []
+    for index, filters, kernel, stride in _LAYERS:
+        channels = shapes[f"cnn.{index}.weight"][1]
+        layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
+    cnn = nn.Sequential(*layers, nn.Flatten())
+    linear_layer = nn.Sequential(nn.Linear(shapes["linear.0.weight"][1], features), nn.ReLU())
+    return nn.Sequential(OrderedDict(cnn=cnn, linear=linear_layer))
+
+
 def output_width(tensors: Mapping[str, Array]) -> int:
     """Tell `features_dim` from the last layer, 0 where it is absent or of no use."""
     weight = tensors.get("linear.0.weight")
     return weight.shape[0] if weight is not None and weight.ndim == 2 else 0
 
 
-def _shapes(space: Space, arguments: Arguments, normalize_images: bool) -> Shapes:
-    return cnn_shapes(space, arguments["features_dim"], normalize_images)
+def _width(arguments: Arguments) -> int:
+    return int(arguments.get("features_dim", _SB3_WIDTH))
 
 
 NATURE_CNN = Extractor(
     "NatureCNN",
     recognises=lambda _, tensors: any(name.startswith("cnn.") for name in tensors),
-    shapes=_shapes,
-    features=lambda _space, arguments, _: arguments["features_dim"],
+    shapes=lambda space, arguments, normalize: cnn_shapes(space, _width(arguments), normalize),
+    features=lambda _space, arguments, _: _width(arguments),
+    build=lambda space, arguments, normalize: nature_cnn(space, _width(arguments), normalize),
     read_arguments=lambda tensors: {"features_dim": output_width(tensors)},
     arguments={"features_dim": None, "normalized_image": None},
 )

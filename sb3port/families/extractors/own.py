@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from sb3port.checkpoint.checkpoint import Array
+from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Extractor
 from sb3port.families.names import EXTRACTOR
 
+# The variable that says which of them commands may import; names are separated by commas.
+VARIABLE = "LEROBOT_POLICY_PPO_EXTRACTORS"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 # The first layers after the features: where the LSTM is, where nothing else is.
 _READERS = (
@@ -20,6 +24,10 @@ _READERS = (
 def is_own(name: str) -> bool:
     """Whether a name is `module:Class`, and not that of an extractor in the registry."""
     return _NAME.fullmatch(name) is not None
+
+
+def _needs_code(*_: object) -> Any:
+    raise NotPortable("the code of a features extractor of one's own is not here")
 
 
 def own_extractor(name: str, tensors: Mapping[str, Array]) -> Extractor:
@@ -37,5 +45,6 @@ def own_extractor(name: str, tensors: Mapping[str, Array]) -> Extractor:
         recognises=lambda *_: False,
         shapes=lambda *_: {key: array.shape for key, array in below.items()},
         features=lambda *_: width,
+        build=_needs_code,
         dtypes={key: array.dtype.name for key, array in below.items()},
     )

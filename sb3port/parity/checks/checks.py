@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
-from sb3port.inference.port import Port
+from sb3port.inference.port import Port, load_port
 from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.candidates import compare_with_oracle
 from sb3port.parity.checks.integrity import check_names
-from sb3port.parity.checks.reload import FreshProcess
+from sb3port.parity.checks.reload import FreshProcess, is_installed
 from sb3port.parity.checks.tensors import compare_tensors, expected_tensors, written_tensors
 from sb3port.parity.comparison.compare import Comparison, compare
-from sb3port.parity.comparison.report import Check, ObservationSummary, TensorRow
+from sb3port.parity.comparison.report import NO_LEROBOT, Check, ObservationSummary, TensorRow
 from sb3port.parity.comparison.verdicts import DEFAULT, NONE, Tolerance, Verdict
 from sb3port.parity.oracle.noise import NoiseMeter
 from sb3port.parity.oracle.oracle import Oracle
@@ -69,8 +69,8 @@ class Subject:
 
     @cached_property
     def port(self) -> Port:
-        """The port, loaded by LeRobot."""
-        return Port(self.folder)
+        """The port, loaded in this process, without LeRobot."""
+        return load_port(self.folder)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def _log_std(subject: Subject) -> Iterator[Check]:
 def check_reload(subject: Subject) -> Iterator[Check]:
     """Another process loads the port, and computes the same on the first batch."""
     if subject.fresh is None:
-        yield skipped("reload", "not asked for; sb3port verify loads the port in another process, too")
+        unasked = "not asked for; sb3port verify loads the port in another process, too"
+        yield skipped("reload", unasked if is_installed() else NO_LEROBOT)
         return
     observations = subject.observations[0]
     batch = next(observations.batches())

@@ -1,34 +1,97 @@
-"""What the fresh process runs: load a port with LeRobot, compute its outputs for one batch, and end.
+"""What the other process runs: load ports with LeRobot, as its users do, and compute their outputs.
 
-    python -m sb3port.parity.checks.fresh PORT
+    python -m sb3port.parity.checks.fresh
 
-It reads one line, the name of an `.npz` with the inputs, and writes the outputs into the same folder. Nothing
-is imported here that a comparison would have imported before: SB3 above all.
+Each line that it reads is a request, as JSON: a port, and the `.npz` with the inputs; for each it writes a
+line, with an error or none, when the outputs are in their file. Nothing is imported here that a comparison
+would have imported before: SB3 above all. Where the system can, every request has a process of its own, which
+is forked here, so that no port and no code of the user's own is seen by another. It ends with its input, or
+when nothing was asked for a while.
 """
 
+import json
+import os
+import select
 import sys
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import torch
+from lerobot.policies.factory import make_pre_post_processors
+from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
+from sb3port.errors import NotPortable, Sb3portError
+from sb3port.families.extractors.own import VARIABLE
 from sb3port.inference.port import Port
 from sb3port.networks.observations import Observations
+from sb3port.ports.lerobot_folder import check_processors_of
 
-ACTIONS, OUTPUTS = "actions", "outputs.npz"
+ACTIONS = "actions"
+_IDLE_SECONDS = 120
 
 
-def main(folder: Path) -> None:
-    """Load the port first: the other process needs time, too."""
+def load_with_lerobot(folder: Path) -> Port:
+    """Load a port through LeRobot, from the saved folder, with both of its processor pipelines.
+
+    Raises:
+        Unsafe: Its processors are not those that we write.
+        NotPortable: LeRobot cannot load it.
+    """
+    check_processors_of(folder)
+    try:
+        policy = PPOPolicy.from_pretrained(folder)
+        preprocess, postprocess = make_pre_post_processors(policy.config, pretrained_path=str(folder))
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
+        raise NotPortable(f"LeRobot cannot load the port {folder}: {str(error)[:500]}") from error
+    return Port(policy, preprocess, postprocess)
+
+
+def answer(request: dict[str, Any]) -> str:
+    """Compute the outputs that a request asks for; give an error, empty where there is none."""
+    try:
+        os.environ[VARIABLE] = request["extractors"]
+        sys.path += [place for place in request["path"] if place not in sys.path]
+        port = load_with_lerobot(Path(request["port"]))
+        with np.load(request["inputs"]) as archive:
+            inputs = dict(archive)
+        actions = inputs.pop(ACTIONS)
+        outputs = port.outputs(Observations.from_inputs(inputs), actions)
+        np.savez(request["outputs"], **outputs)  # type: ignore[arg-type]  # numpy's stub of savez
+    except Sb3portError as error:
+        return error.message
+    except Exception as error:  # whatever code of the user's own raises
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def answer_apart(request: dict[str, Any]) -> str:
+    """Answer in a forked process."""
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        with os.fdopen(writing, "w", encoding="utf-8") as stream:
+            stream.write(answer(request)[-1000:])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as stream:
+        text = stream.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return f"it ended with {code}" if code else text
+
+
+def main(requests: TextIO, answers: TextIO) -> None:
+    """Answer requests until there are no more."""
     torch.set_num_threads(1)
-    port = Port(folder)
-    path = Path(sys.stdin.readline().rstrip("\n"))
-    with np.load(path) as archive:
-        inputs = dict(archive)
-    actions = inputs.pop(ACTIONS)
-    outputs = port.outputs(Observations.from_inputs(inputs), actions)
-    np.savez(path.with_name(OUTPUTS), **outputs)  # type: ignore[arg-type]  # numpy's stub of savez
+    respond = answer_apart if hasattr(os, "fork") else answer
+    while os.name == "nt" or select.select([requests], [], [], _IDLE_SECONDS)[0]:
+        line = requests.readline()
+        if not line:
+            return
+        answers.write(f"{json.dumps(respond(json.loads(line)))}\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+        os.dup2(2, 1)  # LeRobot prints while it loads
+        main(sys.stdin, stream)

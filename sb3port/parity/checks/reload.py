@@ -1,69 +1,151 @@
-"""Loading a port in another process, which knows nothing of this one.
+"""Loading ports in another process, which has LeRobot and knows nothing of this one.
 
-It is started before anything else is loaded, so that its imports take their time beside those of this
-process.
+Importing LeRobot takes longer than all else that is done to a port. So the process is started before anything
+else is loaded, beside whose imports its own take their time, and answers for every port of this process.
 """
 
+import atexit
+import importlib.util
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import IO, Any
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array
+from sb3port.families.extractors.own import VARIABLE
 from sb3port.networks.observations import Observations
 
 # Beyond this, it hangs.
-_SECONDS = 600
+_SECONDS = 600.0
+_SHOWN = 500
+
+
+def is_installed() -> bool:
+    """Whether LeRobot and its plugin are here, without importing them."""
+    return all(importlib.util.find_spec(name) is not None for name in ("lerobot", "lerobot_policy_ppo"))
+
+
+def warm_up() -> None:
+    """Start the process that answers for all ports, if there is LeRobot: a port will be loaded soon."""
+    if is_installed():
+        _shared.start()
 
 
 class FreshProcess:
-    """A process that loads a port and waits for a batch; ends with the `with` block.
+    """A port in the other process.
 
     Args:
-        folder: The port.
+        folder: The port; it need not be there before its outputs are asked for.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="sb3port-")
-        # The same code is found by both, wherever this process found it; `-P` adds no folder to that.
-        path = os.pathsep.join(place for place in sys.path if place)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sb3port.parity.checks.fresh", str(folder.absolute())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        with self._process:  # closes its pipes, and waits
-            self._scratch.cleanup()
+        self._folder = folder.absolute()
+        _shared.start()
 
     def outputs(self, observations: Observations, actions: Array) -> dict[str, Array] | str:
         """Compute outputs; the arguments are those of `Oracle.outputs`.
 
         Returns:
-            The outputs, or the last line that the process wrote before it failed.
+            The outputs, or what the process said before it failed.
         """
-        folder = Path(self._scratch.name)
-        np.savez(folder / "inputs.npz", actions=actions, **observations.inputs)  # type: ignore[arg-type]
-        try:
-            _, errors = self._process.communicate(f"{folder / 'inputs.npz'}\n".encode(), timeout=_SECONDS)
-        except subprocess.TimeoutExpired:
-            return f"it gave nothing in {_SECONDS} seconds"
-        if self._process.returncode:
-            lines = errors.decode(errors="replace").strip().splitlines()
-            return lines[-1][:500] if lines else f"it ended with {self._process.returncode}"
-        with np.load(folder / "outputs.npz") as archive:
-            return dict(archive)
+        with tempfile.TemporaryDirectory(prefix="sb3port-") as scratch:
+            inputs, outputs = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
+            np.savez(inputs, actions=actions, **observations.inputs)  # type: ignore[arg-type]
+            request = {
+                "port": str(self._folder),
+                "inputs": str(inputs),
+                "outputs": str(outputs),
+                "extractors": os.environ.get(VARIABLE, ""),
+                "path": [place for place in sys.path if place],
+            }
+            if failure := _shared.ask(request):
+                return failure[:_SHOWN]
+            with np.load(outputs) as archive:
+                return dict(archive)
+
+
+def fresh_process(folder: Path) -> FreshProcess | None:
+    """Give the other process for a port, None where there is no LeRobot."""
+    return FreshProcess(folder) if is_installed() else None
+
+
+class _Process:
+    """One process, which may have ended since it was last asked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: IO[str] | None = None
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.end()
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        # The same code is found by both, wherever this process found it; `-P` adds no folder to that.
+        path = os.pathsep.join(place for place in sys.path if place)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "sb3port.parity.checks.fresh"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for this process, which ends that one
+        )
+
+    def ask(self, request: Mapping[str, Any]) -> str:
+        """Give the error of a request, empty where there was none."""
+        with self._lock:
+            for _ in range(2):  # it may have ended because nothing was asked for long
+                self.start()
+                process = self._process
+                assert process is not None
+                assert process.stdin is not None
+                assert process.stdout is not None
+                guard = threading.Timer(_SECONDS, process.kill)
+                guard.start()
+                try:
+                    process.stdin.write(f"{json.dumps(request)}\n")
+                    process.stdin.flush()
+                    if line := process.stdout.readline():
+                        return str(json.loads(line))
+                except BrokenPipeError:
+                    pass
+                finally:
+                    guard.cancel()
+                process.wait()
+                if process.returncode:
+                    return self._last_words(process.returncode)
+            return "it ended without an answer"
+
+    def _last_words(self, code: int) -> str:
+        assert self._errors is not None
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        return lines[-1] if lines else f"it ended with {code}"
+
+    def end(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            self._process.kill()
+            with suppress(BrokenPipeError), self._process:  # closes its pipes, and waits
+                pass
+            self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+
+_shared = _Process()
+atexit.register(_shared.end)

@@ -5,7 +5,7 @@ No input or output here. `compare` is for two arrays; `Accumulator` for what doe
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
 MAX_PAIRS = 128
 
 # The first numbers of an observation by the keys of a Dict, "" for any other space.
-type Observation = Mapping[str, list[float]]
-type Observe = Callable[[int], Observation]
+Observation: TypeAlias = Mapping[str, list[float]]
+Observe: TypeAlias = Callable[[int], Observation]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,12 @@ The JSON is the one source of every rendering: equal inputs give equal bytes, so
 """
 
 import math
+import platform
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Provenance
@@ -16,6 +20,8 @@ from sb3port.ports.manifest import public_provenance
 from sb3port.reports.numbers import strict
 
 SCHEMA = "sb3port.parity"
+# Why LeRobot did not load the port, where it was to.
+NO_LEROBOT = "LeRobot's plugin is not installed: pip install 'sb3port[lerobot]'"
 SCHEMA_VERSION = 1
 # What a check compares the port with.
 SOURCE, ORACLE, REFERENCE = "source", "oracle", "reference"
@@ -163,8 +169,11 @@ class ParityReport:
         return max(among, key=_severity, default=None)
 
     def holds(self, exact: bool = False) -> bool:
-        """Whether parity holds; with `exact`, whether it does to the last bit."""
-        return self.verdict is Verdict.BIT_EXACT if exact else self.verdict in HOLDING
+        """Whether parity holds; with `exact`, whether it does to the last bit, LeRobot's load included."""
+        if not exact:
+            return self.verdict in HOLDING
+        lacking = any(check.comparison.reason == NO_LEROBOT for check in self.checks)
+        return self.verdict is Verdict.BIT_EXACT and not lacking
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values; numbers that JSON does not have are "inf", "-inf" and "nan"."""
@@ -221,3 +230,18 @@ def refuse_unless_holds(report: ParityReport, written: str, source: str) -> None
     if report.verdict is not Verdict.FAIL:
         reason = f"whether {written} computes what {source} computes cannot be told{worst}"
     raise VerificationFailed(f"{reason}, so it is not written", report.to_json())
+
+
+def environment() -> dict[str, Any]:
+    """Name what a result depends on beside its inputs: versions of what is installed, device, threads.
+
+    The instructions that torch uses are named once it is imported.
+    """
+    packages = ("sb3port", "lerobot", "stable-baselines3", "sb3-contrib", "torch", "numpy")
+    torch = sys.modules.get("torch")
+    capability = {"cpu_capability": torch.backends.cpu.get_cpu_capability()} if torch else {}
+    versions = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {"python": platform.python_version(), **versions, "device": "cpu", "threads": 1, **capability}

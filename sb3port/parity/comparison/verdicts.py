@@ -6,8 +6,9 @@ than a number that a user gave in place of that rule. `docs/tolerance.md` justif
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
+
+from sb3port.checkpoint.str_enum import StrEnum
 
 FLOOR = 1e-6
 NOISE_FACTOR = 8

@@ -23,7 +23,7 @@ from sb3port.environments.dataset_columns import (
     observation_dtype,
     observation_features,
 )
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, UsageError, need
 from sb3port.families.features import mask_key
 from sb3port.networks.observations import ObservationSet
 from sb3port.parity.observations.recorded import as_set
@@ -89,11 +89,10 @@ def _named(columns: dict[str, Array], spec: PolicySpec) -> dict[str, Array]:
 
 def _read(path: Path, needed: Sequence[str], wanted: Sequence[str]) -> dict[str, Array]:
     """Read columns of all files in the order of their index."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(f"{path} cannot be read without pyarrow", "install sb3port[dataset]") from error
+    need("dataset", f"reading {path}")
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         files = [parquet.ParquetFile(file) for file in sorted((path / "data").rglob("*.parquet"))]
         if not files:

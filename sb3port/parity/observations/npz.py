@@ -4,10 +4,11 @@ import math
 import zipfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
+from typing_extensions import Self
 
 from sb3port.checkpoint.checkpoint import Array
 

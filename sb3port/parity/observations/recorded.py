@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,8 +25,8 @@ _PER_SEQUENCE = ("initial_states", "final_states")
 _INPUTS = ("action_mask", "episode_starts", "initial_states")
 _OUTPUTS = ("action", "mode", "value", "sampled_action", "log_prob", "entropy", "final_states")
 
-type Shapes = Mapping[str, tuple[int, ...]]
-type Read = Callable[[int], Array]
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+Read: TypeAlias = Callable[[int], Array]
 
 
 def recorded_observations(path: Path, spec: PolicySpec, name: str = "recorded") -> ObservationSet:

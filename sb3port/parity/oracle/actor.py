@@ -1,6 +1,6 @@
 """SB3's own policy in a rollout, built from a checkpoint that was read statically."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs
 from sb3port.parity.oracle.oracle import Oracle
 
-type Memory = tuple[torch.Tensor, torch.Tensor]
+Memory: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
 class Sb3Actor:

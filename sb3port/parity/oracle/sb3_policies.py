@@ -5,7 +5,6 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from lerobot_policy_ppo.extractors import registered_extractor
 from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
@@ -18,6 +17,7 @@ from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.families.extractors import extractor_of, is_own
 from sb3port.families.registry import family_of
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
+from sb3port.networks.own_extractors import registered_extractor
 from sb3port.parity.oracle.past_policies import as_it_was
 
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
+from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
+from sb3port.checkpoint.spaces import parts
+from sb3port.families.algorithms import display_name
+from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
+from sb3port.families.extractors import is_own
+from sb3port.families.features import batch_keys
+from sb3port.files.escaping import markdown_code, markdown_text
 from sb3port.ports.card.facts import CardFacts
 from sb3port.ports.card.metadata import metadata
 from sb3port.ports.card.running import running
-from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
-from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
-from sb3port.files.escaping import markdown_code, markdown_text
-from sb3port.families.algorithms import display_name
-from sb3port.families.extractors import is_own
-from sb3port.families.features import batch_keys
 from sb3port.reports.returns import Returns
-from sb3port.checkpoint.spaces import parts
 
 MARK = "<!-- sb3port writes this card anew. Delete this line to keep what you change in it. -->"
 _HUB = "https://huggingface.co"

@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from sb3port.ports.card.facts import CardFacts
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.ports.card.facts import CardFacts
 from sb3port.reports.returns import Returns
 
 _TAGS = ("lerobot", "ppo", "reinforcement-learning", "robotics", "sb3port", "stable-baselines3")

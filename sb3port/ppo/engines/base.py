@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
+from sb3port.networks.actor_critic import ActorCritic
 from sb3port.ppo.hyperparameters import Hyperparameters
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
@@ -29,7 +29,7 @@ class Learner:
     """
 
     spec: PolicySpec
-    policy: PPOPolicy
+    policy: ActorCritic
     settings: Hyperparameters
     optimizer_class: str
     optimizer: OptimizerState

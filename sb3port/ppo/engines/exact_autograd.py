@@ -7,17 +7,18 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.recurrent import RNNStates
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from sb3port.checkpoint.checkpoint import Array, OptimizerState
+from sb3port.networks.recurrent import RNNStates
+from sb3port.networks.weights import policy_tensors
 from sb3port.ppo.engines import losses
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
+from sb3port.ppo.engines.batches import Batches
 from sb3port.ppo.engines.minibatches import Minibatch, sequences, shuffled
 from sb3port.ppo.engines.optimisers import load_optimizer, optimizer_state
-from sb3port.ppo.engines.policies import Batches, policy_tensors
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
 
@@ -35,28 +36,28 @@ class AutogradEngine(Engine):
         self._batches = Batches(learner.spec, learner.device)
         self._optimizer = load_optimizer(self.policy, learner.optimizer_class, learner.optimizer)
 
-    def act(  # noqa: D102
-        self, observations: Observations, masks: Array | None, recall: Recall | None
-    ) -> Decision:
+    def act(self, observations: Observations, masks: Array | None, recall: Recall | None) -> Decision:
+        """Choose actions at random, in one pass through actor and critic."""
         batch = self._batches(observations, masks)
         states, starts = self._remember(recall)
         actions, values, log_probs, after = self.policy.explore(batch, states, starts)
         memory = None if after is None else _memory(after)
         return Decision(actions.cpu().numpy(), values.cpu().numpy(), log_probs.cpu().numpy(), memory)
 
-    def values(  # noqa: D102
-        self, observations: Observations, recall: Recall | None
-    ) -> NDArray[np.float32]:
+    def values(self, observations: Observations, recall: Recall | None) -> NDArray[np.float32]:
+        """Estimate the returns of observations `(n, ...)`, float32 `(n,)`."""
         states, starts = self._remember(recall)
         critic = None if states is None else states.vf
         with torch.no_grad():
             values: Tensor = self.policy.predict_values(self._batches(observations), critic, starts)
         return values.cpu().numpy()
 
-    def reset_noise(self, count: int) -> None:  # noqa: D102
+    def reset_noise(self, count: int) -> None:
+        """Draw new exploration matrices for gSDE, one for each environment."""
         self.policy.reset_noise(count)
 
-    def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:  # noqa: D102
+    def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
+        """Improve the policy on a rollout, ending early when it diverges by more than 1.5 `target_kl`."""
         self.policy.train()  # some features extractors keep statistics of what they are trained on
         try:
             return self._update(rollout, sizes)
@@ -81,10 +82,12 @@ class AutogradEngine(Engine):
                 self._descend(values[-1])
         return _statistics(seen, kls, self._settings.n_epochs)
 
-    def tensors(self) -> dict[str, Array]:  # noqa: D102
+    def tensors(self) -> dict[str, Array]:
+        """Give a copy of the weights by canonical name, buffers included."""
         return policy_tensors(self.policy)
 
-    def optimizer(self) -> OptimizerState:  # noqa: D102
+    def optimizer(self) -> OptimizerState:
+        """Give a copy of the optimiser's state by parameter name."""
         return optimizer_state(self.policy, self._optimizer)
 
     def _minibatches(self, flat: Rollout, count: int) -> Iterator[Minibatch]:

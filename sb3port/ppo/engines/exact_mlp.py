@@ -15,13 +15,13 @@ from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import Array, OptimizerState
 from sb3port.checkpoint.spaces import Box
+from sb3port.networks.weights import policy_tensors
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
 from sb3port.ppo.engines.epochs import EpochStatistics, summary
 from sb3port.ppo.engines.flat import FlatAdam, fits_adam
 from sb3port.ppo.engines.heads import has_head, make_head
 from sb3port.ppo.engines.layers import ACTIVATIONS, Layers
 from sb3port.ppo.engines.losses import normalized
-from sb3port.ppo.engines.policies import policy_tensors
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
 
@@ -68,9 +68,10 @@ class MlpEngine(Engine):
         self._entropy_weight = torch.tensor(learner.settings.ent_coef)
 
     @torch.inference_mode()
-    def act(  # noqa: D102
+    def act(
         self, observations: Observations, masks: Array | None = None, recall: Recall | None = None
     ) -> Decision:
+        """Choose actions at random; there are neither masks nor a memory."""
         assert masks is None
         assert recall is None
         rows = _rows(observations[""])
@@ -80,17 +81,18 @@ class MlpEngine(Engine):
         return Decision(actions.numpy(), values.numpy().reshape(-1), log_probs.numpy())
 
     @torch.inference_mode()
-    def values(  # noqa: D102
-        self, observations: Observations, recall: Recall | None = None
-    ) -> NDArray[np.float32]:
+    def values(self, observations: Observations, recall: Recall | None = None) -> NDArray[np.float32]:
+        """Estimate the returns of observations `(n, ...)`, float32 `(n,)`."""
         assert recall is None
         return self._critic.forward(_rows(observations[""])).numpy().reshape(-1)
 
-    def reset_noise(self, count: int) -> None:  # noqa: D102
+    def reset_noise(self, count: int) -> None:
+        """Draw new exploration matrices for gSDE, one for each environment."""
         self.policy.reset_noise(count)
 
     @torch.inference_mode()
-    def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:  # noqa: D102
+    def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
+        """Improve the policy on a rollout, ending early when it diverges by more than 1.5 `target_kl`."""
         epochs: list[EpochStatistics] = []
         flat = rollout.by_environment()
         rows, actions = _rows(flat.observations[""]), torch.from_numpy(flat.actions)
@@ -104,10 +106,12 @@ class MlpEngine(Engine):
         self._head.begin_rollout()
         return summary(epochs, self._settings, self._settings.n_epochs)
 
-    def tensors(self) -> dict[str, Array]:  # noqa: D102
+    def tensors(self) -> dict[str, Array]:
+        """Give a copy of the weights by canonical name, buffers included."""
         return policy_tensors(self.policy)
 
-    def optimizer(self) -> OptimizerState:  # noqa: D102
+    def optimizer(self) -> OptimizerState:
+        """Give a copy of Adam's state by parameter name."""
         return self._adam.state()
 
     def _minibatches(self, rows: Tensor, actions: Tensor, numbers: Tensor) -> Iterator[tuple[Tensor, ...]]:

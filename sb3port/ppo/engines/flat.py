@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import OptimizerState
+from sb3port.networks.actor_critic import ActorCritic
 
 _ALIGNMENT = 16  # float32 numbers
 _OFF = ("weight_decay", "amsgrad", "maximize", "capturable", "differentiable")
@@ -30,7 +30,7 @@ class FlatAdam:
         gradients: Likewise, to be filled in before `step`.
     """
 
-    def __init__(self, policy: PPOPolicy, state: OptimizerState) -> None:
+    def __init__(self, policy: ActorCritic, state: OptimizerState) -> None:
         shapes = {name: tuple(parameter.shape) for name, parameter in policy.named_parameters()}
         self._group, self._steps = dict(state.group), _steps(state)
         self._flat, self._gradient, self._mean, self._square, self._scratch = (

@@ -6,10 +6,11 @@ net. The formulas are those of torch's `derivatives.yaml` for SB3's distribution
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, override
+from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete
@@ -65,20 +66,24 @@ class GaussianHead(Head):
 
     @override
     def begin_rollout(self) -> None:
+        """Compute the standard deviations `(A,)` anew."""
         self._set_scale(self._log_std.exp())
 
     @override
     def act(self, outputs: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw actions `(B, A)`, and give their log-likelihoods in nats, `(B,)`."""
         actions = outputs + torch.empty_like(outputs).normal_() * self._scale
         return actions, self._evaluate(outputs, actions)
 
     @override
     def log_prob(self, outputs: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
+        """Log-likelihoods in nats, `(B,)`, of actions `(B, A)` under the parameter as it is now."""
         self._set_scale(self._log_std.exp())
         return self._evaluate(outputs, actions)
 
     @override
     def backward(self, gradient: Tensor, entropy_gradient: Tensor | None) -> Tensor:
+        """Give the gradient of the means, `(B, A)`, and write that of `log_std`, `(A,)`."""
         scales = self._scale_gradient(gradient, entropy_gradient)
         torch.sum(scales, 0, out=self._gradient)
         self._gradient.mul_(self._scale)
@@ -86,6 +91,7 @@ class GaussianHead(Head):
 
     @override
     def entropy(self) -> Tensor:
+        """Mean entropy of the rows in nats, which without gSDE is the same for all."""
         return (_ENTROPY + self._log_scale).sum(-1).mean()
 
     def _set_scale(self, scale: Tensor) -> None:
@@ -127,23 +133,27 @@ class StateDependentHead(GaussianHead):
 
     @override
     def begin_rollout(self) -> None:
+        """Compute the standard deviations of the noise weights, `(H, A)`, anew."""
         self._weights = self._log_std.exp()
         self._weights_squared = self._weights.square()
 
     @override
     def act(self, outputs: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the exploration noise to the means, `(B, A)`, and give the log-likelihoods in nats, `(B,)`."""
         self._spread(latent)
         actions = outputs + self._noise._noise(latent)
         return actions, self._evaluate(outputs, actions)
 
     @override
     def log_prob(self, outputs: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
+        """Log-likelihoods in nats, `(B,)`, of actions `(B, A)` under the parameter as it is now."""
         self.begin_rollout()
         self._spread(latent)
         return self._evaluate(outputs, actions)
 
     @override
     def backward(self, gradient: Tensor, entropy_gradient: Tensor | None) -> Tensor:
+        """Give the gradient of the means, `(B, A)`, and write that of `log_std`, `(H, A)`."""
         scales = self._scale_gradient(gradient, entropy_gradient)
         variances = scales.div_(2 * self._scale)
         torch.mm(self._latent_squared.t(), variances, out=self._gradient)
@@ -161,10 +171,12 @@ class CategoricalHead(Head):
 
     @override
     def begin_rollout(self) -> None:
+        """Do nothing: the head has no parameters."""
         pass
 
     @override
     def act(self, outputs: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw choices, int64 `(B,)`, and give their log-likelihoods in nats, `(B,)`."""
         self._normalise(outputs)
         chances = torch.softmax(self._logits, -1)
         # What torch.multinomial draws, without its checks.
@@ -173,12 +185,14 @@ class CategoricalHead(Head):
 
     @override
     def log_prob(self, outputs: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
+        """Log-likelihoods in nats, `(B,)`, of choices, int64 `(B, 1)`."""
         self._normalise(outputs)
         self._chosen = actions
         return self._pick(actions)
 
     @override
     def backward(self, gradient: Tensor, entropy_gradient: Tensor | None) -> Tensor:
+        """Give the gradient of the logits, `(B, A)`; the head has no parameters."""
         total = torch.zeros_like(self._logits).scatter_add_(-1, self._chosen, gradient)
         if entropy_gradient is not None:
             chances = torch.softmax(self._logits, -1)
@@ -190,6 +204,7 @@ class CategoricalHead(Head):
 
     @override
     def entropy(self) -> Tensor:
+        """Mean entropy of the rows of the last `log_prob` in nats."""
         return -(self._logits * self._logits.exp()).sum(-1).mean()
 
     def _normalise(self, outputs: Tensor) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.recurrent import RNNStates
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.ppo.engines.policies import Batches
+from sb3port.networks.recurrent import RNNStates
+from sb3port.ppo.engines.batches import Batches
 from sb3port.ppo.rollout.buffer import Rollout
 
 

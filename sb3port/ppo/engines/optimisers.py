@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from sb3port.checkpoint.checkpoint import Array, OptimizerState
 from sb3port.errors import UsageError
+from sb3port.networks.actor_critic import ActorCritic
 
 
-def new_optimizer(policy: PPOPolicy, name: str, kwargs: Mapping[str, Any]) -> OptimizerState:
+def new_optimizer(policy: ActorCritic, name: str, kwargs: Mapping[str, Any]) -> OptimizerState:
     """Give the state of an optimiser that has done nothing yet.
 
     Args:
@@ -30,7 +30,7 @@ def new_optimizer(policy: PPOPolicy, name: str, kwargs: Mapping[str, Any]) -> Op
     return OptimizerState(_settings(made), {})
 
 
-def load_optimizer(policy: PPOPolicy, name: str, saved: OptimizerState) -> torch.optim.Optimizer:
+def load_optimizer(policy: ActorCritic, name: str, saved: OptimizerState) -> torch.optim.Optimizer:
     """Make an optimiser of a class of `torch.optim` with a saved state, as `load_state_dict` does it."""
     order = [key for key, _ in policy.named_parameters()]
     optimizer: torch.optim.Optimizer = getattr(torch.optim, name)(policy.parameters())
@@ -41,7 +41,7 @@ def load_optimizer(policy: PPOPolicy, name: str, saved: OptimizerState) -> torch
     return optimizer
 
 
-def optimizer_state(policy: PPOPolicy, optimizer: torch.optim.Optimizer) -> OptimizerState:
+def optimizer_state(policy: ActorCritic, optimizer: torch.optim.Optimizer) -> OptimizerState:
     """Give a copy of an optimiser's state by parameter name."""
     state = {
         name: {key: _array(value) for key, value in optimizer.state[parameter].items()}

@@ -8,7 +8,7 @@ observation under "".
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.ppo.rollout.episodes import EndedEpisode, Episodes, MakeEnv, Recording
 
-type Observations = dict[str, Array]
+Observations: TypeAlias = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,13 @@ class InProcess(Environments):
         self.count = count
         self._single = None if isinstance(first.observation_space, spaces.Dict) else first.observation_space
 
-    def reset(self, seed: int | None) -> Observations:  # noqa: D102
+    def reset(self, seed: int | None) -> Observations:
+        """Begin the first episodes; environment i gets the seed `seed + i`."""
         seeds = seeds_of(seed, self.count)
         return self.stacked([env.reset(s) for env, s in zip(self._all, seeds, strict=True)])
 
-    def step(self, actions: Array) -> Step:  # noqa: D102
+    def step(self, actions: Array) -> Step:
+        """Step one environment after the other, with rewards rounded to float32 `(n_envs,)`."""
         rows: list[Any] = []
         ended: list[EndedEpisode] = []
         rewards = np.empty(self.count, np.float32)
@@ -106,16 +108,20 @@ class InProcess(Environments):
                 ended.append(end)
         return Step(self.stacked(rows), rewards, ended)
 
-    def masks(self) -> Array:  # noqa: D102
+    def masks(self) -> Array:
+        """Ask every environment which choices are allowed, `(n_envs, choices)`."""
         return np.stack([env.mask().reshape(-1) for env in self._all])
 
-    def recordings(self) -> list[Recording]:  # noqa: D102
+    def recordings(self) -> list[Recording]:
+        """Give what `play` needs to come back to this point, for each environment."""
         return [env.recording() for env in self._all]
 
-    def play(self, recordings: Sequence[Recording]) -> Observations:  # noqa: D102
+    def play(self, recordings: Sequence[Recording]) -> Observations:
+        """Play the recorded episodes again, and give what is seen at their end."""
         return self.stacked([env.play(r) for env, r in zip(self._all, recordings, strict=True)])
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:
+        """Close all environments."""
         for env in self._all:
             env.close()
 

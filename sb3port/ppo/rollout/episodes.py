@@ -6,7 +6,7 @@ numbers when the episode began, and the actions since. They are played again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.errors import UsageError
 
-type MakeEnv = Callable[[], gymnasium.Env[Any, Any]]
+MakeEnv: TypeAlias = Callable[[], gymnasium.Env[Any, Any]]
 
 
 @dataclass(frozen=True)

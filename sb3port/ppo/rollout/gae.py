@@ -3,10 +3,12 @@
 Source: `stable_baselines3.common.buffers.RolloutBuffer.compute_returns_and_advantage`. All is float32.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-type Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 
 def temporal_differences(

@@ -44,23 +44,29 @@ class Subprocesses(Environments):
             self._processes.append(process)
         self.observation_space, self.action_space = self._ask([("spaces",)] * count)[0]
 
-    def reset(self, seed: int | None) -> Observations:  # noqa: D102
+    def reset(self, seed: int | None) -> Observations:
+        """Begin the first episodes; environment i gets the seed `seed + i`."""
         return self.stacked(self._ask([("reset", s) for s in seeds_of(seed, self.count)]))
 
-    def step(self, actions: Array) -> Step:  # noqa: D102
+    def step(self, actions: Array) -> Step:
+        """Step all environments at once, with rewards `(n_envs,)` of the environment's own type."""
         rows, rewards, ends = zip(*self._ask([("step", action) for action in actions]), strict=True)
         return Step(self.stacked(rows), np.array(rewards), [end for end in ends if end])
 
-    def masks(self) -> Array:  # noqa: D102
+    def masks(self) -> Array:
+        """Ask every environment which choices are allowed, `(n_envs, choices)`."""
         return np.stack([mask.reshape(-1) for mask in self._ask([("mask",)] * self.count)])
 
-    def recordings(self) -> list[Recording]:  # noqa: D102
+    def recordings(self) -> list[Recording]:
+        """Give what `play` needs to come back to this point, for each environment."""
         return self._ask([("recording",)] * self.count)
 
-    def play(self, recordings: Sequence[Recording]) -> Observations:  # noqa: D102
+    def play(self, recordings: Sequence[Recording]) -> Observations:
+        """Play the recorded episodes again, and give what is seen at their end."""
         return self.stacked(self._ask([("play", recording) for recording in recordings]))
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:
+        """End all processes, by force those that take more than five seconds."""
         for pipe in self._pipes:
             pipe.close()  # which ends the process
         for process in self._processes:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.errors import TrainingDiverged
 from sb3port.ppo.engines.base import Decision, Engine, Recall
+from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.rollout.buffer import Rollout, empty_rollout, store
 from sb3port.ppo.rollout.environments import Environments, Observations, Step, single
 from sb3port.ppo.rollout.episodes import EndedEpisode
-from sb3port.ppo.hyperparameters import Hyperparameters
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
-from sb3port.ppo.rollout.buffer import Rollout, empty_rollout, store
 
 _WINDOW = 100  # episodes in the means that are shown, as in SB3
 

@@ -4,16 +4,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from lerobot_policy_ppo.recurrent import LSTMState
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
-from sb3port.ppo.runs.collecting import environment_actions
+from sb3port.networks.actor_critic import ActorCritic
+from sb3port.networks.recurrent import LSTMState
+from sb3port.networks.weights import load_tensors
 from sb3port.ppo.engines.base import Engine
+from sb3port.ppo.engines.batches import Batches
 from sb3port.ppo.rollout.environments import Observations, single
 from sb3port.ppo.rollout.episodes import Episodes, MakeEnv
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
-from sb3port.ppo.engines.policies import Batches, load_tensors, make_policy
 from sb3port.ppo.rollout.random_state import undisturbed
+from sb3port.ppo.runs.collecting import environment_actions
 
 _FIRST_SEED = 10_000  # other episodes than those of the training
 
@@ -30,7 +32,7 @@ class Evaluator:
     def __init__(self, spec: PolicySpec, make: MakeEnv, episodes: int) -> None:
         self._spec, self._count = spec, episodes
         with undisturbed():
-            self._policy = make_policy(spec).eval()
+            self._policy = ActorCritic(spec).eval()
             self._env = make()
         self._batches = Batches(spec, torch.device("cpu"))
         self._to_env = environment_actions(self._env.action_space, spec)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, ConfiguredTraining, Normalizer, TrainingSettings
+from sb3port.environments.fresh_spec import ALGORITHMS
 from sb3port.errors import UsageError
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.hyperparameters import training_doubts, true_settings
-from sb3port.environments.fresh_spec import ALGORITHMS
 from sb3port.ppo.hyperparameters import NAMES, defaults
 from sb3port.ppo.runs.plans import Plan, vec_normalize_flags
 

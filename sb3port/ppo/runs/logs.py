@@ -4,9 +4,9 @@ import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-type Row = Mapping[str, float | int | None]
+Row: TypeAlias = Mapping[str, float | int | None]
 
 _STEPS = "time/total_timesteps"
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, PolicySpec
+from sb3port.checkpoint.spaces import Box, parts
 from sb3port.errors import UsageError
-from sb3port.ppo.runs.checkpoints import LAST
+from sb3port.families.wrappers import unknown
 from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.runs.checkpoints import LAST
 from sb3port.ppo.runs.plans import Plan
 from sb3port.ppo.runs.settings import RunSettings
-from sb3port.checkpoint.spaces import Box, parts
-from sb3port.families.wrappers import unknown
 
 
 def refuse_run(out: Path) -> None:

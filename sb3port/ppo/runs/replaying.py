@@ -4,14 +4,15 @@ import numpy as np
 import torch
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.networks.actor_critic import ActorCritic
+from sb3port.networks.weights import load_tensors
 from sb3port.parity.observations.transitions import Transitions
 from sb3port.ppo.engines.base import Learner, StepSizes
 from sb3port.ppo.engines.table import make_engine
 from sb3port.ppo.hyperparameters import Hyperparameters
-from sb3port.ppo.rollout.normalisation import RunningNormaliser
-from sb3port.ppo.engines.policies import load_tensors, make_policy
-from sb3port.ppo.rollout.random_state import undisturbed
 from sb3port.ppo.rollout.buffer import Rollout, empty_rollout, store
+from sb3port.ppo.rollout.normalisation import RunningNormaliser
+from sb3port.ppo.rollout.random_state import undisturbed
 from sb3port.ppo.runs.starting import optimizer_of
 
 
@@ -30,7 +31,7 @@ def our_update(
         All weights, and the optimiser's state as `<parameter>/<name>`.
     """
     with undisturbed():
-        policy = make_policy(checkpoint.spec)
+        policy = ActorCritic(checkpoint.spec)
     load_tensors(policy, checkpoint.tensors)
     optimizer = checkpoint.training.optimizer_class, optimizer_of(checkpoint, policy)
     engine = make_engine("exact", Learner(checkpoint.spec, policy, settings, *optimizer, torch.device("cpu")))

@@ -11,21 +11,30 @@ from typing import Any
 
 import torch
 
-from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
 from sb3port.environments.making import open_wrapped
+from sb3port.environments.wrapping import is_gymnasiums_own, wrapping_of
 from sb3port.errors import NeedsOption, TrainingDiverged, UsageError
-from sb3port.ppo.runs.checkpoints import BEST, LAST, PORT, STATE, find_checkpoint, point, pointed, save_checkpoint
+from sb3port.ports.reading import read_port
 from sb3port.ppo.rollout.environments import Environments, InProcess
 from sb3port.ppo.rollout.episodes import MakeEnv
+from sb3port.ppo.rollout.subprocesses import Subprocesses
+from sb3port.ppo.runs.checkpoints import (
+    BEST,
+    LAST,
+    PORT,
+    STATE,
+    find_checkpoint,
+    point,
+    pointed,
+    save_checkpoint,
+)
 from sb3port.ppo.runs.evaluating import Evaluator
 from sb3port.ppo.runs.logs import TrainingLog
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.starting import restored
-from sb3port.ppo.rollout.subprocesses import Subprocesses
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.ppo.runs.training_state import apply_state, read_state
-from sb3port.ports.reading import read_port
-from sb3port.environments.wrapping import is_gymnasiums_own, wrapping_of
 
 _VEC_ENVS: dict[str, Callable[..., Environments]] = {"dummy": InProcess, "subproc": Subprocesses}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -189,7 +198,10 @@ class _Run:
 
 
 def resume(
-    path: Path, warn: Callable[[str], None], named: Collection[str] = ()
+    path: Path,
+    warn: Callable[[str], None],
+    named: Collection[str] = (),
+    before: Callable[[PolicySpec], None] = lambda _: None,
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint, to the bit.
 
@@ -197,6 +209,7 @@ def resume(
         path: The folder of the run, for its last checkpoint, or a checkpoint in it.
         warn: Called with a sentence where an environment cannot be brought back to where it was.
         named: Environments and wrappers of the user's own that may be imported: a file does not decide that.
+        before: Called with what the policy computes, before it is built.
 
     Returns:
         The trainer, its checkpoint, and the folder of the run.
@@ -210,6 +223,7 @@ def resume(
     _refuse_unnamed(state.settings, named)
     prepare(state.settings.device)
     origin = read_port(folder / PORT)
+    before(origin.spec)
     trainer = restored(state.settings, origin, make_environments(state.settings))
     if not apply_state(trainer, state):
         warn(f"{state.settings.env} draws random numbers of its own, so that its episodes begin anew here")

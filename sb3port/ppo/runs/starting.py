@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.networks.actor_critic import ActorCritic
+from sb3port.networks.weights import load_tensors
 from sb3port.ppo.engines.base import Learner
+from sb3port.ppo.engines.optimisers import new_optimizer
 from sb3port.ppo.engines.table import make_engine
 from sb3port.ppo.rollout.environments import Environments, shapes
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
-from sb3port.ppo.engines.optimisers import new_optimizer
-from sb3port.ppo.engines.policies import load_tensors, make_policy
 from sb3port.ppo.rollout.random_state import set_seed
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.trainer import Counters, Trainer
@@ -27,7 +27,7 @@ def start_fresh(
 ) -> Trainer:
     """Begin with a new policy: what SB3's constructor and the beginning of `learn` do."""
     set_seed(settings.seed)
-    policy = make_policy(spec)
+    policy = ActorCritic(spec)
     optimizer = new_optimizer(policy, optimizer_class, optimizer_kwargs or {})
     trainer = _trainer(settings, spec, envs, policy, (optimizer_class, optimizer), settings.normalise)
     trainer.collector.begin(settings.seed)
@@ -45,7 +45,7 @@ def start_from(settings: RunSettings, checkpoint: Checkpoint, envs: Environments
 def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
     """Make a trainer with the state of a checkpoint, without beginning an episode."""
     spec, training = checkpoint.spec, checkpoint.training
-    policy = make_policy(spec)
+    policy = ActorCritic(spec)
     load_tensors(policy, checkpoint.tensors)
     if spec.use_sde:
         policy.reset_noise()
@@ -58,7 +58,7 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
     return trainer
 
 
-def optimizer_of(checkpoint: Checkpoint, policy: PPOPolicy) -> OptimizerState:
+def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:
     """Give the state of a checkpoint's optimiser, a new one where it has none."""
     found, training = checkpoint.optimizer, checkpoint.training
     if found is None:
@@ -72,7 +72,7 @@ def _trainer(
     settings: RunSettings,
     spec: PolicySpec,
     envs: Environments,
-    policy: PPOPolicy,
+    policy: ActorCritic,
     optimizer: tuple[str, OptimizerState],
     normalizer: Normalizer | None,
 ) -> Trainer:

@@ -11,11 +11,11 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.errors import TrainingDiverged
-from sb3port.ppo.runs.collecting import Collector
 from sb3port.ppo.engines.base import Engine, StepSizes, UpdateStatistics
+from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
-from sb3port.ppo.rollout.buffer import Rollout
+from sb3port.ppo.runs.collecting import Collector
 from sb3port.ppo.runs.settings import RunSettings
 
 

@@ -15,9 +15,9 @@ from safetensors.numpy import load_file, save
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.errors import NotPortable
-from sb3port.ppo.runs.collecting import Progress
 from sb3port.ppo.rollout.episodes import Recording
 from sb3port.ppo.rollout.random_state import RandomState, read_random_state, set_random_state
+from sb3port.ppo.runs.collecting import Progress
 from sb3port.ppo.runs.settings import RunSettings, settings_from_json
 from sb3port.ppo.runs.trainer import Counters, Trainer
 

@@ -9,7 +9,7 @@ import pickletools
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from sb3port.errors import MalformedPickle
 from sb3port.readers.formats.audit import refuse_dangerous
@@ -191,7 +191,7 @@ _STATE_SETTERS = tuple(
     for kind in ("function", "class")
 )
 
-type _Handler = Callable[[_Machine, Any], Any]
+_Handler: TypeAlias = Callable[[_Machine, Any], Any]
 
 
 def _pushing(make: Callable[[_Machine], Any]) -> _Handler:

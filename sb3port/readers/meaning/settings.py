@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from sb3port.checkpoint.checkpoint import ConfiguredTraining, EnvironmentSpec, SourceFile, short_name
 from sb3port.errors import NotPortable, Sb3portError, Unsafe
@@ -24,6 +24,9 @@ _ENV_ID = re.compile(r"(?:[\w.]{1,100}:)?(?:[\w-]{1,100}/)?[\w.-]{1,100}", re.AS
 _NAMED = re.compile(rf"(?:{'|'.join(a.key for a in ALGORITHMS)})-(\w[\w.-]*-v\d+)", re.IGNORECASE | re.ASCII)
 _FRONT_MATTER = re.compile(rb"---\r?\n(.*?)\n---", re.DOTALL)
 _MAX_CARD = 64 * 1024
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class _Reader:
         self.files: dict[str, SourceFile] = {}
         self.warnings: list[str] = []
 
-    def read[T](self, name: str, read: Callable[[Path, str], T]) -> T | None:
+    def read(self, name: str, read: Callable[[Path, str], T]) -> T | None:
         """Read a file of a name, given its path and what to call it; None where that is not possible."""
         if name not in self.found:
             return None

@@ -61,7 +61,8 @@ def read_expression(text: str, where: str) -> Any:
         Unsafe: It calls or takes apart what is none of these.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # Python's own remarks on a stranger's style
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own remarks on a stranger's style
             return _value(ast.parse(text.strip(), mode="eval").body, where)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise NotPortable(f"{where} is not an expression that sb3port can read: {text[:200]!r}") from error

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging import ERROR, WARNING
 from typing import TYPE_CHECKING
 
@@ -50,20 +50,41 @@ def quiet_library() -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
+def library_errors() -> tuple[type[Exception], ...]:
+    """Give all that the library raises: its HTTP client is httpx since its version 1, and requests before."""
+    own = (OSError, ValueError, KeyError, TypeError)  # those of requests are OSErrors
+    with suppress(ImportError):
+        import httpx
+
+        return (*own, httpx.HTTPError, httpx.InvalidURL)
+    return own
+
+
+def is_connection_error(error: Exception) -> bool:
+    """Whether there was no answer at all."""
+    kinds: list[type[Exception]] = []
+    with suppress(ImportError):
+        import httpx
+
+        kinds.append(httpx.TransportError)
+    with suppress(ImportError):
+        import requests
+
+        kinds += [requests.ConnectionError, requests.Timeout]
+    return isinstance(error, tuple(kinds))
+
+
 @contextmanager
 def plain_errors(repo_id: str, what: str) -> Iterator[None]:
     """Keep the library's warnings off the screen, and say its errors in one sentence about `what`."""
-    import httpx
-
     try:
         with quiet_library():
             yield
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except library_errors() as error:
         raise _explain(error, repo_id, what) from error
 
 
 def _explain(error: Exception, repo_id: str, what: str) -> Sb3portError:
-    import httpx
     from huggingface_hub import errors
 
     if isinstance(error, errors.HFValidationError):
@@ -75,7 +96,7 @@ def _explain(error: Exception, repo_id: str, what: str) -> Sb3portError:
     if isinstance(error, errors.OfflineModeIsEnabled):
         hint = "run once without HF_HUB_OFFLINE; after that it works offline"
         return HubAway(f"{what} is not in the cache, and offline mode forbids to ask the Hub", hint)
-    if isinstance(error, httpx.TransportError):
+    if is_connection_error(error):
         hint = "check the connection and HF_ENDPOINT; what was downloaded once works without"
         why = f"the connection to {endpoint()} failed ({reason(error)})"
         return HubAway(f"{what} cannot be fetched: {why}", hint)

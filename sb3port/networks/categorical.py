@@ -7,13 +7,13 @@ Source: `stable_baselines3.common.distributions`, `sb3_contrib.common.maskable.d
 """
 
 from collections.abc import Sequence
-from typing import override
 
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical
+from typing_extensions import override
 
-from lerobot_policy_ppo.distributions import ActionDistribution, ActionHead
+from sb3port.networks.distributions import ActionDistribution, ActionHead
 
 # Logit of a choice that is not allowed; sb3-contrib's value.
 _FORBIDDEN = -1e8
@@ -33,6 +33,7 @@ class MaskedCategorical(Categorical):
 
     @override
     def entropy(self) -> Tensor:
+        """Entropy in nats of the choice among those that are allowed, `(B,)`."""
         if self._mask is None:
             return super().entropy()
         # The probability of a forbidden choice need not be zero: without its term it adds nothing.
@@ -47,14 +48,17 @@ class DiscreteChoice(ActionDistribution):
 
     @override
     def sample(self) -> Tensor:
+        """Draw one choice per row, int64 `(B,)`."""
         return self._choice.sample()
 
     @override
     def log_prob(self, actions: Tensor) -> Tensor:
+        """Log-likelihood of the choices `(B,)` in nats, `(B,)`."""
         return self._choice.log_prob(actions)
 
     @override
     def entropy(self) -> Tensor:
+        """Entropy in nats, `(B,)`."""
         return self._choice.entropy()
 
 
@@ -66,15 +70,18 @@ class DiscreteChoices(ActionDistribution):
 
     @override
     def sample(self) -> Tensor:
+        """Draw every choice of each row, int64 `(B, number of choices)`."""
         return torch.stack([choice.sample() for choice in self._choices], dim=1)
 
     @override
     def log_prob(self, actions: Tensor) -> Tensor:
+        """Log-likelihood in nats, `(B,)`: the sum over the choices of a row."""
         columns = zip(self._choices, actions.unbind(dim=1), strict=True)
         return torch.stack([choice.log_prob(column) for choice, column in columns], dim=1).sum(dim=1)
 
     @override
     def entropy(self) -> Tensor:
+        """Entropy in nats, `(B,)`: the sum over the choices of a row."""
         return torch.stack([choice.entropy() for choice in self._choices], dim=1).sum(dim=1)
 
 
@@ -86,14 +93,17 @@ class CoinFlips(ActionDistribution):
 
     @override
     def sample(self) -> Tensor:
+        """Draw every bit of each row, int64 `(B, n)`."""
         return self._coins.sample().long()
 
     @override
     def log_prob(self, actions: Tensor) -> Tensor:
+        """Log-likelihood in nats, `(B,)`: the sum over the bits of a row."""
         return self._coins.log_prob(actions.float()).sum(dim=1)
 
     @override
     def entropy(self) -> Tensor:
+        """Entropy in nats, `(B,)`: the sum over the bits of a row."""
         return self._coins.entropy().sum(dim=1)
 
 
@@ -111,16 +121,19 @@ class CategoricalHead(ActionHead):
 
     @override
     def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Most likely choice of each row, int64 `(B,)`; the first on a tie."""
         return _mode(outputs, mask, self.masked)
 
     @override
     def distribution(
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
+        """Distribution over one choice per row; `log_std` and `latent` play no part."""
         return DiscreteChoice(_categorical(outputs, mask, self.masked))
 
     @override
     def as_actions(self, actions: Tensor) -> Tensor:
+        """Give a batch of actions as int64 `(B,)`."""
         return actions.reshape(-1).long()
 
 
@@ -138,16 +151,19 @@ class MultiCategoricalHead(ActionHead):
 
     @override
     def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Most likely choice in each dimension, int64 `(B, number of choices)`."""
         return torch.stack([_mode(*part, self.masked) for part in self._split(outputs, mask)], dim=1)
 
     @override
     def distribution(
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
+        """Distribution over independent choices; `log_std` and `latent` play no part."""
         return DiscreteChoices([_categorical(*part, self.masked) for part in self._split(outputs, mask)])
 
     @override
     def as_actions(self, actions: Tensor) -> Tensor:
+        """Give a batch of actions as int64 `(B, number of choices)`."""
         return actions.reshape(-1, len(self.sizes)).long()
 
     def _split(self, outputs: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
@@ -164,16 +180,19 @@ class BernoulliHead(ActionHead):
 
     @override
     def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Most likely value of each bit, int64 `(B, n)`; 0 on a tie."""
         return torch.round(torch.sigmoid(outputs)).long()
 
     @override
     def distribution(
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
+        """Distribution over independent bits; `log_std`, `latent` and `mask` play no part."""
         return CoinFlips(outputs)
 
     @override
     def as_actions(self, actions: Tensor) -> Tensor:
+        """Give a batch of actions as int64 `(B, n)`."""
         return actions.reshape(-1, self.n_outputs).long()
 
 

@@ -5,17 +5,15 @@ Source: `stable_baselines3.common.distributions`, https://arxiv.org/abs/2005.057
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, override
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 from torch.distributions import Normal
+from typing_extensions import override
 
-from lerobot_policy_ppo.distributions import ActionDistribution, ActionHead
-
-if TYPE_CHECKING:
-    from lerobot_policy_ppo.configuration_ppo import PPOConfig
+from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.checkpoint.spaces import Box
+from sb3port.networks.distributions import ActionDistribution, ActionHead
 
 # Keeps square roots and logarithms finite; SB3's value.
 _EPSILON = 1e-6
@@ -29,14 +27,17 @@ class DiagGaussian(ActionDistribution):
 
     @override
     def sample(self) -> Tensor:
+        """Draw one action per row, `(B, A)`; gradients flow through the draw."""
         return self._normal.rsample()
 
     @override
     def log_prob(self, actions: Tensor) -> Tensor:
+        """Log-likelihood of actions `(B, A)` in nats, `(B,)`."""
         return self._normal.log_prob(actions).sum(dim=1)
 
     @override
     def entropy(self) -> Tensor:
+        """Entropy in nats, `(B,)`."""
         return self._normal.entropy().sum(dim=1)
 
 
@@ -65,11 +66,13 @@ class StateDependentGaussian(ActionDistribution):
 
     @override
     def sample(self) -> Tensor:
+        """Add the exploration noise to the means, `(B, A)`; in [-1, 1] when squashed."""
         actions = self._normal.mean + self._noise(self._latent)
         return torch.tanh(actions) if self._squash else actions
 
     @override
     def log_prob(self, actions: Tensor) -> Tensor:
+        """Log-likelihood of actions `(B, A)` in nats, `(B,)`, squashed ones by the change of variables."""
         if not self._squash:
             return self._normal.log_prob(actions).sum(dim=1)
         gaussian = _atanh(actions)
@@ -79,6 +82,7 @@ class StateDependentGaussian(ActionDistribution):
 
     @override
     def entropy(self) -> Tensor | None:
+        """Entropy in nats, `(B,)`, or None when squashed: tanh leaves it no analytical form."""
         return None if self._squash else self._normal.entropy().sum(dim=1)
 
 
@@ -92,10 +96,10 @@ class GaussianHead(ActionHead):
     low: Tensor
     high: Tensor
 
-    def __init__(self, space: spaces.Box, config: "PPOConfig") -> None:
+    def __init__(self, space: Box, spec: PolicySpec) -> None:
         super().__init__()
         self.n_outputs = math.prod(space.shape)
-        self.log_std_init, self.unscales = config.log_std_init, config.squash_output
+        self.log_std_init, self.unscales = spec.log_std_init, spec.squash_output
         for name in ("low", "high"):
             bound = torch.tensor(getattr(space, name), dtype=torch.float32).flatten()
             self.register_buffer(name, bound, persistent=False)
@@ -107,21 +111,25 @@ class GaussianHead(ActionHead):
 
     @override
     def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Means of the Gaussians, `(B, A)`, which are `outputs` themselves."""
         return outputs
 
     @override
     def distribution(
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
+        """Gaussians around `outputs` `(B, A)`, with one `log_std` `(A,)` for all rows."""
         assert log_std is not None
         return DiagGaussian(outputs, log_std)
 
     @override
     def as_actions(self, actions: Tensor) -> Tensor:
+        """Flatten each action, `(B, A)`."""
         return actions.reshape(-1, self.n_outputs)
 
     @override
     def from_environment(self, actions: Tensor) -> Tensor:
+        """Give actions as `(B, A)`, scaled from the bounds to [-1, 1] where the policy unscales."""
         actions = self.as_actions(actions)
         if not self.unscales:
             return actions
@@ -139,10 +147,10 @@ class StateDependentHead(GaussianHead):
     exploration_mat: Tensor
     exploration_matrices: Tensor
 
-    def __init__(self, space: spaces.Box, config: "PPOConfig") -> None:
-        super().__init__(space, config)
-        self.full_std, self.use_expln, self.squash = config.full_std, config.use_expln, config.squash_output
-        self.learn_features = config.sde_net_arch is not None
+    def __init__(self, space: Box, spec: PolicySpec) -> None:
+        super().__init__(space, spec)
+        self.full_std, self.use_expln, self.squash = spec.full_std, spec.use_expln, spec.squash_output
+        self.learn_features = spec.sde_net_arch is not None
         for name in ("exploration_mat", "exploration_matrices"):
             self.register_buffer(name, torch.empty(0), persistent=False)
 
@@ -153,12 +161,14 @@ class StateDependentHead(GaussianHead):
 
     @override
     def mode(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Means of the Gaussians, `(B, A)`, or tanh of them when squashed."""
         return torch.tanh(outputs) if self.squash else outputs
 
     @override
     def distribution(
         self, outputs: Tensor, log_std: Tensor | None, latent: Tensor, mask: Tensor | None = None
     ) -> ActionDistribution:
+        """Gaussians around `outputs` `(B, A)`, whose variance depends on `latent` `(B, H)`."""
         assert log_std is not None
         # The policy's own latent learns from actions only, features made for the noise from the noise.
         latent = latent if self.learn_features else latent.detach()

@@ -7,15 +7,15 @@ has; the first is the innermost.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces, wrappers
 
-from lerobot_policy_ppo.env_frames import FrameStack
+from sb3port.environments.frames import FrameStack
 
-type Env = gym.Env[Any, Any]
+Env: TypeAlias = gym.Env[Any, Any]
 
 _VELOCITIES = {
     "CartPole": [1, 3],

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.spaces import is_image
+from sb3port.networks.gymnasium_spaces import is_image
 
 _MAX_STACK = 1000
 

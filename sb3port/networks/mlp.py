@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sb3port.checkpoint.checkpoint import NetArch
+
 
 class MlpExtractor(nn.Module):
     """The multi-layer perceptrons of the policy and of the value, on top of what they may share.
@@ -15,19 +17,19 @@ class MlpExtractor(nn.Module):
         value_net: `(B, n) -> (B, latent_dim_vf)`; the identity when it has no layers.
     """
 
-    def __init__(self, n_features: int, net_arch: dict[str, list[int]], activation_fn: str) -> None:
+    def __init__(self, n_features: int, net_arch: NetArch, activation_fn: str) -> None:
         """Build the networks.
 
         Args:
             n_features: Width of the input.
-            net_arch: Hidden layer sizes under "shared", "pi" and "vf"; an absent key means no layers.
+            net_arch: Hidden layer sizes; none means no layers.
             activation_fn: Name of an activation in `torch.nn`, applied after every layer.
 
         Raises:
             ValueError: `activation_fn` is not such a name.
         """
         super().__init__()
-        shared, pi, vf = (net_arch.get(key, []) for key in ("shared", "pi", "vf"))
+        shared, pi, vf = net_arch.shared, net_arch.pi, net_arch.vf
         n_shared = shared[-1] if shared else n_features
         self.latent_dim_pi = pi[-1] if pi else n_shared
         self.latent_dim_vf = vf[-1] if vf else n_shared

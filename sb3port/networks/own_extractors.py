@@ -10,13 +10,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gymnasium import spaces
 from torch import nn
 
-from lerobot_policy_ppo.spaces import policy_space
-
-# Names that are separated by commas.
-VARIABLE = "LEROBOT_POLICY_PPO_EXTRACTORS"
+from sb3port.checkpoint.spaces import Space
+from sb3port.families.extractors.own import VARIABLE
 
 _registered: dict[str, Callable[..., Any]] = {}
 
@@ -56,7 +53,7 @@ def registered_extractor(name: str) -> Callable[..., Any]:
     return _registered[name]
 
 
-def make_own(name: str, space: spaces.Space[Any], kwargs: Mapping[str, Any]) -> Any:
+def make_own(name: str, space: Space, kwargs: Mapping[str, Any]) -> Any:
     """Make the extractor of a name as SB3 makes it.
 
     Args:
@@ -67,6 +64,8 @@ def make_own(name: str, space: spaces.Space[Any], kwargs: Mapping[str, Any]) -> 
     Raises:
         ValueError: The user has not allowed it, or it cannot be made, or it is no features extractor.
     """
+    from sb3port.networks.gymnasium_spaces import policy_space
+
     cls = registered_extractor(name)
     try:
         made = cls(policy_space(space), **kwargs)

@@ -11,12 +11,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 from torch.nn import functional
 
-from lerobot_policy_ppo.observations import observation_parts
-from lerobot_policy_ppo.spaces import flat_size, image_shape, is_image
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.families.features import batch_key
 
 
 class Preprocessor:
@@ -30,10 +29,10 @@ class Preprocessor:
         ValueError: SB3 has no policies for such observations.
     """
 
-    def __init__(self, space: spaces.Space[Any], normalize_images: bool) -> None:
-        self._names = list(space.spaces) if isinstance(space, spaces.Dict) else None
-        parts = observation_parts(space).items()
-        self._parts = [(key, _reader(part, key, normalize_images)) for key, part in parts]
+    def __init__(self, space: Space, normalize_images: bool) -> None:
+        self._names = list(space.spaces) if isinstance(space, Dict) else None
+        keys = {batch_key(name, part): part for name, part in parts(space).items()}
+        self._parts = [(key, _reader(part, key, normalize_images)) for key, part in keys.items()]
 
     def __call__(self, batch: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
         """Read a batch of B observations.
@@ -67,7 +66,7 @@ def flat_rows(tensor: Tensor, size: int, key: str) -> Tensor:
     return tensor.reshape(-1, size)
 
 
-def _channels_first(images: Tensor, shape: tuple[int, int, int], key: str) -> Tensor:
+def _channels_first(images: Tensor, shape: tuple[int, ...], key: str) -> Tensor:
     """Images as `(B, C, H, W)`; channels that come last are moved, as by SB3's VecTransposeImage."""
     channels, height, width = shape
     if images.ndim == 4 and images.shape[1:] == shape:
@@ -85,18 +84,17 @@ def _scaled(images: Tensor, normalize: bool) -> Tensor:
     return images.float() if normalize else (images.float() * 255.0).round()
 
 
-def _reader(space: spaces.Space[Any], key: str, normalize_images: bool) -> Callable[[Tensor], Tensor]:
+def _reader(space: Simple, key: str, normalize_images: bool) -> Callable[[Tensor], Tensor]:
     """The function that reads observations of a space, not a Dict, out of what the batch has under `key`."""
-    if is_image(space):
-        assert isinstance(space, spaces.Box)
-        return partial(_read_image, shape=image_shape(space), key=key, normalize=normalize_images)
+    if isinstance(space, Box) and space.is_image:
+        return partial(_read_image, shape=space.channels_first, key=key, normalize=normalize_images)
     for space_type, encoder in _ENCODERS.items():
         if isinstance(space, space_type):
-            return partial(_read_vector, size=flat_size(space), key=key, encode=encoder(space))
+            return partial(_read_vector, size=space.size, key=key, encode=encoder(space))
     raise ValueError(f"observation_space holds {space}, which SB3 has no policies for.")
 
 
-def _read_image(images: Tensor, shape: tuple[int, int, int], key: str, normalize: bool) -> Tensor:
+def _read_image(images: Tensor, shape: tuple[int, ...], key: str, normalize: bool) -> Tensor:
     # With one channel, the strides that permuting leaves would make torch convolve as if channels were last.
     return _scaled(_channels_first(images, shape, key), normalize).reshape(-1, *shape)
 
@@ -106,15 +104,15 @@ def _read_vector(rows: Tensor, size: int, key: str, encode: Callable[[Tensor], T
     return encode(flat_rows(rows, size, key)).contiguous()
 
 
-def _numbers(space: spaces.Space[Any]) -> Callable[[Tensor], Tensor]:
-    return partial(_shaped, shape=space.shape or ())
+def _numbers(space: Simple) -> Callable[[Tensor], Tensor]:
+    return partial(_shaped, shape=space.shape)
 
 
-def _choice(space: spaces.Discrete) -> Callable[[Tensor], Tensor]:
-    return partial(_one_hot, sizes=[int(space.n)])
+def _choice(space: Discrete) -> Callable[[Tensor], Tensor]:
+    return partial(_one_hot, sizes=[space.n])
 
 
-def _choices(space: spaces.MultiDiscrete) -> Callable[[Tensor], Tensor]:
+def _choices(space: MultiDiscrete) -> Callable[[Tensor], Tensor]:
     if space.nvec.ndim > 1:
         raise ValueError(f"observation_space holds {space}, but SB3 has policies for rank 1 only.")
     return partial(_one_hot, sizes=space.nvec.tolist())
@@ -131,9 +129,9 @@ def _one_hot(rows: Tensor, sizes: list[int]) -> Tensor:
     return torch.cat([functional.one_hot(column, n).float() for column, n in columns], dim=1)
 
 
-_ENCODERS: dict[type[spaces.Space[Any]], Callable[[Any], Callable[[Tensor], Tensor]]] = {
-    spaces.Box: _numbers,
-    spaces.Discrete: _choice,
-    spaces.MultiDiscrete: _choices,
-    spaces.MultiBinary: _numbers,
+_ENCODERS: dict[type[Simple], Callable[[Any], Callable[[Tensor], Tensor]]] = {
+    Box: _numbers,
+    Discrete: _choice,
+    MultiDiscrete: _choices,
+    MultiBinary: _numbers,
 }

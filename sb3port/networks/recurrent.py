@@ -8,13 +8,13 @@ Source: `sb3_contrib.common.recurrent.policies`.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple, override
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-if TYPE_CHECKING:
-    from lerobot_policy_ppo.configuration_ppo import PPOConfig
+from sb3port.checkpoint.checkpoint import PolicySpec
 
 LSTMState = tuple[Tensor, Tensor]
 
@@ -62,11 +62,21 @@ class FeedForwardCore(Core):
     def actor(
         self, features: Tensor, state: LSTMState | None, starts: Tensor | None
     ) -> tuple[Tensor, LSTMState | None]:
+        """Give the features as they are, and no state.
+
+        Raises:
+            ValueError: There is a state, or `starts`.
+        """
         self._refuse(state, starts)
         return features, None
 
     @override
     def critic(self, features: Tensor, state: LSTMState | None, starts: Tensor | None) -> Tensor:
+        """Give the features as they are.
+
+        Raises:
+            ValueError: There is a state, or `starts`.
+        """
         self._refuse(state, starts)
         return features
 
@@ -74,6 +84,11 @@ class FeedForwardCore(Core):
     def both(
         self, pi: Tensor, vf: Tensor, states: RNNStates | None, starts: Tensor | None
     ) -> tuple[Tensor, Tensor, RNNStates | None]:
+        """Give the features of both as they are, and no states.
+
+        Raises:
+            ValueError: There are states, or `starts`.
+        """
         self._refuse(states, starts)
         return pi, vf, None
 
@@ -101,10 +116,12 @@ class RecurrentCore(Core):
     def actor(
         self, features: Tensor, state: LSTMState | None, starts: Tensor | None
     ) -> tuple[Tensor, LSTMState | None]:
+        """Outputs of the actor's LSTM, `(B, H)`, and the state after the last step."""
         return run_lstm(self._lstm_actor, features, state, starts)
 
     @override
     def critic(self, features: Tensor, state: LSTMState | None, starts: Tensor | None) -> Tensor:
+        """Input of the value's MLP, `(B, H)`: from the linear layer, the critic's LSTM, or the actor's."""
         if self._linear is not None:
             return self._linear(features)
         if self._lstm_critic is not None:
@@ -115,6 +132,7 @@ class RecurrentCore(Core):
     def both(
         self, pi: Tensor, vf: Tensor, states: RNNStates | None, starts: Tensor | None
     ) -> tuple[Tensor, Tensor, RNNStates | None]:
+        """Inputs of both MLPs, `(B, H)` each, and the states after the last step."""
         pi_state, vf_state = states or (None, None)
         latent, pi_state = run_lstm(self._lstm_actor, pi, pi_state, starts)
         if self._lstm_critic is not None:
@@ -130,21 +148,19 @@ def make_core(lstm_actor: nn.LSTM | None, lstm_critic: nn.LSTM | None, critic: n
     return FeedForwardCore() if lstm_actor is None else RecurrentCore(lstm_actor, lstm_critic, critic)
 
 
-def make_lstms(
-    config: "PPOConfig", n_features: int
-) -> tuple[nn.LSTM | None, nn.LSTM | None, nn.Linear | None]:
+def make_lstms(spec: PolicySpec, n_features: int) -> tuple[nn.LSTM | None, nn.LSTM | None, nn.Linear | None]:
     """The modules of a recurrent policy, in the order in which SB3 makes them; all None for another policy.
 
     Returns:
         The actor's LSTM, the critic's, and the linear layer that may take its place.
     """
-    hidden = config.lstm_hidden_size
+    hidden = spec.lstm_hidden_size
     if hidden is None:
         return None, None, None
-    lstm_actor = nn.LSTM(n_features, hidden, num_layers=config.n_lstm_layers)
-    if config.enable_critic_lstm:
-        return lstm_actor, nn.LSTM(n_features, hidden, num_layers=config.n_lstm_layers), None
-    return lstm_actor, None, None if config.shared_lstm else nn.Linear(n_features, hidden)
+    lstm_actor = nn.LSTM(n_features, hidden, num_layers=spec.n_lstm_layers)
+    if spec.enable_critic_lstm:
+        return lstm_actor, nn.LSTM(n_features, hidden, num_layers=spec.n_lstm_layers), None
+    return lstm_actor, None, None if spec.shared_lstm else nn.Linear(n_features, hidden)
 
 
 def run_lstm(

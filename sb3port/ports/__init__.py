@@ -1,0 +1,1 @@
+"""A port on disk: the LeRobot folder, read and written without LeRobot."""

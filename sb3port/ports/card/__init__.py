@@ -1,0 +1,1 @@
+"""Model cards: the `README.md` of a port, in its folder and on the Hub."""
