@@ -3,8 +3,7 @@
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
-# In their order, files with few but long tests do not come last, and no process waits for another.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses auto --maxprocesses 4
 
 .PHONY: help demo test interop newest lint format benchmarks clean setup
 
@@ -28,16 +27,16 @@ demo: setup
 	@echo "      --eval.n_episodes=2 --eval.batch_size=2 --eval.use_async_envs=false"
 
 test: setup
-	$(RUN) pytest -m "not interop and not long" $(PARALLEL)
+	$(RUN) pytest -m "not interop and not long" $(PARALLEL) --dist worksteal
 
 interop: setup
-	$(RUN) pytest -m "interop or long" $(PARALLEL)
+	$(RUN) pytest -m "interop or long" $(PARALLEL) --dist loadfile
 
 newest: setup
 	$(UV) venv --quiet --clear .newest
 	$(UV) pip install --quiet --python .newest --exclude-newer "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" --upgrade \
 		--editable . --editable lerobot_policy_ppo --group dev
-	.newest/bin/python -m pytest -m "not interop and not long" $(PARALLEL)
+	.newest/bin/python -m pytest -m "not interop and not long" $(PARALLEL) --dist worksteal
 
 lint: setup
 	$(RUN) ruff check

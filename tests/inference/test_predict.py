@@ -20,7 +20,7 @@ from sb3port.inference.modes import mode_of
 from sb3port.inference.policy import PortedPolicy
 from tests.conformance.asking import extras_for
 from tests.conformance.building import observe, saved
-from tests.conformance.cases import CASES, Case
+from tests.conformance.cases import CASES, Case, cases
 from tests.ports import port_of
 from tests.rollouts.models import MODELS, Model, make_model, raw_observations, row_of
 
@@ -30,7 +30,7 @@ def same(one: Any, other: Any) -> bool:
     return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(every=4))
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_the_bits_of_predict(name: str, deterministic: bool, tmp_path: Path) -> None:
     case = CASES[name]

@@ -51,7 +51,7 @@ def answer(request: dict[str, Any]) -> str:
     """Compute the outputs that a request asks for; give an error, empty where there is none."""
     try:
         os.environ[VARIABLE] = request["extractors"]
-        sys.path += [place for place in request["path"] if place not in sys.path]
+        sys.path[:] = [*request["path"], *(place for place in sys.path if place not in request["path"])]
         port = load_with_lerobot(Path(request["port"]))
         with np.load(request["inputs"]) as archive:
             inputs = dict(archive)

@@ -40,6 +40,7 @@ def test_lerobot_loads_it_from_the_hub(port: Path) -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.long
 def test_lerobot_eval_and_the_code_of_the_card_run_from_the_hub(
     hub: LoopbackHub, port: Path, tmp_path: Path
 ) -> None:
