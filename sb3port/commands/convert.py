@@ -126,12 +126,12 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
     _refuse_contradiction(options.source, options.use_stats)
-    if options.verify:
-        need("sb3", "verifying", "leave it out with --no-verify")
     if dest is not None:
         refuse_existing(dest, options.force)
     if is_port(Path(label)):
         raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
+    if options.verify:
+        need("sb3", "verifying", "leave it out with --no-verify")
     source = resolve(label, options.source)
     dest = dest or Path("ports") / short_name(source.location)
     refuse_existing(dest, options.force)
