@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.networks.compiler import without_compiler
 from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.candidates import Candidate, compare_with_oracle
 from sb3port.parity.checks.checks import COMPUTED, one_thread
@@ -35,7 +36,7 @@ def check_export(
         checkpoint: What it was written from.
         observations: What to compare on.
     """
-    with one_thread():
+    with one_thread(), without_compiler():
         oracle = exported.oracle(checkpoint)
         sets = [exported.shown(one) for one in observations]
         outcomes = [compare_with_oracle(oracle, exported, one, only=exported.gives) for one in sets]

@@ -29,6 +29,7 @@ from sb3port.exports.vecnormalize import STATISTICS, write_vecnormalize
 from sb3port.families.algorithms import algorithm_of, display_name
 from sb3port.families.extractors import is_own
 from sb3port.families.registry import family_of
+from sb3port.networks.compiler import without_compiler
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
 from sb3port.networks.own_extractors import registered_extractor
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS, load_weights
@@ -61,8 +62,8 @@ def write_sb3(checkpoint: Checkpoint, path: Path) -> None:
         UsageError: A schedule is a function of the user's own.
         OSError: A file cannot be written.
     """
-    model = build_model(checkpoint)
-    with _widely_read_pickles():
+    with without_compiler(), _widely_read_pickles():
+        model = build_model(checkpoint)
         model.save(path, exclude=_LEFT_OUT)
     if checkpoint.normalizer is not None:
         write_vecnormalize(checkpoint.spec, checkpoint.normalizer, path.with_name(STATISTICS))

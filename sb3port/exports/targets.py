@@ -53,8 +53,10 @@ def _write_sb3(checkpoint: Checkpoint, path: Path, _: GraphOptions) -> None:
 def _load_sb3(path: Path, checkpoint: Checkpoint, _: GraphOptions) -> "Exported":
     from sb3port.exports.loaded import LoadedModel
     from sb3port.exports.vecnormalize import STATISTICS
+    from sb3port.networks.compiler import without_compiler
 
-    return LoadedModel(path, path.parent / STATISTICS, checkpoint)
+    with without_compiler():
+        return LoadedModel(path, path.parent / STATISTICS, checkpoint)
 
 
 def _write_onnx(checkpoint: Checkpoint, path: Path, graph: GraphOptions) -> None:

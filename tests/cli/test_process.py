@@ -55,6 +55,35 @@ def test_nothing_heavy_is_imported(arguments: tuple[object, ...]) -> None:
     assert [name for name in (*HEAVY, *(["numpy"] if asks_only else [])) if name in imported] == []
 
 
+TRAIN = ("--steps", "32", "--n-steps", "32", "--batch-size", "32", "--n-envs", "1", "--eval-episodes", "0")
+ONE = ("--env", "Pendulum-v1", "--episodes", "1")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--env", "Pendulum-v1", *TRAIN, "--out", "run"),
+        ("finetune", "port", "--env", "Pendulum-v1", *TRAIN[:6], "--eval-episodes", "0", "--out", "run"),
+        ("eval", "port", *ONE),
+        ("record", "port", *ONE, "--out", "a.npz"),
+        ("export", "port", "out", "--to", "sb3"),
+        ("repair", PENDULUM, "out"),
+        ("verify", "port", "--no-reload"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+@pytest.mark.usefixtures("port")
+def test_neither_lerobot_nor_the_compiler_is_imported(arguments: tuple[object, ...]) -> None:
+    done = _python(
+        RUNNER.replace('{name.partition(".")[0] for name in sys.modules}', "sys.modules"), *arguments
+    )
+    assert done.returncode == 0, done.stderr
+    imported = json.loads(done.stderr.splitlines()[-1])
+    assert "torch" in imported
+    unwanted = {"lerobot", "lerobot_policy_ppo", "torch._dynamo"}
+    assert unwanted & set(imported) == set()
+
+
 def test_numpy_export_needs_no_torch(port: Path) -> None:
     done = _python(RUNNER, "export", port, "out", "--to", "numpy", "--no-verify")
     assert done.returncode == 0, done.stderr

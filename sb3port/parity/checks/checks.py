@@ -13,6 +13,7 @@ import torch
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.inference.port import Port, load_port
+from sb3port.networks.compiler import without_compiler
 from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.candidates import compare_with_oracle
 from sb3port.parity.checks.integrity import check_names
@@ -156,7 +157,7 @@ def run_steps(subject: Subject, steps: Sequence[Step] = STEPS) -> list[Check]:
         NotPortable: The port is broken, so that there is nothing to compare.
     """
     checks: list[Check] = []
-    with one_thread():
+    with one_thread(), without_compiler():
         for step in steps:
             if subject.blocked and step.needs_outputs:
                 checks += [skipped(stage, subject.blocked) for stage in step.stages]

@@ -9,6 +9,7 @@ import torch
 from sb3port.checkpoint.checkpoint import Array, OptimizerState
 from sb3port.errors import UsageError
 from sb3port.networks.actor_critic import ActorCritic
+from sb3port.networks.compiler import without_compiler
 
 
 def new_optimizer(policy: ActorCritic, name: str, kwargs: Mapping[str, Any]) -> OptimizerState:
@@ -24,7 +25,8 @@ def new_optimizer(policy: ActorCritic, name: str, kwargs: Mapping[str, Any]) -> 
     """
     given = dict(kwargs) or ({"eps": 1e-5} if name == "Adam" else {})
     try:
-        made = getattr(torch.optim, name)(policy.parameters(), **given)
+        with without_compiler():
+            made = getattr(torch.optim, name)(policy.parameters(), **given)
     except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(f"the optimiser {name} cannot be made: {error}") from error
     return OptimizerState(_settings(made), {})
