@@ -15,8 +15,8 @@ _METHODS = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 def without_compiler() -> Iterator[None]:
     """Let optimisers be made, saved and loaded without importing `torch._dynamo`; then all is as before.
 
-    torch wraps these methods so that what is compiled leaves them out, and imports the compiler when the first
-    of them is called. Where it is imported already, this does nothing.
+    torch wraps these methods so that what is compiled leaves them out, and imports the compiler when one of
+    them is first called. Where it is imported already, this does nothing.
     """
     wrapped = [getattr(getattr(Optimizer, name), "__wrapped__", None) for name in _METHODS]
     spared = [method for method in wrapped if method is not None and not hasattr(method, _DISABLED)]

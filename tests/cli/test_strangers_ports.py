@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 
 from .conftest import PENDULUM, Cli
@@ -125,6 +126,16 @@ def test_a_file_does_not_choose_what_is_imported(
     result = cli(command, port, *arguments)
     assert result.code == 2
     assert any(words in result.err for words in told)
+    assert not evil.exists()
+
+
+def test_a_registered_environment_is_no_excuse(cli: Cli, port: Path, evil: Path) -> None:
+    gymnasium.register("strangers/Evil-v0", "evil_module:Env")
+    try:
+        edit(port, "sb3port.json", train_in("strangers/Evil-v0"))
+        cli("eval", port).fails(2, "not Gymnasium's own", f"sb3port eval {port} --env strangers/Evil-v0")
+    finally:
+        del gymnasium.registry["strangers/Evil-v0"]
     assert not evil.exists()
 
 
