@@ -153,6 +153,22 @@ def test_the_code_may_lie_in_the_working_folder(cli: Cli, tmp_path: Path, here: 
     cli("verify", "port", "--extractor", "my_nets:Waves", "--exact").succeeds()  # in another process, too
 
 
+def test_the_other_process_finds_the_same_module(
+    cli: Cli, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a package among the installed ones has its name, and stands before it in the path."""
+    installed = tmp_path / "installed" / "nets_of_two"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").touch()
+    (here / "nets_of_two").mkdir()
+    shutil.copy(own_extractors.__file__, here / "nets_of_two" / "mine.py")
+    (here / "nets_of_two" / "__init__.py").touch()
+    source, _ = saved("matrix", tmp_path)
+    name = "nets_of_two.mine:Waves"
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "installed"), *sys.path])
+    cli("convert", source, "port", "--extractor", name).succeeds()
+
+
 @pytest.mark.parametrize("files", [("config.json", "sb3port.json"), ("sb3port.json", "config.json")])
 def test_a_strangers_name_is_not_imported(
     files: tuple[str, str], cli: Cli, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch

@@ -64,7 +64,7 @@ class FreshProcess:
                 "inputs": str(inputs),
                 "outputs": str(outputs),
                 "extractors": os.environ.get(VARIABLE, ""),
-                "path": [place for place in sys.path if place],
+                "path": [*_places_of_own_code(), *(place for place in sys.path if place)],
             }
             if failure := _shared.ask(request):
                 return failure[:_SHOWN]
@@ -75,6 +75,15 @@ class FreshProcess:
 def fresh_process(folder: Path) -> FreshProcess | None:
     """Give the other process for a port, None where there is no LeRobot."""
     return FreshProcess(folder) if is_installed() else None
+
+
+def _places_of_own_code() -> list[str]:
+    """Where this process found the modules of the user's extractors, whatever else has a module of their name."""
+    tops = {name.partition(":")[0].partition(".")[0] for name in os.environ.get(VARIABLE, "").split(",")}
+    found = [sys.modules[top] for top in sorted(tops) if top in sys.modules]
+    folders = [folder for module in found for folder in list(getattr(module, "__path__", []))[:1]]
+    files = [module.__file__ for module in found if not hasattr(module, "__path__") and module.__file__]
+    return [str(Path(place).absolute().parent) for place in (*folders, *files)]
 
 
 class _Process:
