@@ -78,7 +78,7 @@ def fresh_process(folder: Path) -> FreshProcess | None:
 
 
 def _places_of_own_code() -> list[str]:
-    """Where this process found the modules of the user's extractors, whatever else has a module of their name."""
+    """Where this process found the modules of the user's extractors: others may have their names."""
     tops = {name.partition(":")[0].partition(".")[0] for name in os.environ.get(VARIABLE, "").split(",")}
     found = [sys.modules[top] for top in sorted(tops) if top in sys.modules]
     folders = [folder for module in found for folder in list(getattr(module, "__path__", []))[:1]]
