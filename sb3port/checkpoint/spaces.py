@@ -3,6 +3,7 @@
 The fields are those of `gymnasium.spaces`, and the JSON form is the one that a port's `config.json` holds.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sb3port.errors import NotPortable
+
+MAX_SIZE = 2**23
+"""How many elements a space of a file may have: an image of eight million numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +188,12 @@ def space_from_json(data: Mapping[str, Any], where: str = "the space") -> Space:
     parts = data.get("spaces")
     if not isinstance(parts, Mapping) or not parts:
         raise NotPortable(f"{where} is not a valid Dict space: there is nothing in it")
-    return Dict({str(key): _part_from_json(key, form) for key, form in parts.items()})
+    spaces: dict[str, Simple] = {}
+    for key, form in parts.items():
+        spaces[str(key)] = _part_from_json(key, form)
+        if sum(space.size for space in spaces.values()) > MAX_SIZE:
+            raise NotPortable(f"{where} is not a valid Dict space: it has more than {MAX_SIZE:,} elements")
+    return Dict(spaces)
 
 
 def _part_from_json(key: str, form: Any) -> Simple:
@@ -205,6 +214,8 @@ def _simple_from_json(data: Mapping[str, Any], kind: Any, where: str, supported:
 
 def _box_from_json(data: Mapping[str, Any]) -> Box:
     shape, dtype = tuple(int(length) for length in data["shape"]), np.dtype(data["dtype"])
+    if math.prod(shape) > MAX_SIZE:
+        raise ValueError(f"it has more than {MAX_SIZE:,} elements")
     low, high = (np.broadcast_to(np.array(data[key], dtype), shape).copy() for key in ("low", "high"))
     return Box(shape, dtype.name, low, high)
 

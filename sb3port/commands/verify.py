@@ -1,6 +1,5 @@
 """Is a port what its source is? What `sb3port verify` does, as functions."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +9,14 @@ from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
 from sb3port.commands.own_code import blaming, use_extractor
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, need
 from sb3port.families.descriptions import policy_texts
-from sb3port.parity.checks.integrity import check_files, check_source, other_files, unreadable_source
+from sb3port.files.port_files import WEIGHTS_FILE
+from sb3port.parity.checks.integrity import (
+    check_files,
+    check_source,
+    other_files,
+    other_source,
+    unreadable_source,
+)
 from sb3port.parity.checks.reload import FreshProcess, fresh_process
 from sb3port.parity.comparison.report import Check, ParityReport, environment
 from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
@@ -18,6 +24,7 @@ from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, read_provenance, recorded_files
 from sb3port.ports.reading import read_port
 from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.recorded import OtherSource, missing, recorded_source
 from sb3port.readers.places.source import Source, SourceOptions, resolve, resolve_hub
 
 _HASHED = ("config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json")
@@ -77,6 +84,8 @@ def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityRepo
     try:
         source = _find_source(recorded, label)
         checkpoint = _read_as_recorded(source, recorded)
+    except OtherSource as error:
+        return _inconclusive(port, recorded, other_source(error.names))
     except (SourceUnreachable, UsageError, NotPortable) as error:
         if label is not None or isinstance(error, Unsafe):
             raise
@@ -95,8 +104,7 @@ def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> Pa
     fresh = fresh_process(port) if options.reload else None
     checkpoint = read_port(port)
     recorded = checkpoint.provenance.files["checkpoint"]
-    weights = (port / recorded.name).read_bytes()
-    if hashlib.sha256(weights).hexdigest() != recorded.sha256:
+    if hash_files(port, [WEIGHTS_FILE])[WEIGHTS_FILE] != recorded.sha256:
         raise NotPortable(f"the weights of {port} are not those that were trained")
     use_extractor(checkpoint.spec, options.extractor, str(port))
     return run_checks(port, checkpoint, None, port.name, options, (), fresh)
@@ -167,7 +175,9 @@ def reference_of(source: Source, checkpoint: Checkpoint) -> Path | None:
 
 
 def _find_source(recorded: Provenance, label: str | None) -> Source:
-    """Resolve the recorded source, or the place that the user names."""
+    """Find the recorded source, or the one at the place that the user names."""
+    if label is None and recorded.kind != "hub":
+        return recorded_source(recorded)
     statistics = recorded.files.get("statistics")
     name = statistics.name if statistics else ""
     given = {"vecnormalize": Path(name)} if Path(name).is_absolute() else {"statistics": name or None}
@@ -175,10 +185,8 @@ def _find_source(recorded: Provenance, label: str | None) -> Source:
     options = SourceOptions(filename, **given)
     if label is not None:
         return _resolve_other(label, options)
-    options = replace(options, revision=recorded.revision)
-    if recorded.kind == "hub":  # also where a folder of that name lies here
-        return resolve_hub(recorded.location, options)
-    return resolve(recorded.location, options)
+    # Also where a folder of that name lies here.
+    return resolve_hub(recorded.location, replace(options, revision=recorded.revision))
 
 
 def _resolve_other(label: str, options: SourceOptions) -> Source:
@@ -206,8 +214,8 @@ def read_source(port: Path, label: str | None = None) -> Checkpoint:
         return read_port(port)
     source = _find_source(recorded, label)
     checkpoint = _read_as_recorded(source, recorded)
-    if other := other_files(recorded, checkpoint.provenance):
-        raise UsageError(f"{source.label} is not the source of this port: {other}")
+    if others := other_files(recorded, checkpoint.provenance):
+        raise UsageError(f"{source.label} is not the source of this port: {missing(others)}")
     return checkpoint
 
 

@@ -9,7 +9,7 @@ PREPROCESSOR_FILE, POSTPROCESSOR_FILE = "policy_preprocessor.json", "policy_post
 STATISTICS_FILE = "policy_preprocessor_step_2_sb3port_vec_normalize.safetensors"
 CARD = "README.md"
 REPORTS = ("parity.json", "parity.md", "parity.html")
-_FILES = re.compile(
+FILE_NAMES = (
     r"sb3port\.json|README\.md|config\.json|model\.safetensors"
     r"|policy_(?:pre|post)processor(?:\.json|_step_\d+_\w+\.safetensors)"
     r"|training_state/(?:training_step\.json|optimizer_param_groups\.json|optimizer_state\.safetensors)"
@@ -19,7 +19,7 @@ _FILES = re.compile(
 
 def port_files(names: Iterable[str]) -> list[str]:
     """Give those of the names, with `/` between folders, that are files of a port, sorted."""
-    return sorted(name for name in names if _FILES.fullmatch(name))
+    return sorted(name for name in names if re.fullmatch(FILE_NAMES, name))
 
 
 def is_port(path: Path) -> bool:

@@ -17,8 +17,8 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.port_files import POSTPROCESSOR_FILE, PREPROCESSOR_FILE
+from sb3port.files.untrusted import read_json
 from sb3port.ports.lerobot_template import postprocessor_json, preprocessor_json
-from sb3port.ports.manifest import read_json
 
 _VEC_NORMALIZE = "sb3port_vec_normalize"
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
@@ -41,11 +41,13 @@ def check_processors(folder: Path, spec: PolicySpec, normalizes: bool | None = N
         Unsafe: A step, a key or a file name is not what we write; the difference is named.
         NotPortable: A file is absent, or no JSON.
     """
-    found = read_json(folder / PREPROCESSOR_FILE)
+    found, after = (
+        read_json(folder / name, within=folder) for name in (PREPROCESSOR_FILE, POSTPROCESSOR_FILE)
+    )
     if normalizes is None:
         normalizes = _VEC_NORMALIZE in _names(found)
     _check(folder / PREPROCESSOR_FILE, found, preprocessor_json(spec, _ANY if normalizes else None))
-    _check(folder / POSTPROCESSOR_FILE, read_json(folder / POSTPROCESSOR_FILE), postprocessor_json(spec))
+    _check(folder / POSTPROCESSOR_FILE, after, postprocessor_json(spec))
 
 
 def _names(pipeline: Any) -> list[Any]:

@@ -3,7 +3,6 @@
 A port has `sb3port.json` beside that (see `readers.port`). What `lerobot-train` saves has not.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 from sb3port.checkpoint.checkpoint import (
     Array,
@@ -30,6 +29,7 @@ from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
 from sb3port.errors import NotPortable
 from sb3port.families.features import batch_keys
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
+from sb3port.files.budget import Cost, metered, spend
 from sb3port.files.port_files import (
     CONFIG_FILE,
     POSTPROCESSOR_FILE,
@@ -37,9 +37,10 @@ from sb3port.files.port_files import (
     STATISTICS_FILE,
     WEIGHTS_FILE,
 )
+from sb3port.files.untrusted import parse_json, read_json, read_untrusted, sha256_of
+from sb3port.ports.formats import check_config
 from sb3port.ports.gate import check_processors
 from sb3port.ports.lerobot_template import CLIP_STEP, UNSCALE_STEP
-from sb3port.ports.manifest import read_json
 
 _NORMALIZE_STEP = "sb3port_vec_normalize"
 _TRAINED_ELSEWHERE = "was trained by LeRobot, so that the settings of SB3's training are not known"
@@ -96,6 +97,7 @@ class Running:
     action: ActionStep | None
 
 
+@metered
 def read_running(folder: Path) -> Running:
     """Read what runs of a port, or of a policy of type `ppo` that LeRobot saved.
 
@@ -116,6 +118,7 @@ def read_running(folder: Path) -> Running:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
 
 
+@metered
 def check_processors_of(folder: Path) -> None:
     """Refuse a port, or a policy that LeRobot saved, whose processors are not those of its policy.
 
@@ -130,11 +133,13 @@ def check_processors_of(folder: Path) -> None:
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:
-    config: Any = read_json(folder / CONFIG_FILE)
-    if not isinstance(config, dict) or "type" not in config:
-        raise NotPortable(f"{folder / CONFIG_FILE} is damaged: it names no type of policy")
+    path = folder / CONFIG_FILE
+    config: Any = read_json(path, within=folder)
+    if not isinstance(config, dict) or not isinstance(config.get("type"), str):
+        raise NotPortable(f"{path} is damaged: it names no type of policy")
     if config["type"] != "ppo":
-        raise NotPortable(f"{folder} is a LeRobot policy of type {str(config['type'])[:100]}, not ppo")
+        raise NotPortable(f"{folder} is a LeRobot policy of type {config['type'][:100]}, not ppo")
+    check_config(config, path)
     return config
 
 
@@ -146,7 +151,7 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
         algorithm: What only a port knows: a key of `families.algorithms`.
         assumed: Likewise, fields that nothing told.
     """
-    config: Mapping[str, Any] = read_json(folder / CONFIG_FILE)
+    config = _read_config(folder)
     names = {field.name for field in fields(PolicySpec)}
     plain = {name: value for name, value in config.items() if name in names}
     spaces = {
@@ -199,10 +204,15 @@ def read_tensors(path: Path) -> dict[str, Array]:
     Raises:
         NotPortable: It is absent or damaged.
     """
+    raw = read_untrusted(path, within=path.parent)
+    # The length of a list of tensors, in JSON, and the list itself.
+    length = int.from_bytes(raw[:8], "little")
+    parse_json(raw[8 : 8 + length], str(path))
+    spend(Cost.MEMORY, 2 * len(raw), str(path))
     try:
-        return {name: frozen(array) for name, array in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise NotPortable(f"{path} cannot be read ({error})") from error
+        return {name: frozen(array) for name, array in load(raw).items()}
+    except (SafetensorError, LookupError, ValueError, TypeError, OverflowError) as error:
+        raise NotPortable(f"{path} cannot be read ({str(error)[:200]})") from error
 
 
 def _check_statistics(mean: Array, var: Array, count: Array) -> None:
@@ -218,7 +228,7 @@ def _algorithm(config: Mapping[str, Any]) -> str:
 
 
 def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
-    steps = read_json(folder / PREPROCESSOR_FILE)["steps"]
+    steps = read_json(folder / PREPROCESSOR_FILE, within=folder)["steps"]
     step = next((step for step in steps if step.get("registry_name") == _NORMALIZE_STEP), None)
     if step is None:
         return None
@@ -229,13 +239,13 @@ def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
 
 def _read_action_step(folder: Path) -> ActionStep | None:
     """Read the last step, if it is ours: of other spaces than a Box there is none."""
-    last = read_json(folder / POSTPROCESSOR_FILE)["steps"][-1]
+    last = read_json(folder / POSTPROCESSOR_FILE, within=folder)["steps"][-1]
     if last["registry_name"] not in (CLIP_STEP, UNSCALE_STEP):
         return None
     return ActionStep(last["registry_name"] == UNSCALE_STEP, **last["config"])
 
 
 def _provenance(folder: Path) -> Provenance:
-    content = (folder / WEIGHTS_FILE).read_bytes()
-    file = SourceFile(WEIGHTS_FILE, len(content), hashlib.sha256(content).hexdigest())
+    path = folder / WEIGHTS_FILE
+    file = SourceFile(WEIGHTS_FILE, path.stat().st_size, sha256_of(path, within=folder))
     return Provenance("folder", str(folder.absolute()), None, {"checkpoint": file})

@@ -1,7 +1,5 @@
 """`sb3port.json`: what a port is, where it comes from and how it was trained."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
@@ -25,7 +23,9 @@ from sb3port.checkpoint.schedules import schedule_to_json
 from sb3port.checkpoint.version import __version__
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.features import batch_keys
-from sb3port.files.port_files import PORT_FILE, is_lerobot_policy
+from sb3port.files.port_files import PORT_FILE, is_lerobot_policy, port_files
+from sb3port.files.untrusted import read_json, sha256_of
+from sb3port.ports.formats import check_port_file
 
 FORMAT = 1
 OBSERVATION_KEY = "observation.state"
@@ -137,16 +137,16 @@ def recorded_files(folder: Path) -> dict[str, str]:
     Raises:
         UsageError, NotPortable: As `read_port_file`.
     """
-    files = read_port_file(folder).get("files", {})
-    if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
-        raise NotPortable(f"{folder / PORT_FILE} is damaged: its files have no SHA-256")
-    return files
+    return dict(read_port_file(folder).get("files", {}))
 
 
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Give the SHA-256 of those of the files that there are, by name, with `/` between folders."""
-    found = {name: folder / name for name in names if (folder / name).is_file()}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
+    """Give the SHA-256 of those of the files that there are, by name, with `/` between folders.
+
+    Names that no file of a port has are passed over: a stranger may have written them.
+    """
+    found = {name: folder / name for name in port_files(names) if (folder / name).is_file()}
+    return {name: sha256_of(path, within=folder) for name, path in found.items()}
 
 
 def statistics_tensors(checkpoint: Checkpoint) -> dict[str, Array]:
@@ -195,26 +195,16 @@ def read_port_file(folder: Path) -> dict[str, Any]:
     if not (folder / PORT_FILE).is_file():
         kind = "was trained by LeRobot, and has no source" if is_lerobot_policy(folder) else "is not a port"
         raise NotPortable(f"{folder} {kind}: it has no {PORT_FILE}")
-    content = read_json(folder / PORT_FILE)
+    path = folder / PORT_FILE
+    content = read_json(path, within=folder)
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise NotPortable(f"{folder / PORT_FILE} is damaged: it does not say its format")
+        raise NotPortable(f"{path} is damaged: it does not say its format")
     if content["format"] > FORMAT:
         raise NotPortable(
             f"{folder} was written by a newer sb3port, whose ports this one cannot read", "update sb3port"
         )
+    check_port_file(content, path)
     return content
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a port.
-
-    Raises:
-        NotPortable: It is absent, or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise NotPortable(f"{path} of the port cannot be read ({error})") from error
 
 
 def _provenance(source: Mapping[str, Any]) -> Provenance:

@@ -23,7 +23,10 @@ from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.specs import parameter_names
+from sb3port.files.budget import metered
 from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
+from sb3port.files.untrusted import read_json
+from sb3port.ports.formats import check_optimizer_groups
 from sb3port.ports.gate import check_processors
 from sb3port.ports.lerobot_folder import (
     read_lerobot_policy,
@@ -32,9 +35,10 @@ from sb3port.ports.lerobot_folder import (
     read_tensors,
     read_weights,
 )
-from sb3port.ports.manifest import environment_of, provenance_of, read_json, read_port_file
+from sb3port.ports.manifest import environment_of, provenance_of, read_port_file
 
 
+@metered
 def read_port(folder: Path) -> Checkpoint:
     """Read a port, or a policy that LeRobot trained and saved, of which less is known.
 
@@ -124,7 +128,10 @@ def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
     """Read LeRobot's flat form of torch's optimiser state: `state/<parameter number>/<tensor>`."""
     if not (folder / "optimizer_state.safetensors").is_file():
         return None
-    (group,) = read_json(folder / "optimizer_param_groups.json")
+    path = folder / "optimizer_param_groups.json"
+    groups = read_json(path, within=folder)
+    check_optimizer_groups(groups, path)
+    (group,) = groups
     state: dict[str, dict[str, Array]] = {}
     for key, array in read_tensors(folder / "optimizer_state.safetensors").items():
         _, number, name = key.split("/")

@@ -5,6 +5,7 @@ Beside LeRobot's own files it holds `sb3port.json` (what the port is and where i
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,9 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
 def _learning_rate(schedule: Schedule | None) -> float:
     """Give the rate at the beginning of training, SB3's default where the file's is lost."""
     match schedule:
-        case ConstantSchedule(val) if val > 0:
-            return val
-        case LinearSchedule() | SimpleLinearSchedule():
-            return schedule(1.0)
+        case ConstantSchedule() | LinearSchedule() | SimpleLinearSchedule():
+            rate = schedule(1.0)
+            return rate if 0 < rate < math.inf else _SB3_LEARNING_RATE
     return _SB3_LEARNING_RATE
 
 

@@ -138,7 +138,7 @@ def test_unzipped_is_the_same_checkpoint(tmp_path: Path, pendulum: Path) -> None
         ("sb2 a.zip", NotPortable, ["Stable Baselines 2"]),
         ("sb2 a.zip b.zip\ncurves c.zip", NotPortable, ["Stable Baselines 2"]),
         ("curves a.zip b.zip", NotPortable, ["no SB3 checkpoint", "a.zip, b.zip"]),
-        ("text README.md policy.pth x_data", NotPortable, ["x is damaged"]),
+        ("text README.md policy.pth x_data", NotPortable, ["x: data is damaged"]),
         ("text README.md", NotPortable, ["no SB3 checkpoint"]),
     ],
 )

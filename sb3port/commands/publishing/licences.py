@@ -1,13 +1,13 @@
 """Under which licence a source is published: what the metadata of its model card says."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Provenance
-from sb3port.errors import SourceUnreachable, UsageError
+from sb3port.errors import NotPortable, SourceUnreachable, UsageError
 from sb3port.files.port_files import CARD
 from sb3port.ports.card.facts import Licence
+from sb3port.readers.formats.zoo_yaml import read_front_matter
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
 _FIELDS = ("license", "license_name", "license_link")
@@ -38,15 +38,8 @@ def _stated(provenance: Provenance) -> dict[str, Any]:
     repo = list_repo(location, revision or None)
     if CARD not in repo.names or repo.sizes[CARD] > _MAX_CARD:
         return {}
-    return _metadata(repo.fetch([CARD]) / CARD)
-
-
-def _metadata(card: Path) -> dict[str, Any]:
-    import yaml
-    from huggingface_hub.repocard import metadata_load
-
     try:
-        found = metadata_load(card)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # written by hand
+        found = read_front_matter(repo.fetch([CARD]) / CARD, CARD)
+    except NotPortable:  # written by hand
         return {}
     return found if isinstance(found, dict) else {}

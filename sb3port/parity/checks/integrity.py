@@ -1,6 +1,6 @@
 """Whether the files are those that were ported, and those that the conversion wrote."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import Array, Provenance
@@ -8,10 +8,9 @@ from sb3port.parity.comparison.compare import Comparison
 from sb3port.parity.comparison.report import SOURCE, Check
 from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.manifest import hash_files, recorded_files
+from sb3port.readers.places.recorded import TELLING, OtherSource
 
 _SHOWN = 500
-# These files only tell how a policy was trained; what a port computes depends on all others.
-_TELLING = ("config", "args", "env_kwargs")
 
 
 def check_source(recorded: Provenance, found: Provenance) -> Check:
@@ -19,21 +18,24 @@ def check_source(recorded: Provenance, found: Provenance) -> Check:
 
     Another source says nothing about the port: the verdict is inconclusive then.
     """
-    others = other_files(recorded, found)
-    if not others:
-        return _check("source", Comparison(Verdict.BIT_EXACT, shape=(len(recorded.files),)))
-    return _check("source", Comparison(Verdict.INCONCLUSIVE, f"this is not the source of the port: {others}"))
+    if others := other_files(recorded, found):
+        return other_source(others)
+    return _check("source", Comparison(Verdict.BIT_EXACT, shape=(len(recorded.files),)))
 
 
-def other_files(recorded: Provenance, found: Provenance) -> str:
-    """Say which files are not those that were ported, empty where all are."""
-    others = [
+def other_source(names: Sequence[str]) -> Check:
+    """Report that what is there is not what was ported."""
+    return _check("source", Comparison(Verdict.INCONCLUSIVE, OtherSource(list(names)).message))
+
+
+def other_files(recorded: Provenance, found: Provenance) -> list[str]:
+    """Name the files that are not those that were ported."""
+    return [
         file.name
         for role, file in recorded.files.items()
-        if role not in _TELLING
+        if role not in TELLING
         if role not in found.files or found.files[role].sha256 != file.sha256
     ]
-    return f"{', '.join(others)} with the recorded SHA-256 not found" if others else ""
 
 
 def unreadable_source(reason: str) -> Check:

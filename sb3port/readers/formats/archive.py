@@ -8,7 +8,6 @@ Its members: `data`, a JSON object whose values are plain or base64 pickles; `po
 import base64
 import binascii
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -18,7 +17,8 @@ from typing import Any
 
 from sb3port.checkpoint.checkpoint import SourceFile
 from sb3port.errors import NotPortable
-from sb3port.readers.formats.pickles import MAX_OPCODES, Pickle, read_pickle
+from sb3port.files.untrusted import measured, open_untrusted, parse_json, read_untrusted
+from sb3port.readers.formats.pickles import Pickle, read_pickle
 from sb3port.readers.formats.zips import open_zip, read_member
 
 REQUIRED = ("data", "policy.pth")
@@ -66,8 +66,7 @@ class Archive:
                 raw = base64.b64decode(self.data[key][":serialized:"], validate=True)
             except (binascii.Error, TypeError, ValueError) as error:
                 raise NotPortable(f"{where} is not base64 ({error})") from error
-            left = MAX_OPCODES - sum(pickled.opcodes for pickled in self._pickles.values())
-            self._pickles[key] = read_pickle(raw, where, left)
+            self._pickles[key] = read_pickle(raw, where)
         return self._pickles[key]
 
     def value(self, key: str, default: Any = None) -> Any:
@@ -83,13 +82,16 @@ def read_archive(path: Path) -> Archive:
     Raises:
         NotPortable: It is not a zip that SB3's `save` wrote, or it is damaged.
     """
-    raw = path.read_bytes()
-    refuse_pointer(raw, path.name)
-    with open_zip(path, path.name) as archive:
-        names = archive.namelist()
-        _refuse_others(names, path.name)
-        members = {name: read_member(archive, name, path.name) for name in names if _is_read(name)}
-    return Archive(path.name, {"checkpoint": _hashed(path.name, raw)}, _data(members, path.name), members)
+    where = path.name
+    with open_untrusted(path, where) as file:
+        refuse_pointer(file.read(len(_LFS_POINTER)), where)
+        file.seek(0)
+        checkpoint = SourceFile(where, *measured(file, where))
+        with open_zip(file, where) as archive:
+            names = archive.namelist()
+            _refuse_others(names, where)
+            members = {name: read_member(archive, name, where) for name in names if _is_read(name)}
+    return Archive(where, {"checkpoint": checkpoint}, _data(members, where), members)
 
 
 def read_unzipped(paths: Mapping[str, Path], name: str) -> Archive:
@@ -102,7 +104,7 @@ def read_unzipped(paths: Mapping[str, Path], name: str) -> Archive:
     Raises:
         NotPortable: A member is damaged.
     """
-    raw = {member: path.read_bytes() for member, path in paths.items()}
+    raw = {member: read_untrusted(path, path.name) for member, path in paths.items()}
     for member, content in raw.items():
         refuse_pointer(content, paths[member].name)
     files = {member: _hashed(paths[member].name, content) for member, content in raw.items()}
@@ -115,7 +117,10 @@ def _hashed(name: str, raw: bytes) -> SourceFile:
 
 
 def _data(members: dict[str, bytes], where: str) -> dict[str, Any]:
-    return _parse(members.pop("data"), where)
+    data = parse_json(members.pop("data"), f"{where}: data")
+    if not isinstance(data, dict):
+        raise NotPortable(f"{where} is damaged: its member data is not a JSON object")
+    return data
 
 
 def _is_read(member: str) -> bool:
@@ -144,16 +149,6 @@ def zip_kind(tail: bytes) -> ZipKind:
     if names.issuperset(REQUIRED):
         return ZipKind.SB3
     return ZipKind.SB2 if names.issuperset(_SB2) else ZipKind.OTHER
-
-
-def _parse(raw: bytes, where: str) -> dict[str, Any]:
-    try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise NotPortable(f"{where} is damaged: its member data is not JSON ({error})") from error
-    if not isinstance(data, dict):
-        raise NotPortable(f"{where} is damaged: its member data is not a JSON object")
-    return data
 
 
 def refuse_pointer(raw: bytes, where: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, Scalar
+from sb3port.checkpoint.checkpoint import Array, Scalar, frozen
 from sb3port.errors import NotPortable
+from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.records import Global, Record, describe
 
 _PLAIN_DTYPES = frozenset(
@@ -45,14 +46,23 @@ def as_dtype(value: Any) -> np.dtype[Any]:
 
 
 def as_array(value: Any) -> Array:
-    """Read a pickled `numpy.ndarray` of any protocol.
+    """Read a pickled `numpy.ndarray` of any protocol as a read-only array.
 
     Raises:
         NotPortable: It is not an array, or its bytes do not fit its shape and type.
     """
-    if isinstance(value, Record) and value.calls(*RECONSTRUCT) and value.states:
+    if not isinstance(value, Record):
+        raise NotPortable(f"a numpy array was expected, not {describe(value)}")
+    if value.decoded is None:  # it may be shared by many
+        value.decoded = _decoded(value)
+    decoded: Array = value.decoded
+    return decoded
+
+
+def _decoded(value: Record) -> Array:
+    if value.calls(*RECONSTRUCT) and value.states:
         return _from_state(value.states[-1])
-    if isinstance(value, Record) and value.calls(*FROMBUFFER) and len(value.args) >= 3:
+    if value.calls(*FROMBUFFER) and len(value.args) >= 3:
         data, dtype, shape, *order = value.args
         if order not in ([], ["C"], ["F"]):
             raise NotPortable("a pickled numpy array has its elements in an unknown order")
@@ -105,7 +115,15 @@ def as_number_of(array: Array) -> bool | int | float:
 def as_float64(value: Any) -> Array:
     """Read an array or number as a float64 array of its own shape."""
     is_array = isinstance(value, Record) and value.calls(*RECONSTRUCT, *FROMBUFFER)
-    return np.asarray(as_array(value) if is_array else as_number(value), dtype=np.float64)
+    return as_type(as_array(value) if is_array else np.asarray(as_number(value)), np.dtype(np.float64))
+
+
+def as_type(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Give an array as one of another type, itself where it has it; a copy is charged."""
+    if array.dtype == dtype:
+        return array
+    spend(Cost.MEMORY, array.size * dtype.itemsize, "a numpy array")
+    return frozen(array.astype(dtype))
 
 
 def _from_state(state: Any) -> Array:
@@ -120,9 +138,10 @@ def _from_bytes(data: Any, dtype: np.dtype[Any], shape: Any, fortran: bool = Fal
     raw, lengths = _as_bytes(data), _as_shape(shape)
     if len(raw) != math.prod(lengths) * dtype.itemsize:
         raise NotPortable(f"a pickled numpy array of {len(raw)} bytes does not fit {lengths} of {dtype}")
+    spend(Cost.MEMORY, len(raw), "a numpy array")
     flat = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
     try:
-        return flat.reshape(lengths, order="F" if fortran else "C")
+        return frozen(flat.reshape(lengths, order="F" if fortran else "C"))
     except (ValueError, OverflowError) as error:  # an empty array of astronomical shape
         raise NotPortable(f"a pickled numpy array cannot have the shape {lengths}") from error
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from sb3port.errors import NotPortable
-from sb3port.readers.formats.pickles import MAX_OPCODES, Pickle, read_pickle
+from sb3port.readers.formats.pickles import Pickle, read_pickle
 from sb3port.readers.formats.records import Global, PersistentId, describe
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -54,12 +54,8 @@ def read_legacy(data: bytes, where: str, item_sizes: Mapping[str, int]) -> tuple
     Raises:
         NotPortable: It is truncated or of another form.
     """
-    stream, left = io.BytesIO(data), MAX_OPCODES
-    pickles = []
-    for _ in range(5):
-        pickled = read_pickle(stream, where, left)
-        left -= pickled.opcodes
-        pickles.append(pickled)
+    stream = io.BytesIO(data)
+    pickles = [read_pickle(stream, where) for _ in range(5)]
     _, protocol, system, content, keys = pickles
     if protocol.value != _PROTOCOL or not isinstance(system.value, dict):
         raise NotPortable(f"{where} is not of torch's legacy format {_PROTOCOL}")
@@ -74,7 +70,7 @@ def read_legacy(data: bytes, where: str, item_sizes: Mapping[str, int]) -> tuple
 def _all_imports(pickles: list[Pickle], content: Pickle) -> Pickle:
     """Give the object's pickle with the globals that any of the pickles names."""
     imports = frozenset[Global]().union(*(pickled.imports for pickled in pickles))
-    return Pickle(content.value, imports, content.opcodes, content.references)
+    return Pickle(content.value, imports, content.references)
 
 
 def _kinds(references: tuple[PersistentId, ...], where: str) -> dict[str, str]:

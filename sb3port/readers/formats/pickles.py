@@ -6,19 +6,23 @@ no more than be refused. What the records mean is for other modules to say, each
 """
 
 import pickletools
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
-from sb3port.errors import MalformedPickle
+from sb3port.errors import MalformedPickle, NotPortable
+from sb3port.files.budget import Cost, metered, spend
 from sb3port.readers.formats.audit import refuse_dangerous
 from sb3port.readers.formats.records import OWN_CODE, Global, PersistentId, Record, checked_key
 
-# A checkpoint's pickles have about 3,000 opcodes together, and no integer in them has more than 128 bits.
-MAX_OPCODES = 1_000_000
+# No integer in an honest pickle has more than 128 bits, and few of its keys are numbers.
 MAX_INTEGER_BITS = 1000
 MAX_NUMBER_KEYS = 10_000
+# How many opcodes are charged at once, and from how many bytes on an argument is.
+_BLOCK = 250
+_LARGE = 4096
 
 
 @dataclass(frozen=True)
@@ -28,42 +32,44 @@ class Pickle:
     Args:
         value: Plain Python values, with `Global`, `Record` and `PersistentId` for everything else.
         imports: Every global that the pickle names.
-        opcodes: How many it has, a measure of what it costs in time and memory.
         references: Every reference to something outside of it, torch storages above all.
     """
 
     value: Any
     imports: frozenset[Global]
-    opcodes: int
     references: tuple[PersistentId, ...] = ()
 
 
-def read_pickle(data: bytes | BinaryIO, where: str, max_opcodes: int = MAX_OPCODES) -> Pickle:
+@metered
+def read_pickle(data: bytes | BinaryIO, where: str) -> Pickle:
     """Read a pickle symbolically.
 
     Args:
         data: The pickle, of any protocol; a stream is left where the pickle ends.
         where: What to call it in an error message.
-        max_opcodes: How many it may have.
 
     Raises:
-        MalformedPickle: It ends early, is no pickle, or is longer than any honest one.
+        MalformedPickle: It ends early, or is no pickle.
+        NotPortable: It is more than what is left of the budget.
         Unsafe: It names something that no honest checkpoint does, before it ends or breaks off.
     """
-    machine = _Machine(max_opcodes)
+    machine = _Machine(where)
     try:
         value = machine.run(data)
+    except NotPortable:
+        refuse_dangerous(machine.imports, where)
+        raise
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError) as error:
         refuse_dangerous(machine.imports, where)
         reason = str(error) or type(error).__name__
         raise MalformedPickle(f"{where} is not a whole pickle: {reason[:200]}") from error
     refuse_dangerous(machine.imports, where)
-    return Pickle(value, frozenset(machine.imports), machine.opcodes, tuple(machine.references))
+    return Pickle(value, frozenset(machine.imports), tuple(machine.references))
 
 
 def first_global(beginning: bytes) -> Global | None:
     """Give the first global that a pickle names, of which only the beginning need be there."""
-    machine = _Machine(MAX_OPCODES)
+    machine = _Machine("its beginning")
     with suppress(ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError):
         for opcode, arg, _ in pickletools.genops(beginning):
             _HANDLERS[opcode.name](machine, arg)
@@ -75,9 +81,9 @@ def first_global(beginning: bytes) -> Global | None:
 class _Machine:
     """The stack machine of `pickle.Unpickler`, with records in place of objects."""
 
-    def __init__(self, max_opcodes: int) -> None:
-        self.max_opcodes = max_opcodes
-        self.opcodes = self.number_keys = 0
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.number_keys = 0
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -85,10 +91,9 @@ class _Machine:
         self.references: list[PersistentId] = []
 
     def run(self, data: bytes | BinaryIO) -> Any:
-        for opcode, arg, _ in pickletools.genops(data):
-            self.opcodes += 1
-            if self.opcodes > self.max_opcodes:
-                raise ValueError(f"more than {self.max_opcodes} opcodes")
+        for count, (opcode, arg, _) in enumerate(pickletools.genops(data)):
+            if count % _BLOCK == 0:
+                spend(Cost.OPCODES, _BLOCK, self.where)
             if opcode.name == "STOP":
                 return self.stack.pop()
             _HANDLERS[opcode.name](self, arg)
@@ -114,6 +119,7 @@ class _Machine:
     def find(self, module: str, name: str) -> Global:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise TypeError("a global's name is not a string")
+        spend(Cost.CHARACTERS, len(module) + len(name), self.where)
         found = Global(module, name)
         self.imports.add(found)
         return found
@@ -205,6 +211,8 @@ def _pushing(make: Callable[[_Machine], Any]) -> _Handler:
 def _push_arg(machine: _Machine, arg: Any) -> None:
     if isinstance(arg, int) and arg.bit_length() > MAX_INTEGER_BITS:
         raise ValueError(f"an integer of {arg.bit_length()} bits")
+    if isinstance(arg, str | bytes | bytearray) and len(arg) > _LARGE:
+        spend(Cost.MEMORY, sys.getsizeof(arg), machine.where)
     machine.stack.append(arg)
 
 

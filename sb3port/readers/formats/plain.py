@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from sb3port.errors import NotPortable
+from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.arrays import as_plain
 from sb3port.readers.formats.records import Record, describe
 
@@ -47,6 +48,8 @@ def _tree(value: Any, where: str, counted: Iterator[int]) -> Any:
         return {shown_key(key): _tree(item, where, counted) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_tree(item, where, counted) for item in value]
+    if isinstance(value, str):
+        spend(Cost.CHARACTERS, len(value), where)
     return as_plain(value, where)
 
 

@@ -36,6 +36,7 @@ class Record:
         states: Arguments of `__setstate__`, in order.
         items: What the pickle would have appended to or added to it.
         pairs: Key and value of every item the pickle would have set on it.
+        decoded: What it was read as, where that took memory and others may share it.
     """
 
     target: Any
@@ -44,6 +45,7 @@ class Record:
     states: list[Any] = field(default_factory=list)
     items: list[Any] = field(default_factory=list)
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    decoded: Any = None
 
     def __repr__(self) -> str:
         return f"a call of {describe(self.target)}"

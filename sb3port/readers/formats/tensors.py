@@ -14,15 +14,13 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, frozen
 from sb3port.errors import NotPortable
+from sb3port.files.budget import Cost, metered, spend
 from sb3port.readers.formats.arrays import SCALAR, as_number
 from sb3port.readers.formats.legacy_tensors import MAGIC, read_legacy
 from sb3port.readers.formats.pickles import read_pickle
 from sb3port.readers.formats.records import Global, PersistentId, Record, describe
 from sb3port.readers.formats.zips import open_zip, read_member
 
-MAX_NODES = 1_000_000
-# SB3 1.7 wrote three names for each tensor of a shared extractor, which share one storage.
-MAX_ALIASES = 8
 _MAX_DIMENSIONS = 32
 
 _DTYPES = {
@@ -40,6 +38,7 @@ _DTYPES = {
 ITEM_SIZES = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
 
 
+@metered
 def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
     """Read what `torch.save` wrote.
 
@@ -51,7 +50,8 @@ def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
         Plain containers with read-only numpy arrays for tensors, and every global its pickle names.
 
     Raises:
-        NotPortable: It is not torch's zip format, or holds something else than tensors and plain values.
+        NotPortable: It is not torch's zip format, holds something else than tensors and plain values, or is
+            more than what is left of the budget.
     """
     if data.startswith(MAGIC):
         pickled, storages = read_legacy(data, where, ITEM_SIZES)
@@ -114,16 +114,13 @@ class _Tensors:
     def __init__(self, storages: Storages, where: str) -> None:
         self.storages, self.where = storages, where
         self.cache: dict[str, Array] = {}
-        self.nodes = self.read_bytes = self.given_bytes = 0
 
     def decode(self, value: Any) -> Any:
         """Replace every tensor record in plain containers by its array.
 
         Values are counted because a pickle can share and nest them so that walking it never ends.
         """
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise NotPortable(f"{self.where} holds more than {MAX_NODES} values")
+        spend(Cost.VALUES, 1, self.where)
         if isinstance(value, dict):
             return {key: self.decode(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -150,9 +147,7 @@ class _Tensors:
         storage, offset, size, stride = (*args[:4], *[None] * 4)[:4]
         flat = self._storage(storage)
         self._check_view(flat, offset, size, stride)
-        self.given_bytes += math.prod(size) * flat.itemsize
-        if self.given_bytes > MAX_ALIASES * self.read_bytes:
-            raise NotPortable(f"{self.where} shows the same numbers over and over again")
+        spend(Cost.MEMORY, math.prod(size) * flat.itemsize, self.where)
         steps = [step * flat.itemsize for step in stride]
         try:
             return frozen(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
@@ -177,7 +172,6 @@ class _Tensors:
         _, kind, key, _, count = parts[:5]
         if key not in self.cache:
             self.cache[key] = self._read_storage(kind, key, count)
-            self.read_bytes += self.cache[key].nbytes
         return self.cache[key]
 
     def _read_storage(self, kind: Any, key: str, count: Any) -> Array:
@@ -188,4 +182,4 @@ class _Tensors:
         dtype = np.dtype(_DTYPES[name]).newbyteorder(self.storages.byteorder)
         if not isinstance(count, int) or len(raw) != count * dtype.itemsize:
             raise NotPortable(f"{self.where} is damaged: storage {key[:40]} holds {len(raw)} bytes")
-        return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
+        return np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="), copy=False)

@@ -1,17 +1,17 @@
 """Zip archives from strangers: every way in which one can be broken becomes one clear sentence."""
 
 import struct
+import sys
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
 
 from sb3port.errors import NotPortable, Unsafe
+from sb3port.files.budget import Cost, spend
 
-MAX_MEMBER_BYTES = 2 * 1024**3
-# SB3 and torch compress nothing. Weights packed by another tool shrink a little, bombs a thousandfold.
-MAX_RATIO = 50
-MIN_BOMB_BYTES = 16 * 1024**2
+# The list of members is read before anything is known of them. torch writes a hundred bytes for each.
+_MAX_DIRECTORY = 8 * 1024**2
 
 _DAMAGES = (
     zipfile.BadZipFile,
@@ -26,17 +26,19 @@ _DAMAGES = (
 )
 
 
-def open_zip(file: Path | BinaryIO, where: str) -> zipfile.ZipFile:
+def open_zip(file: BinaryIO, where: str) -> zipfile.ZipFile:
     """Open a zip archive for reading.
 
     Raises:
-        NotPortable: It is not a zip archive, or a truncated one.
+        NotPortable: It is not a zip archive, or a truncated one, or has more members than any honest one.
         Unsafe: Its members' names show that it was made to deceive.
     """
+    members = _Members(file)
     try:
-        archive = zipfile.ZipFile(file)
+        archive = zipfile.ZipFile(members)
     except _DAMAGES as error:
         raise NotPortable(f"{where} is not a whole zip archive ({error})", "download it again") from error
+    members.longest_read = sys.maxsize
     _refuse_deceptive(archive.namelist(), where)
     return archive
 
@@ -49,8 +51,9 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
     """
     try:
         info = archive.getinfo(name)
-        if _is_bomb(info):
-            raise NotPortable(f"{where}: {name} would unpack to {info.file_size} bytes, which is refused")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise NotPortable(f"{where}: {name} is packed in a way that neither SB3 nor torch reads safely")
+        spend(Cost.MEMORY, info.file_size, f"{where}: {name}")
         return archive.read(info)
     except KeyError as error:
         raise NotPortable(f"{where} has no {name}, so it is damaged or not what it should be") from error
@@ -60,12 +63,21 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
         ) from error
 
 
-def _is_bomb(info: zipfile.ZipInfo) -> bool:
-    """Whether a member is too large; bzip2 and LZMA count as that, which cannot be unpacked in steps."""
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return True
-    swells = info.file_size > max(MIN_BOMB_BYTES, MAX_RATIO * info.compress_size)
-    return swells or info.file_size > MAX_MEMBER_BYTES
+class _Members:
+    """A file of which nothing longer than an honest list of members is read at once, until that is known."""
+
+    longest_read = _MAX_DIRECTORY
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.longest_read:
+            raise zipfile.BadZipFile("its list of members is longer than that of any checkpoint")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _refuse_deceptive(names: list[str], where: str) -> None:

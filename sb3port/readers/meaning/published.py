@@ -3,7 +3,6 @@
 They lie beside a local source; of a repository on the Hub they are those of the recorded revision.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Provenance
+from sb3port.errors import NotPortable
+from sb3port.files.untrusted import parse_json, read_untrusted
+from sb3port.readers.formats.zoo_yaml import read_front_matter
+from sb3port.readers.places.recorded import is_where_recorded
+from sb3port.readers.places.source import is_within
 
 _RESULTS, _CARD = "results.json", "README.md"
 _MEAN_AND_STD = re.compile(
@@ -45,11 +49,11 @@ def published_result(provenance: Provenance) -> PublishedResult | None:
     """Find the published return of a source, None where nothing within reach tells it."""
     for name, read in ((_RESULTS, _from_results), (_CARD, _from_card)):
         path = _local_file(provenance, name)
-        if path is None or not path.is_file() or path.stat().st_size > _MAX_SIZE:
+        if path is None:
             continue
         try:
             return read(path)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (OSError, NotPortable, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue  # it is written by hand, and need not say anything
     return None
 
@@ -57,8 +61,11 @@ def published_result(provenance: Provenance) -> PublishedResult | None:
 def _local_file(provenance: Provenance, name: str) -> Path | None:
     if provenance.kind == "hub":
         return _hub_file(provenance, name)
+    if not is_where_recorded(provenance):
+        return None
     place = Path(provenance.location)
-    return (place if provenance.kind == "folder" else place.parent) / name
+    path = (place if provenance.kind == "folder" else place.parent) / name
+    return path if is_within(path, path.parent) else None
 
 
 def _hub_file(provenance: Provenance, name: str) -> Path | None:
@@ -72,22 +79,18 @@ def _hub_file(provenance: Provenance, name: str) -> Path | None:
 
 
 def _from_results(path: Path) -> PublishedResult:
-    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: Mapping[str, Any] = parse_json(read_untrusted(path, at_most=_MAX_SIZE), path.name)
     std, episodes = content.get("std_reward"), content.get("n_eval_episodes")
     return _result(float(content["mean_reward"]), std, episodes, path)
 
 
 def _from_card(path: Path) -> PublishedResult:
     """Read the first `mean_reward`, which huggingface_sb3 writes as "-150.02 +/- 86.39"."""
-    import yaml
-    from huggingface_hub import ModelCardData
-    from huggingface_hub.repocard import metadata_load
-
-    try:
-        results = ModelCardData(**(metadata_load(path) or {})).eval_results or []
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-    values = [str(result.metric_value) for result in results if result.metric_type == "mean_reward"]
+    results = [
+        result for model in read_front_matter(path, path.name)["model-index"] for result in model["results"]
+    ]
+    metrics = [metric for result in results for metric in result["metrics"]]
+    values = [str(metric["value"]) for metric in metrics if metric["type"] == "mean_reward"]
     found = _MEAN_AND_STD.fullmatch(values[0])
     if found is None:
         raise ValueError(f"{values[0]!r} is no mean return")

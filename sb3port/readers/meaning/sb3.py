@@ -13,6 +13,7 @@ from sb3port.families.names import canonical
 from sb3port.families.registry import recognise_family
 from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes, parameter_names
 from sb3port.families.wrappers import wrapper_warnings
+from sb3port.files.budget import metered
 from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
 from sb3port.readers.formats.arrays import as_flag
 from sb3port.readers.formats.records import Global
@@ -26,6 +27,7 @@ from sb3port.readers.meaning.statistics import read_statistics
 from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
 from sb3port.readers.places.source import Source
 
+_MAX_SYSTEM_INFO = 4096  # SB3's has 300 characters
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 
 
@@ -46,6 +48,7 @@ class _Policy:
         return {name: self.tensors[name] for name in parameter_names(self.spec, self.tensors)}
 
 
+@metered
 def read_checkpoint(
     source: Source,
     use_stats: bool = True,
@@ -231,5 +234,6 @@ def _version(text: str | None) -> str | None:
 
 def _system_info(text: str | None) -> dict[str, str]:
     """Read lines of `Python: 3.9.13`, with or without a leading dash."""
-    pairs = (line.lstrip("- ").partition(":") for line in (text or "").splitlines())
+    lines = (text or "")[:_MAX_SYSTEM_INFO].splitlines()
+    pairs = (line.lstrip("- ").partition(":") for line in lines)
     return {key.strip(): value.strip() for key, separator, value in pairs if separator}

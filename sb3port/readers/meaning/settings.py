@@ -4,7 +4,6 @@ No policy depends on them: one that cannot be read is left aside with a warning.
 refused, because whoever made it made the zip, too.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from typing import Any, TypeVar
 from sb3port.checkpoint.checkpoint import ConfiguredTraining, EnvironmentSpec, SourceFile, short_name
 from sb3port.errors import NotPortable, Sb3portError, Unsafe
 from sb3port.families.algorithms import ALGORITHMS
-from sb3port.readers.formats.zoo_yaml import read_yaml
+from sb3port.files.untrusted import measured, open_untrusted
+from sb3port.readers.formats.zoo_yaml import read_front_matter, read_yaml
 from sb3port.readers.meaning.zoo_config import ZooConfig, read_zoo_config
 from sb3port.readers.meaning.zoo_values import read_kwargs
 from sb3port.readers.places.source import Source
@@ -22,8 +22,6 @@ from sb3port.readers.places.source import Source
 # `module:Env-v0` names a module, too, which Gymnasium imports.
 _ENV_ID = re.compile(r"(?:[\w.]{1,100}:)?(?:[\w-]{1,100}/)?[\w.-]{1,100}", re.ASCII)
 _NAMED = re.compile(rf"(?:{'|'.join(a.key for a in ALGORITHMS)})-(\w[\w.-]*-v\d+)", re.IGNORECASE | re.ASCII)
-_FRONT_MATTER = re.compile(rb"---\r?\n(.*?)\n---", re.DOTALL)
-_MAX_CARD = 64 * 1024
 
 
 T = TypeVar("T")
@@ -97,8 +95,8 @@ class _Reader:
         except Sb3portError as error:
             self.warnings.append(f"{error.message}; the file is left aside")
             return None
-        raw = path.read_bytes()
-        self.files[name.removesuffix(".yml")] = SourceFile(where, len(raw), hashlib.sha256(raw).hexdigest())
+        with open_untrusted(path, where) as file:
+            self.files[name.removesuffix(".yml")] = SourceFile(where, *measured(file, where))
         return value
 
 
@@ -147,12 +145,6 @@ def _named(location: str) -> str | None:
 def _dataset(card: Path) -> Any:
     """Give the name of the data set in a model card's metadata, which is the environment's id."""
     try:
-        with card.open("rb") as file:
-            match = _FRONT_MATTER.match(file.read(_MAX_CARD))
-        return (
-            read_yaml(match[1], card.name)["model-index"][0]["results"][0]["dataset"]["name"]
-            if match
-            else None
-        )
-    except (OSError, Sb3portError, LookupError, TypeError):
+        return read_front_matter(card, card.name)["model-index"][0]["results"][0]["dataset"]["name"]
+    except (Sb3portError, LookupError, TypeError):
         return None

@@ -8,7 +8,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, frozen
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space
 from sb3port.errors import NotPortable
-from sb3port.readers.formats.arrays import FROMBUFFER, RECONSTRUCT, as_array, as_dtype, as_integer
+from sb3port.readers.formats.arrays import FROMBUFFER, RECONSTRUCT, as_array, as_dtype, as_integer, as_type
 from sb3port.readers.formats.records import Global, Record
 
 _MODULES = ("gym.spaces.", "gymnasium.spaces.")
@@ -50,7 +50,7 @@ def space_name(value: Any) -> str | None:
 
 def _read_box(attributes: dict[str, Any], where: str) -> Box:
     dtype = as_dtype(attributes.get("dtype"))
-    low, high = (as_array(attributes.get(key)).astype(dtype) for key in ("low", "high"))
+    low, high = (as_type(as_array(attributes.get(key)), dtype) for key in ("low", "high"))
     shape = attributes.get("_shape", attributes.get("shape"))
     if (shape or ()) != low.shape or low.shape != high.shape:
         raise NotPortable(
@@ -58,7 +58,7 @@ def _read_box(attributes: dict[str, Any], where: str) -> Box:
         )
     if np.isnan(low).any() or np.isnan(high).any():
         raise NotPortable(f"{where} is damaged: the bounds of its Box hold NaN")
-    return Box(low.shape, dtype.name, frozen(low), frozen(high))
+    return Box(low.shape, dtype.name, low, high)
 
 
 def _read_discrete(attributes: dict[str, Any], where: str) -> Discrete:

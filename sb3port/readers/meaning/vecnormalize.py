@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, Normalizer, RunningMeanStd, SourceFile, frozen
+from sb3port.checkpoint.checkpoint import Array, Normalizer, RunningMeanStd, SourceFile
 from sb3port.checkpoint.spaces import Box, parts
 from sb3port.errors import NotPortable
+from sb3port.files.untrusted import read_untrusted
 from sb3port.readers.formats.archive import refuse_pointer
 from sb3port.readers.formats.arrays import as_flag, as_float64, as_number
 from sb3port.readers.formats.pickles import read_pickle
@@ -38,7 +39,7 @@ def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Glo
         NotPortable: It is not a pickled VecNormalize, or its statistics are damaged.
         Unsafe: It is not one, but would run something dangerous.
     """
-    raw = path.read_bytes()
+    raw = read_untrusted(path, path.name)
     refuse_pointer(raw, path.name)
     pickled = read_pickle(raw, path.name)
     source = SourceFile(path.name, len(raw), hashlib.sha256(raw).hexdigest())
@@ -131,4 +132,4 @@ def _not_negative(value: Any, where: str) -> float:
 def _finite(array: Array, where: str) -> Array:
     if not np.isfinite(array).all():
         raise NotPortable(f"{where} holds NaN or infinite values")
-    return frozen(array)
+    return array

@@ -69,6 +69,25 @@ class Candidate:
         return {"checkpoint": self.name, **others}
 
 
+class Listing:
+    """The names of a source's files, by what is asked of them: for each of many checkpoints, in very many.
+
+    Args:
+        names: Every file as a POSIX path.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self.names = frozenset(names)
+        self.pickles = pickles(names)
+        self.folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
+        self.by_marks: dict[tuple[str, ...], list[PurePosixPath]] = {}
+        self.by_step: dict[tuple[str, int | None], list[PurePosixPath]] = {}
+        for path in map(PurePosixPath, self.pickles):
+            stem, folder = path.with_suffix(""), str(path.parent)
+            self.by_marks.setdefault((folder, *marks(stem)), []).append(path)
+            self.by_step.setdefault((folder, step_of(stem)), []).append(path)
+
+
 def zips(names: Sequence[str]) -> list[Candidate]:
     """List the zips that may be checkpoints."""
     return [
@@ -105,10 +124,11 @@ def _unzipped(data: PurePosixPath, names: Collection[str]) -> Candidate:
 
 def with_own_folder(candidates: Sequence[Candidate], names: Sequence[str]) -> list[Candidate]:
     """List the zips beside a folder of their name: rl_zoo3 and huggingface_sb3 unzip what they upload."""
-    return [c for c in candidates if any(name.startswith(f"{c.place}/") for name in names)]
+    folders = Listing(names).folders
+    return [candidate for candidate in candidates if str(candidate.place) in folders]
 
 
-def conventional(names: Collection[str], checkpoint: Candidate) -> list[str]:
+def conventional(listing: Listing, checkpoint: Candidate) -> list[str]:
     """List the pickles of the names that tools give to statistics, in the nearest place that has some.
 
     That is beside the zip (Hub), or in the folder of its name (rl_zoo3), or `obs_rms.pkl` in either.
@@ -116,52 +136,45 @@ def conventional(names: Collection[str], checkpoint: Candidate) -> list[str]:
     folders = (checkpoint.place.parent, checkpoint.place)
     for wanted in (STATISTICS, (OLD_STATISTICS,)):
         for folder in folders:
-            if found := [str(folder / name) for name in wanted if str(folder / name) in names]:
+            if found := [str(folder / name) for name in wanted if str(folder / name) in listing.names]:
                 return found
     return []
 
 
-def same_name(names: Sequence[str], checkpoint: Candidate) -> list[str]:
+def same_name(listing: Listing, checkpoint: Candidate) -> list[str]:
     """List the pickles beside a zip whose names differ from its name in words such as `vecnormalize` only."""
     own, beginning = marks(checkpoint.place), f"{checkpoint.place.name}_"
-    return [
-        str(path)
-        for path in _pickles_beside(names, checkpoint)
-        if marks(path.with_suffix("")) == own and (own or path.name.startswith(beginning))
-    ]
+    beside = listing.by_marks.get((str(checkpoint.place.parent), *own), [])
+    return [str(path) for path in beside if own or path.name.startswith(beginning)]
 
 
-def same_step(names: Sequence[str], checkpoint: Candidate) -> list[str]:
+def same_step(listing: Listing, checkpoint: Candidate) -> list[str]:
     """List the pickles beside a zip that were saved at its step: those of its name, else of any other."""
     step = step_of(checkpoint.place)
     if step is None:
         return []
-    beside = [str(p) for p in _pickles_beside(names, checkpoint) if step_of(p.with_suffix("")) == step]
-    return same_name(names, checkpoint) or beside
+    beside = listing.by_step.get((str(checkpoint.place.parent), step), [])
+    return same_name(listing, checkpoint) or list(map(str, beside))
 
 
-def _pickles_beside(names: Sequence[str], checkpoint: Candidate) -> list[PurePosixPath]:
-    paths = [PurePosixPath(name) for name in pickles(names)]
-    return [path for path in paths if path.parent == checkpoint.place.parent]
-
-
-def others(names: Sequence[str], checkpoint: Candidate, candidates: Sequence[Candidate]) -> list[str]:
+def others(listing: Listing, checkpoint: Candidate, candidates: Sequence[Candidate]) -> list[str]:
     """List the pickles that may be the statistics of a checkpoint, for all that their names say.
 
     Left out are those that go with another checkpoint by name, or lie beside another one in a folder apart.
     """
     rest = [candidate for candidate in candidates if candidate.place != checkpoint.place]
-    taken = {name for other in rest for name in _taken(names, other, checkpoint.place.parent)}
+    taken = {name for other in rest for name in _taken(listing, other, checkpoint.place.parent)}
     if _is_snapshot(checkpoint):  # of a training, whose final statistics are better than none
         siblings = [other for other in rest if other.place.parent == checkpoint.place.parent]
-        taken -= {name for other in siblings for name in conventional(names, other)}
-    return [name for name in pickles(names) if name not in taken]
+        taken -= {name for other in siblings for name in conventional(listing, other)}
+    return [name for name in listing.pickles if name not in taken]
 
 
-def _taken(names: Sequence[str], other: Candidate, folder: PurePosixPath) -> set[str]:
+def _taken(listing: Listing, other: Candidate, folder: PurePosixPath) -> set[str]:
     """Give the pickles of another checkpoint; what lies beside it is also for those in folders below."""
-    near = [name for name in conventional(names, other) if not _is_within(folder, PurePosixPath(name).parent)]
-    return {*same_name(names, other), *same_step(names, other), *near}
+    found = conventional(listing, other)
+    near = [name for name in found if not _is_within(folder, PurePosixPath(name).parent)]
+    return {*same_name(listing, other), *same_step(listing, other), *near}
 
 
 def choose_settings(names: Collection[str], checkpoint: Candidate, folder: str) -> tuple[str, ...]:
@@ -185,7 +198,7 @@ def choose_settings(names: Collection[str], checkpoint: Candidate, folder: str) 
     return tuple(filter(None, found.values()))
 
 
-def pickles(names: Sequence[str]) -> list[str]:
+def pickles(names: Collection[str]) -> list[str]:
     """List the pickles, but for replay buffers."""
     endings = (".pkl", ".pickle")
     return [

@@ -126,15 +126,15 @@ def _explain_none(kinds: Mapping[Candidate, ZipKind], names: Sequence[str], labe
 
 def choose_statistics(files: Files, checkpoint: Candidate) -> Statistics:
     """Choose the VecNormalize pickles that may go with a checkpoint, by name and place before content."""
-    names = files.names
-    if own := _holding(files, layouts.same_step(names, checkpoint)):
+    names, listing = files.names, layouts.Listing(files.names)
+    if own := _holding(files, layouts.same_step(listing, checkpoint)):
         return Statistics(tuple(own))
-    near = layouts.conventional(names, checkpoint)
-    named = [name for name in layouts.same_name(names, checkpoint) if name not in near]
+    near = layouts.conventional(listing, checkpoint)
+    named = [name for name in layouts.same_name(listing, checkpoint) if name not in near]
     if found := (*near, *_holding(files, named)):
         return Statistics(found)
     candidates = layouts.zips(names) or layouts.unzipped(names)
-    rest = _holding(files, layouts.others(names, checkpoint, candidates))
+    rest = _holding(files, layouts.others(listing, checkpoint, candidates))
     return Statistics(tuple(rest), Evidence.CONTENT)
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, Unsafe, UsageError
+from sb3port.files.budget import metered
 from sb3port.files.port_files import PORT_FILE
+from sb3port.files.untrusted import refuse_outside
 from sb3port.readers.places.layouts import Candidate, choose_settings
 from sb3port.readers.places.locations import read_location
 from sb3port.readers.places.pairing import Evidence, Statistics, choose_checkpoint, choose_statistics, listed
@@ -60,8 +62,16 @@ class Source:
     settings: tuple[str, ...] = ()
 
     def path(self, name: str) -> Path:
-        """Give the local path of a file by its name within the source; an absolute path stays what it is."""
-        return self.root / name
+        """Give the local path of a file by its name within the source; an absolute path stays what it is.
+
+        Raises:
+            Unsafe: A link leads out of the source, and the user did not name that file.
+        """
+        path = self.root / name
+        named = Path(name).is_absolute() or (self.kind == "file" and name == self.checkpoint.name)
+        if not named:
+            refuse_outside(path, self.root, f"{name} of {self.label}")
+        return path
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class SourceOptions:
     statistics: str | None = None
 
 
+@metered
 def resolve(label: str, options: SourceOptions) -> Source:
     """Find the files of a checkpoint, fetching them from the Hub where they are not local.
 
@@ -120,12 +131,30 @@ def _resolve_local(label: str, path: Path, options: SourceOptions) -> Source:
         raise UsageError(f"--revision applies to Hub repositories, and {label} is on this machine")
     if path.is_dir():
         files = list_folder(path)
-        checkpoint = choose_checkpoint(files, absolute(path).name, label, options.filename)
+        checkpoint = _choose(files, path, label, options.filename)
         return _local_source(label, "folder", path, files, checkpoint, options)
     if options.filename is not None:
         raise UsageError(f"--filename applies to folders and Hub repositories, and {label} is a file")
     files = list_folder(path.parent, depth=2)
     return _local_source(label, "file", path, files, Candidate(path.name), options)
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Whether there is a file that no link leads to from without."""
+    try:
+        refuse_outside(path, folder, path.name)
+    except Unsafe:
+        return False
+    return path.is_file()
+
+
+def _choose(files: LocalFiles, path: Path, label: str, filename: str | None) -> Candidate:
+    try:
+        return choose_checkpoint(files, absolute(path).name, label, filename)
+    except (NotPortable, UsageError) as error:
+        if files.links:
+            error.hint = f"{error.hint or ''}; links to folders are not followed: {listed(files.links)}"
+        raise
 
 
 def absolute(path: Path) -> Path:
@@ -145,11 +174,12 @@ def _local_source(
         root=files.root,
         checkpoint=checkpoint,
         statistics=_statistics(files, checkpoint, label, options),
-        reference=reference if reference.is_file() else None,
+        reference=reference if is_within(reference, files.root) else None,
         settings=choose_settings(files.names, checkpoint, absolute(files.root).name),
     )
 
 
+@metered
 def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
     """Fetch the files of a checkpoint from a Hub repository; errors are those of `resolve`."""
     from sb3port.readers.places import hub
