@@ -1,0 +1,27 @@
+"""Names of files made of what strangers wrote: one file, in the folder where it shall be, on any system."""
+
+import re
+
+from sb3port.files.texts.characters import one_line
+from sb3port.files.texts.media import Medium
+
+_ODD = re.compile(r"[^\w.+-]+")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # of Windows
+_LONGEST = 150
+_MOST_BYTES = 200
+
+
+class FileName(Medium):
+    """A file's name: no path, no hidden file, none too long, none that a shell or a browser misreads."""
+
+
+def file_name(text: str, otherwise: str = "file") -> FileName:
+    """Make a text fit for a file's name; what is odd in it becomes a hyphen.
+
+    Args:
+        text: Anything.
+        otherwise: The name where nothing is left of it.
+    """
+    fitting = _ODD.sub("-", one_line(text))[:_LONGEST].encode()[:_MOST_BYTES].decode(errors="ignore")
+    name = fitting.strip(".-") or otherwise
+    return FileName(f"x-{name}" if _DEVICES.match(name) else name)
