@@ -6,7 +6,7 @@ import signal
 import sys
 import traceback
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,8 @@ from sb3port.files.texts.characters import lines
 from sb3port.files.texts.media import joined
 from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.files.texts.terminal import terminal
+
+_PLAIN_WARNING = warnings.formatwarning
 
 app = typer.Typer(
     name="sb3port",
@@ -73,8 +75,8 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _fail(UsageError(f"{where}{error.strerror or error}"))
     except Exception:
-        sentence = "this is a bug in sb3port {}; please report it with the lines above"
-        Output().bug(traceback.format_exc(), terminal(sentence, __version__))
+        sentence = terminal("this is a bug in sb3port {}; please report it with the lines above", __version__)
+        Output().bug(traceback.format_exc(), sentence)
         sys.exit(Sb3portError.exit_code)
 
 
@@ -87,11 +89,13 @@ def _prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    plain = warnings.formatwarning
-    warnings.formatwarning = lambda *told, **more: lines(plain(*told, **more))
-    handler = logging.lastResort
-    if handler is not None:
-        handler.setFormatter(_LogFormatter())
+    warnings.formatwarning = _warning_lines
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_LogFormatter())
+
+
+def _warning_lines(*told: Any, **more: Any) -> str:
+    return lines(_PLAIN_WARNING(*told, **more))
 
 
 class _LogFormatter(logging.Formatter):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
-from sb3port.files.texts.terminal import TerminalText, listed, shown, shown_rows, styled, terminal
+from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal, together
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
@@ -80,7 +80,7 @@ def _environment_rows(environment: "EnvironmentSpec") -> dict[str, object]:
     rows = {
         "id": environment.env_id or "unknown",
         "arguments": _arguments(environment.env_kwargs),
-        "wrappers": listed("\n", wrappers) if wrappers else "",
+        "wrappers": together("\n", wrappers) if wrappers else "",
         "frame stack": str(environment.frame_stack or ""),
         "told by": ", ".join(environment.sources),
     }

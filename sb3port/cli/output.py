@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sb3port.cli.progress_bar import ProgressBar
 
 _GAP = 2
+_NOTHING = terminal("")
 _LONGEST_FIELD = 20_000  # an honest Dict has a description of some thousand characters
 
 
@@ -46,7 +47,9 @@ class Output:
     def stage(self, name: TerminalText, text: TerminalText) -> None:
         """Say that a stage of the work is done, and what came of it."""
         if not self.quiet:
-            _print_named(self._stderr, styled("bold cyan", "{}", f"{name.plain:<8}"), text.shortened(_LONGEST_FIELD))
+            _print_named(
+                self._stderr, styled("bold cyan", "{}", f"{name.plain:<8}"), text.shortened(_LONGEST_FIELD)
+            )
 
     def warn(self, text: TerminalText) -> None:
         """Say something that the user should know before relying on the result."""
@@ -128,7 +131,7 @@ class Output:
         """Print a file's content as it is."""
         self._stdout.out(shown_lines(text.text).plain, end="")
 
-    def line(self, text: TerminalText = TerminalText()) -> None:  # noqa: B008  # frozen
+    def line(self, text: TerminalText = _NOTHING) -> None:
         """Print a line of the result for people."""
         self._stdout.print(_rich(text.shortened(_LONGEST_FIELD)), soft_wrap=True)
 

@@ -124,8 +124,10 @@ def _print_done(output: Output, upload: "Upload", done: "Pushed") -> None:
     output.fields(shown_rows({"repository": done.url, **commit, **_rows(upload)}))
     if done.pull_request is None:
         env_id = upload.checkpoint.environment.registered_id or "ENV_ID"
-        command = "lerobot-eval --policy.path={} --env.type=gymnasium --env.task={}"
-        output.hint(terminal("run it anywhere with: {}", shell(command, upload.repo_id, env_id)))
+        command = shell(
+            "lerobot-eval --policy.path={} --env.type=gymnasium --env.task={}", upload.repo_id, env_id
+        )
+        output.hint(terminal("run it anywhere with: {}", command))
 
 
 def _rows(upload: "Upload") -> dict[str, str]:

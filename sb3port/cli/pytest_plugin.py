@@ -120,7 +120,7 @@ def _folder_name(test: str, count: int) -> str:
 
 def _explain(report: Mapping[str, Any], wanted: str) -> "TerminalText":
     """Say what was demanded, what came of it, and the worst case."""
-    from sb3port.files.texts.terminal import listed, terminal
+    from sb3port.files.texts.terminal import terminal, together
     from sb3port.reports import words
 
     lines: list[object] = [
@@ -132,4 +132,4 @@ def _explain(report: Mapping[str, Any], wanted: str) -> "TerminalText":
         lines.append(terminal("{}: {}", check["id"], words.describe(check)))
         for key, values in words.observation_of(check).items():
             lines.append(terminal("observation{}: {}", f" {key}" if key else "", values))
-    return listed("\n", lines)
+    return together("\n", lines)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from sb3port.errors import shortened
 from sb3port.files.texts.characters import one_line
@@ -43,7 +43,7 @@ def code(text: object) -> Markdown:
 
 def link(label: Markdown, address: str) -> Markdown:
     """Link a text; it stays without a link where the address is not one of the web."""
-    if urlsplit(address).scheme not in ("http", "https"):
+    if not address.startswith(("http://", "https://")):
         return label
     return Markdown(f"[{label.text}]({quote(address, safe=_OF_ADDRESSES, errors='replace')})")
 

@@ -5,7 +5,7 @@ import re
 from sb3port.files.texts.characters import one_line
 from sb3port.files.texts.media import Medium
 
-_ODD = re.compile(r"[^\w.+-]+")
+_ODD = re.compile(r"[^\w.+-]")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # of Windows
 _LONGEST = 150
 _MOST_BYTES = 200
@@ -16,12 +16,14 @@ class FileName(Medium):
 
 
 def file_name(text: str, otherwise: str = "file") -> FileName:
-    """Make a text fit for a file's name; what is odd in it becomes a hyphen.
+    """Make a text fit for a file's name; what is odd in it becomes an underscore.
 
     Args:
         text: Anything.
         otherwise: The name where nothing is left of it.
     """
-    fitting = _ODD.sub("-", one_line(text))[:_LONGEST].encode()[:_MOST_BYTES].decode(errors="ignore")
-    name = fitting.strip(".-") or otherwise
+    plain = "".join(
+        _ODD.sub("_", character if one_line(character) == character else "_") for character in text
+    )
+    name = plain[:_LONGEST].encode()[:_MOST_BYTES].decode(errors="ignore").strip(".-") or otherwise
     return FileName(f"x-{name}" if _DEVICES.match(name) else name)

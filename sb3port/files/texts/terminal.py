@@ -96,7 +96,7 @@ def shown_rows(rows: Mapping[str, object]) -> dict[TerminalText, TerminalText]:
     return {shown(name): shown(value) for name, value in rows.items()}
 
 
-def listed(separator: str, parts: Iterable[object]) -> TerminalText:
+def together(separator: str, parts: Iterable[object]) -> TerminalText:
     """Join what is shown as `shown` does it.
 
     Args:
