@@ -114,7 +114,7 @@ def _folder_name(test: str, count: int) -> str:
     """Name a comparison after its test; further ones in the same test are numbered."""
     from sb3port.files.texts.names import file_name
 
-    name = file_name(test[-_LONGEST:], "test").text
+    name = file_name(test[-_LONGEST:], "test", hyphens=True).text
     return name if count == 1 else f"{name}-{count}"
 
 

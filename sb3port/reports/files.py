@@ -78,7 +78,10 @@ def render_folder(reports: Sequence[Report], forms: Sequence[str]) -> dict[FileN
 def unique_names(names: Sequence[str], ending: str) -> list[FileName]:
     """Make names fit for files, each another; none of them is "index"."""
     taken = {"index"}
-    return [file_name(_untaken(file_name(name, "port").text[:100], taken) + ending) for name in names]
+    return [
+        file_name(_untaken(file_name(name, "port", hyphens=True).text[:100], taken) + ending)
+        for name in names
+    ]
 
 
 def _untaken(name: str, taken: set[str]) -> str:

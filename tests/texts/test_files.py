@@ -59,12 +59,13 @@ def test_pictures(text: str, tmp_path: Path) -> None:
 
 @each
 def test_names_of_files(text: str, tmp_path: Path) -> None:
-    name = file_name(text).text
-    assert is_plain(name)
-    assert Path(name).name == name
-    assert name[0] not in ".-"
-    assert not set(name) & set("/\\:<>|?*\"'` \n")
-    (tmp_path / name).write_text("")
+    for hyphens in (False, True):
+        name = file_name(text, hyphens=hyphens).text
+        assert is_plain(name)
+        assert Path(name).name == name
+        assert name[0] not in ".-"
+        assert not set(name) & set("/\\:<>|?*\"'` \n")
+        (tmp_path / name).write_text("")
 
 
 def test_names_are_unique() -> None:

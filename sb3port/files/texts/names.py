@@ -15,15 +15,16 @@ class FileName(Medium):
     """A file's name: no path, no hidden file, none too long, none that a shell or a browser misreads."""
 
 
-def file_name(text: str, otherwise: str = "file") -> FileName:
-    """Make a text fit for a file's name; what is odd in it becomes an underscore.
+def file_name(text: str, otherwise: str = "file", hyphens: bool = False) -> FileName:
+    """Make a text fit for a file's name.
 
     Args:
         text: Anything.
         otherwise: The name where nothing is left of it.
+        hyphens: Put one hyphen for a row of odd characters, instead of an underscore for each.
     """
-    plain = "".join(
-        _ODD.sub("_", character if one_line(character) == character else "_") for character in text
-    )
+    marked = "".join("/" if one_line(character) != character else character for character in text)
+    marked = _ODD.sub("/", marked)
+    plain = re.sub("/+", "-", marked) if hyphens else marked.replace("/", "_")
     name = plain[:_LONGEST].encode()[:_MOST_BYTES].decode(errors="ignore").strip(".-") or otherwise
     return FileName(f"x-{name}" if _DEVICES.match(name) else name)
