@@ -3,26 +3,44 @@
 The message is one sentence that says what is wrong and where; `hint` says what to do about it.
 """
 
+import re
 import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, ClassVar
+
+LONGEST = 2000  # characters of a message, and of a hint
+
+
+def shortened(text: str, limit: int = LONGEST) -> str:
+    """Leave out what is beyond a length, and say how much that is."""
+    left_out = len(text) - limit
+    return text if left_out <= 0 else f"{text[:limit]}… ({left_out:,} more characters)"
+
+
+def shortened_hint(hint: str, limit: int = LONGEST) -> str:
+    """Shorten a hint, but not the command that it ends with, unless that alone is too long."""
+    ends = [found.end() for found in re.finditer(": ", hint)]
+    begin = next((end for end in ends if len(hint) - end <= limit), None)
+    if len(hint) <= limit or begin is None:
+        return shortened(hint, limit)
+    return f"{shortened(hint[: begin - 2], limit - len(hint) + begin)}: {hint[begin:]}"
 
 
 class Sb3portError(Exception):
     """Base of all errors that are not our bug.
 
     Args:
-        message: One sentence: what is wrong, and where.
-        hint: What the user can do, or None when the message says it all.
+        message: One sentence: what is wrong, and where; shortened where it is far too long.
+        hint: What the user can do, or None when the message says it all; likewise.
     """
 
     exit_code: ClassVar[int] = 70
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = shortened(message)
+        super().__init__(self.message)
+        self.hint = None if hint is None else shortened_hint(hint)
 
 
 class VerificationFailed(Sb3portError):

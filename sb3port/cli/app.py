@@ -1,23 +1,31 @@
 """The `sb3port` command: wiring, and the one place where errors become exit codes."""
 
 import io
-import shlex
+import logging
 import signal
 import sys
 import traceback
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from sb3port.checkpoint.version import __version__
 from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
-from sb3port.cli.help import Command, examples, exit_codes
+from sb3port.cli.help import Command, Commands, examples, exit_codes
 from sb3port.cli.output import Output
 from sb3port.errors import NeedsOption, Sb3portError, UsageError
+from sb3port.files.texts.characters import lines
+from sb3port.files.texts.media import joined
+from sb3port.files.texts.source_code import ShellCode, shell
+from sb3port.files.texts.terminal import terminal
+
+_PLAIN_WARNING = warnings.formatwarning
 
 app = typer.Typer(
     name="sb3port",
+    cls=Commands,
     help="Port Stable-Baselines3 checkpoints to LeRobot policies, and prove that nothing changed.",
     epilog=exit_codes(),
     no_args_is_help=True,
@@ -67,23 +75,39 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _fail(UsageError(f"{where}{error.strerror or error}"))
     except Exception:
-        traceback.print_exc()
-        bug = f"this is a bug in sb3port {__version__}; please report it with the lines above"
-        sys.stderr.write(f"error: {bug}\n")
+        sentence = terminal("this is a bug in sb3port {}; please report it with the lines above", __version__)
+        Output().bug(traceback.format_exc(), sentence)
         sys.exit(Sb3portError.exit_code)
 
 
 def _prepare_process() -> None:
-    """End by SIGTERM as by Ctrl-C, which removes temporary folders; no character is too much for a stream."""
+    """End by SIGTERM as by Ctrl-C, which removes temporary folders; no character is too much for a stream.
+
+    What other packages warn of is escaped as well: it may have names from a file in it.
+    """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = _warning_lines
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_LogFormatter())
+
+
+def _warning_lines(*told: Any, **more: Any) -> str:
+    return lines(_PLAIN_WARNING(*told, **more))
+
+
+class _LogFormatter(logging.Formatter):
+    """Shows what packages log that nobody has asked to log anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return lines(super().format(record))
 
 
 def _fail(error: Sb3portError) -> None:
     if isinstance(error, NeedsOption):
-        command = shlex.join(["sb3port", *sys.argv[1:], *error.options])
-        error.hint = f"if you trust it, run: {command}"
+        words = (shell("{}", word) for word in (*sys.argv[1:], *error.options))
+        error.hint = f"if you trust it, run: {joined(ShellCode, ' ', (shell('sb3port'), *words))}"
     Output().error(error)
     sys.exit(error.exit_code)

@@ -18,7 +18,7 @@ class OutputConsole(Console):
 
     def __init__(self, stream: TextIO | None) -> None:
         width = None if stream is not None and stream.isatty() else _WIDTH_WITHOUT_TERMINAL
-        super().__init__(file=stream, width=width, highlight=False, emoji=False)
+        super().__init__(file=stream, width=width, highlight=False, emoji=False, markup=False)
 
     def on_broken_pipe(self) -> None:
         """End without a word when nobody reads on, as in `sb3port inspect SOURCE | head`."""

@@ -1,6 +1,5 @@
 """`sb3port convert`: from an SB3 checkpoint to a LeRobot policy folder."""
 
-import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,8 @@ from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.stages import stages
 from sb3port.errors import UsageError, VerificationFailed
+from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.commands.convert import Conversion
@@ -63,7 +64,7 @@ def convert(
         write_reports(failed.report, report_dir)
         if json:
             content = {"port": None, "verdict": failed.report["verdict"], "report": failed.report}
-            output.result("sb3port.convert", content, "")
+            output.result("sb3port.convert", content, terminal(""))
         raise
     if done.report:
         write_reports(done.report.to_json(), report_dir)
@@ -72,14 +73,14 @@ def convert(
 
 def _print(output: Output, done: "Conversion") -> None:
     for warning in done.checkpoint.warnings:
-        output.warn(warning)
+        output.warn(shown(warning))
     content = {
         "port": str(done.port),
         "verdict": str(done.report.verdict) if done.report else None,
         "report": done.report.to_json() if done.report else None,
         "warnings": list(done.checkpoint.warnings),
     }
-    if not output.result("sb3port.convert", content, str(done.port)):
+    if not output.result("sb3port.convert", content, shown(done.port)):
         _print_summary(output, done)
 
 
@@ -90,12 +91,14 @@ def _print_summary(output: Output, done: "Conversion") -> None:
     classes = f"SB3's own classes{f' and {own}' if own else ''}"
     parity = f"{done.report.verdict}, compared with {classes}" if done.report else "not verified"
     output.line()
-    output.fields({"port": str(done.port), "parity": parity, **policy_rows(done.checkpoint)})
+    rows = {"port": done.port, "parity": parity, **policy_rows(done.checkpoint)}
+    output.fields(shown_rows(rows))
     output.line()
-    port = shlex.quote(str(done.port))
-    named = f" --extractor {shlex.quote(own)}" if own else ""
+    named = shell(" --extractor {}", own) if own else shell("")
     if done.report:
         env_id = done.checkpoint.environment.registered_id or "ENV_ID"
-        output.hint(f"run it with: sb3port eval {port} --env {env_id}{named}")
+        command = shell("sb3port eval {} --env {}{}", done.port, env_id, named)
+        output.hint(terminal("run it with: {}", command))
     else:
-        output.hint(f"compare it with SB3: sb3port verify {port}{named}")
+        command = shell("sb3port verify {}{}", done.port, named)
+        output.hint(terminal("compare it with SB3: {}", command))

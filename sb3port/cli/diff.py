@@ -7,7 +7,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
-from sb3port.files.escaping import one_line
+from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint
@@ -42,7 +42,7 @@ def diff(
     one, other = (_read(label, no_stats, assume_standard_forward) for label in (a, b))
     found = difference(one, other)
     essence = "equal" if found.equal else "different"
-    if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, essence):
+    if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, shown(essence)):
         _print(output, found)
     if not found.equal:
         raise typer.Exit(1)
@@ -61,28 +61,29 @@ def _read(label: str, no_stats: bool, assume_standard_forward: bool) -> "Checkpo
 def _print(output: Output, found: "Difference") -> None:
     for section, settings in found.settings.items():
         if settings:
-            output.line(f"[bold underline]{section.capitalize()}[/]")
-            cells = [(one.name, _cell(output, one.a), _cell(output, one.b)) for one in settings]
-            output.table(("setting", "A", "B"), cells)
+            output.line(styled("bold underline", "{}", section.capitalize()))
+            cells = [tuple(_cell(output, text) for text in (one.name, one.a, one.b)) for one in settings]
+            output.table((terminal("setting"), terminal("A"), terminal("B")), cells)
             output.line()
     for section in found.arrays:
         _print_arrays(output, section, found)
     rows = {section: _summary(section, found) for section, arrays in found.arrays.items() if arrays}
-    output.fields({**rows, "verdict": "equal" if found.equal else "different"})
+    output.fields(shown_rows({**rows, "verdict": "equal" if found.equal else "different"}))
 
 
 def _print_arrays(output: Output, section: str, found: "Difference") -> None:
-    shown = found.arrays[section] if output.verbose else found.different(section)
-    if shown:
-        output.line(f"[bold underline]{section.capitalize()}[/]")
-        output.table(("name", "verdict", "A", "B", "max diff"), [_row(output, array) for array in shown])
+    arrays = found.arrays[section] if output.verbose else found.different(section)
+    if arrays:
+        output.line(styled("bold underline", "{}", section.capitalize()))
+        columns = [shown(name) for name in ("name", "verdict", "A", "B", "max diff")]
+        output.table(columns, [_row(output, array) for array in arrays])
         output.line()
 
 
-def _row(output: Output, array: "ArrayDifference") -> tuple[str, ...]:
-    kinds = (array.a or "", array.b or "")
+def _row(output: Output, array: "ArrayDifference") -> tuple[TerminalText, ...]:
     largest = "" if array.max_abs is None else f"{array.max_abs:.1e}" if array.max_abs else "0"
-    return (_cell(output, array.name), array.verdict, *(_cell(output, kind) for kind in kinds), largest)
+    texts = (array.name, array.verdict, array.a or "", array.b or "", largest)
+    return tuple(_cell(output, text) for text in texts)
 
 
 def _summary(section: str, found: "Difference") -> str:
@@ -90,10 +91,8 @@ def _summary(section: str, found: "Difference") -> str:
     return f"{count}, {f'{different} differ' if different else 'all equal'}"
 
 
-def _cell(output: Output, text: str) -> str:
-    """Give a text without markup and control characters, cut where no details are wanted."""
-    from rich.markup import escape
-
-    shown = one_line(text)
-    cut = len(shown) > _LONGEST and not output.verbose
-    return escape(f"{shown[: _LONGEST - 1]}…" if cut else shown)
+def _cell(output: Output, text: str) -> TerminalText:
+    """Give a text, cut where no details are wanted."""
+    cell = shown(text)
+    cut = len(cell.plain) > _LONGEST and not output.verbose
+    return terminal("{}…", cell.plain[: _LONGEST - 1]) if cut else cell

@@ -11,6 +11,8 @@ import typer
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.errors import UsageError, need
+from sb3port.files.texts.plot_text import plot_text
+from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
@@ -86,12 +88,12 @@ def evaluate(
     setting = _setting_of(
         output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
     )
-    with output.working("loading torch"):
+    with output.working(terminal("loading torch")):
         use_extractor(ported.spec, extractor, str(folder))
     found = _run(output, (folder, ported), setting, (compare, source), plot is not None)
     files = _write(output, found, (port, folder, setting), (video, plot), force)
     content = {"port": _identity(port, folder), **_json(found), **files}
-    if not output.result("sb3port.eval", content, f"{found.port.mean:g}"):
+    if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
         _print(output, found, {"port": str(port)}, files)
 
 
@@ -139,7 +141,7 @@ def _setting_of(
     own, none = wrappers
     wrapping = wrapping_of(environment, own or (), not none)
     for warning in wrapping.warnings:
-        output.warn(warning)
+        output.warn(shown(warning))
     return Setting(env_id_of(environment, env), seeds, wrapping)
 
 
@@ -156,13 +158,13 @@ def _run(
     (folder, ported), (compare, label) = port, comparison
     checkpoint = read_source(folder, label) if compare else None
     with ExitStack() as spinner:
-        spinner.enter_context(output.working("loading torch"))
+        spinner.enter_context(output.working(terminal("loading torch")))
         from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 
-        result = evaluate_port(folder, setting, output.tracker(spinner, "episodes"))
+        result = evaluate_port(folder, setting, output.tracker(spinner, terminal("episodes")))
     with ExitStack() as spinner:
-        spinner.enter_context(output.working("loading SB3"))
-        track = output.tracker(spinner, "episodes of SB3")
+        spinner.enter_context(output.working(terminal("loading SB3")))
+        track = output.tracker(spinner, terminal("episodes of SB3"))
         sb3 = evaluate_sb3(checkpoint, setting, track) if checkpoint else None
     published = published_result((checkpoint or ported).provenance) if compare or plot else None
     return _Found(result, sb3, published)
@@ -181,11 +183,11 @@ def _write(
 
     (port, folder, setting), (video, plot) = run, paths
     if video is not None:
-        with output.working("filming"):
+        with output.working(terminal("filming")):
             film_port(folder, setting, video, force)
     if plot is not None:
         count = "1 episode" if len(setting.seeds) == 1 else f"{len(setting.seeds)} episodes"
-        title = f"{port.resolve().name} in {setting.env}, {count}"
+        title = plot_text("{} in {}, {}", port.resolve().name, setting.env, count)
         plot_returns(Returns(title, found.port, found.sb3, found.published), plot, force)
     return {name: str(path) for name, path in zip(("video", "plot"), paths, strict=True) if path is not None}
 
@@ -209,14 +211,15 @@ def _print(output: Output, found: _Found, first: dict[str, str], files: dict[str
         _print_table(output, found)
         rows = _compared_rows(found)
     published = {"published": _published(found)} if found.sb3 or "plot" in files else {}
-    output.fields({**first, **rows, **published, **files})
+    output.fields(shown_rows({**first, **rows, **published, **files}))
 
 
 def _print_table(output: Output, found: _Found) -> None:
     assert found.sb3 is not None
     columns = zip(found.port.seeds, found.port.returns, found.sb3.returns, found.differences, strict=True)
     numbers = [(str(s), f"{p:.2f}", f"{o:.2f}", f"{d:.1e}" if d else "0") for s, p, o, d in columns]
-    output.table(("seed", "port", "SB3", "difference"), numbers)
+    names = ("seed", "port", "SB3", "difference")
+    output.table([shown(name) for name in names], [tuple(map(shown, row)) for row in numbers])
     output.line()
 
 

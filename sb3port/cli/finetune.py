@@ -9,6 +9,7 @@ from sb3port.cli.output import Output
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError, need
+from sb3port.files.texts.terminal import shown, terminal
 
 EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out runs/w",)
 
@@ -54,7 +55,7 @@ def finetune(
         "engine": engine,
         "eval_episodes": eval_episodes,
     }
-    with output.working("loading torch"):
+    with output.working(terminal("loading torch")):
         from sb3port.commands.train import RunOptions, begin_finetuning
         from sb3port.ports.finding import find_port
         from sb3port.ppo.runs.refusals import refuse_run
@@ -77,6 +78,6 @@ def finetune(
                 run,
                 extractor,
             ),
-            output.warn,
+            lambda text: output.warn(shown(text)),
         )
     run_to_end(output, trainer, checkpoint, out)

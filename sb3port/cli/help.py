@@ -1,12 +1,19 @@
 """How the help of a command looks: plain text, the same on a terminal and in a pipe."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from typer.core import TyperCommand
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from sb3port.errors import LONGEST
+from sb3port.files.texts.terminal import shown
 
 _TYPE_NAME = re.compile(r" <[\w\[\]]+>$")
+# Of any wrong argument; where it can be imported from depends on the version of Typer.
+_Refusal: Any = typer.BadParameter.__base__
 _NO_BRACES = str.maketrans("", "", "{}")
 EXIT_CODES = {
     0: "done, or parity holds",
@@ -35,6 +42,29 @@ class Command(TyperCommand):
                 continue
             with formatter.section(title):
                 formatter.write_dl([(_TYPE_NAME.sub("", name), text) for name, text in records])
+
+
+class Commands(TyperGroup):
+    """The commands; what is said of wrong arguments, such as names of files, steers no terminal."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Read the options that belong to no command."""
+        with _harmless_refusals():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the arguments of a command, and run it."""
+        with _harmless_refusals():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _harmless_refusals() -> Iterator[None]:
+    try:
+        yield
+    except _Refusal as refusal:
+        refusal.message = shown(refusal.message).shortened(LONGEST).plain
+        raise
 
 
 def examples(lines: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal, together
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
@@ -35,34 +36,35 @@ def inspect(
     output = Output(json, quiet)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor)
-    essence = (
-        f"{checkpoint.spec.algorithm} {checkpoint.spec.observation_space} {checkpoint.spec.action_space}"
-    )
+    spec = checkpoint.spec
+    essence = terminal("{} {} {}", spec.algorithm, spec.observation_space, spec.action_space)
     if not output.result("sb3port.inspect", checkpoint_json(checkpoint), essence):
         _print(output, checkpoint)
     for warning in checkpoint.warnings:
-        output.warn(warning)
+        output.warn(shown(warning))
 
 
 def _print(output: Output, checkpoint: "Checkpoint") -> None:
     from sb3port.cli.summary import policy_rows
 
-    _section(output, "Policy", policy_rows(checkpoint) | _assumed(checkpoint))
-    _section(output, "Training", _training_rows(checkpoint))
+    _section(output, terminal("Policy"), policy_rows(checkpoint) | _assumed(checkpoint))
+    _section(output, terminal("Training"), _training_rows(checkpoint))
     if checkpoint.environment.sources:
-        _section(output, "Environment", _environment_rows(checkpoint.environment))
-    _section(output, "Source", _provenance_rows(checkpoint))
-    output.line("[bold underline]Tensors[/]")
-    rows = [(name, str(array.shape), str(array.dtype)) for name, array in checkpoint.tensors.items()]
-    output.table(("name", "shape", "dtype"), rows)
+        _section(output, terminal("Environment"), _environment_rows(checkpoint.environment))
+    _section(output, terminal("Source"), _provenance_rows(checkpoint))
+    output.line(styled("bold underline", "Tensors"))
+    rows = [(name, array.shape, array.dtype) for name, array in checkpoint.tensors.items()]
+    columns = ("name", "shape", "dtype")
+    output.table([shown(column) for column in columns], [tuple(map(shown, row)) for row in rows])
     if checkpoint.provenance.ignored:
         output.line()
-        output.line("[bold underline]Tensors that are left out[/]")
-        output.fields(checkpoint.provenance.ignored, indent=2)
+        output.line(styled("bold underline", "Tensors that are left out"))
+        output.fields(shown_rows(checkpoint.provenance.ignored), indent=2)
     if checkpoint.provenance.imports:  # a port has no pickles
         output.line()
-        output.line("[bold underline]What its pickles would import[/] (nothing of it was imported)")
-        output.lines(checkpoint.provenance.imports, indent=2)
+        title = styled("bold underline", "What its pickles would import")
+        output.line(terminal("{} (nothing of it was imported)", title))
+        output.lines(map(shown, checkpoint.provenance.imports), indent=2)
 
 
 def _training_rows(checkpoint: "Checkpoint") -> dict[str, str]:
@@ -73,12 +75,12 @@ def _training_rows(checkpoint: "Checkpoint") -> dict[str, str]:
     return {"optimizer": training.optimizer_class, **schedules, **settings}
 
 
-def _environment_rows(environment: "EnvironmentSpec") -> dict[str, str]:
+def _environment_rows(environment: "EnvironmentSpec") -> dict[str, object]:
     wrappers = [_call(wrapper.name, wrapper.kwargs) for wrapper in environment.wrappers]
     rows = {
         "id": environment.env_id or "unknown",
         "arguments": _arguments(environment.env_kwargs),
-        "wrappers": "\n".join(wrappers),
+        "wrappers": together("\n", wrappers) if wrappers else "",
         "frame stack": str(environment.frame_stack or ""),
         "told by": ", ".join(environment.sources),
     }
@@ -93,9 +95,9 @@ def _arguments(kwargs: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in kwargs.items())
 
 
-def _section(output: Output, title: str, rows: Mapping[str, str]) -> None:
-    output.line(f"[bold underline]{title}[/]")
-    output.fields(rows, indent=2)
+def _section(output: Output, title: TerminalText, rows: Mapping[str, object]) -> None:
+    output.line(styled("bold underline", "{}", title))
+    output.fields(shown_rows(rows), indent=2)
     output.line()
 
 
@@ -106,9 +108,12 @@ def _assumed(checkpoint: "Checkpoint") -> dict[str, str]:
     return {"assumed": f"SB3's defaults: {defaults}"} if names else {}
 
 
-def _provenance_rows(checkpoint: "Checkpoint") -> dict[str, str]:
+def _provenance_rows(checkpoint: "Checkpoint") -> dict[str, object]:
     provenance = checkpoint.provenance
-    files = {role: f"{f.name}, {f.size:,} bytes\nsha256 {f.sha256}" for role, f in provenance.files.items()}
+    files = {
+        role: terminal("{}, {:,} bytes\nsha256 {}", file.name, file.size, file.sha256)
+        for role, file in provenance.files.items()
+    }
     revision = {"revision": provenance.revision} if provenance.revision else {}
     by_lerobot = provenance.files["checkpoint"].name.endswith(".safetensors")
     writer = "LeRobot" if by_lerobot else f"SB3 {provenance.sb3_version or 'before 0.9'}"

@@ -4,27 +4,36 @@ stdout carries the result: a summary for people, its essence with `--quiet`, one
 Everything else goes to stderr: stages, progress, warnings, hints and errors.
 """
 
-import json
 import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
-from sb3port.errors import Sb3portError
-from sb3port.files.escaping import visible
+from sb3port.errors import LONGEST, Sb3portError, shortened_hint
+from sb3port.files.texts.characters import one_line
+from sb3port.files.texts.json_text import json_text
+from sb3port.files.texts.media import Medium
+from sb3port.files.texts.terminal import TerminalText, shown, shown_lines, styled, terminal
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from sb3port.cli.console import OutputConsole
     from sb3port.cli.progress_bar import ProgressBar
 
 _GAP = 2
+_NOTHING = terminal("")
+_LONGEST_FIELD = 20_000  # an honest Dict has a description of some thousand characters
 
 
 class Output:
     """Prints what a command has to say, on the streams as they are when it is first used.
+
+    All that it prints is `TerminalText`, so that no text of a stranger steers the terminal.
 
     Args:
         as_json: Print the result as one JSON object.
@@ -35,44 +44,54 @@ class Output:
     def __init__(self, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
         self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
 
-    def stage(self, name: str, text: str) -> None:
+    def stage(self, name: TerminalText, text: TerminalText) -> None:
         """Say that a stage of the work is done, and what came of it."""
         if not self.quiet:
-            _print_named(self._stderr, f"{name:<8}", text, "bold cyan")
+            _print_named(
+                self._stderr, styled("bold cyan", "{}", f"{name.plain:<8}"), text.shortened(_LONGEST_FIELD)
+            )
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: TerminalText) -> None:
         """Say something that the user should know before relying on the result."""
-        _print_named(self._stderr, "warning: ", text, "bold yellow")
+        _print_named(self._stderr, styled("bold yellow", "warning: "), text.shortened(LONGEST))
 
-    def hint(self, text: str) -> None:
+    def hint(self, text: TerminalText) -> None:
         """Say what could be done next."""
         if not self.quiet:
-            _print_named(self._stderr, "hint: ", text, "dim")
+            _print_named(self._stderr, styled("dim", "hint: "), text)
 
     def error(self, error: Sb3portError) -> None:
         """Print an error that is not our bug: what is wrong, then what to do."""
-        _print_named(self._stderr, "error: ", error.message, "bold red")
+        message = shown(error.message).shortened(LONGEST)
+        _print_named(self._stderr, styled("bold red", "error: "), message)
         if error.hint:
-            _print_named(self._stderr, "hint: ", error.hint, "dim")
+            hint = shown(shortened_hint(one_line(error.hint)))
+            _print_named(self._stderr, styled("dim", "hint: "), hint)
+
+    def bug(self, trace: str, sentence: TerminalText) -> None:
+        """Print what only we can mend: where it happened, and then a sentence."""
+        for line in trace.rstrip("\n").split("\n"):
+            self._stderr.print(_rich(shown(line).shortened(LONGEST)), soft_wrap=True)
+        _print_named(self._stderr, styled("bold red", "error: "), sentence)
 
     @contextmanager
-    def working(self, text: str) -> Iterator[None]:
+    def working(self, text: TerminalText) -> Iterator[None]:
         """Show on a terminal that something takes its time."""
         if self.quiet or not self._stderr.is_terminal:
             yield
             return
-        with self._stderr.status(text):
+        with self._stderr.status(_rich(text)):
             yield
 
-    def track(self, items: Sequence[int], name: str) -> Iterable[int]:
+    def track(self, items: Sequence[int], name: TerminalText) -> Iterable[int]:
         """Draw a progress bar on a terminal while iterating."""
         if self.quiet or not self._stderr.is_terminal:
             return items
-        from rich.progress import track
+        from sb3port.cli.progress_bar import track
 
-        return track(items, name, console=self._stderr, transient=True)
+        return track(self._stderr, items, name)
 
-    def tracker(self, spinner: ExitStack, name: str) -> Callable[[Sequence[int]], Iterable[int]]:
+    def tracker(self, spinner: ExitStack, name: TerminalText) -> Callable[[Sequence[int]], Iterable[int]]:
         """Give a `track` that ends a spinner first: what was loading is loaded then."""
 
         def track(items: Sequence[int]) -> Iterable[int]:
@@ -82,7 +101,7 @@ class Output:
         return track
 
     @contextmanager
-    def progress(self, name: str) -> "Iterator[ProgressBar]":
+    def progress(self, name: TerminalText) -> "Iterator[ProgressBar]":
         """Draw a progress bar on a terminal, of work whose length is known later."""
         from sb3port.cli.progress_bar import ProgressBar
 
@@ -90,7 +109,7 @@ class Output:
         with ProgressBar(self._stderr, name, shown) as bar:
             yield bar
 
-    def result(self, schema: str, content: Mapping[str, Any], essence: str) -> bool:
+    def result(self, schema: str, content: Mapping[str, Any], essence: TerminalText) -> bool:
         """Print the result where it is JSON or quiet.
 
         Args:
@@ -103,40 +122,41 @@ class Output:
         """
         if self.as_json:
             whole = {"schema": schema, "version": 1, **content}
-            self._stdout.out(json.dumps(_strict(whole), indent=2, allow_nan=False))
+            self._stdout.out(json_text(_strict(whole), indent=2).text)
         elif self.quiet:
-            self._stdout.out(essence)
+            self._stdout.out(essence.plain)
         return self.as_json or self.quiet
 
-    def text(self, text: str) -> None:
+    def text(self, text: Medium) -> None:
         """Print a file's content as it is."""
-        self._stdout.out(text, end="")
+        self._stdout.out(shown_lines(text.text).plain, end="")
 
-    def line(self, text: str = "") -> None:
-        """Print a line of the result for people, which may hold Rich markup."""
-        self._stdout.print(text, soft_wrap=True)
+    def line(self, text: TerminalText = _NOTHING) -> None:
+        """Print a line of the result for people."""
+        self._stdout.print(_rich(text.shortened(_LONGEST_FIELD)), soft_wrap=True)
 
-    def lines(self, rows: Iterable[str], indent: int = 0) -> None:
-        """Print lines of the result as they are, without markup."""
+    def lines(self, rows: Iterable[TerminalText], indent: int = 0) -> None:
+        """Print lines of the result."""
         for row in rows:
-            _print_named(self._stdout, " " * indent, row, "")
+            _print_named(self._stdout, terminal("{}", " " * indent), row.shortened(_LONGEST_FIELD))
 
-    def fields(self, rows: Mapping[str, str], indent: int = 0) -> None:
+    def fields(self, rows: Mapping[TerminalText, TerminalText], indent: int = 0) -> None:
         """Print names and values in two columns."""
-        width = max(map(len, rows), default=0) + _GAP
+        width = max((len(name.plain) for name in rows), default=0) + _GAP
         for name, value in rows.items():
-            _print_named(self._stdout, " " * indent + f"{name:<{width}}", value, "bold")
+            label = styled("bold", "{}{}", " " * indent, f"{name.plain:<{width}}")
+            _print_named(self._stdout, label, value.shortened(_LONGEST_FIELD))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table; cells may hold Rich markup, and columns of numbers are right-aligned."""
+    def table(self, columns: Sequence[TerminalText], rows: Sequence[Sequence[TerminalText]]) -> None:
+        """Print a table; cells are folded, and columns of numbers are right-aligned."""
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
         for index, column in enumerate(columns):
-            numeric = all(row[index][:1] in "0123456789-" for row in rows) and bool(rows)
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            numeric = all(row[index].plain[:1] in "0123456789-" for row in rows) and bool(rows)
+            table.add_column(_rich(column), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(_rich(cell.shortened(LONGEST)) for cell in row))
         self._stdout.print(table)
 
     @cached_property
@@ -155,25 +175,38 @@ class Output:
 def _strict(value: Any) -> Any:
     """Write infinite bounds and the like as strings: JSON has no numbers for them."""
     if isinstance(value, float) and not math.isfinite(value):
-        return json.dumps(value)
+        return dumps(value)
     if isinstance(value, Mapping):
         return {key: _strict(item) for key, item in value.items()}
     return [_strict(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _print_named(console: "OutputConsole", name: str, text: str, style: str) -> None:
-    """Print a name and its text, on a terminal folded between words, further lines below the first."""
+def _rich(text: TerminalText) -> "Text":
+    """Give a text as Rich prints it; a `str` it would take for markup in some places."""
     from rich.text import Text
 
-    lines = [part for line in visible(text).split("\n") for part in _fold(console, line, len(name))]
-    for index, line in enumerate(lines):
-        label = Text(visible(name), style) if index == 0 else Text(" " * len(name))
-        console.print(label.append(line, "not bold not dim default"), soft_wrap=True)
+    return Text.assemble(*((span.text, span.style) for span in text.spans))
 
 
-def _fold(console: "OutputConsole", line: str, indent: int) -> list[str]:
+def _print_named(console: "OutputConsole", name: TerminalText, text: TerminalText) -> None:
+    """Print a name and its text, on a terminal folded between words, further lines below the first."""
+    width = len(name.plain)
+    for index, line in enumerate(_folded(console, text, width)):
+        label = name if index == 0 else terminal("{}", " " * width)
+        console.print(_rich(label).append_text(_rich(line)), soft_wrap=True)
+
+
+def _folded(console: "OutputConsole", text: TerminalText, indent: int) -> list[TerminalText]:
+    """Give the lines of a text, which have no styles where they are folded."""
     if not console.is_terminal:
-        return [line]
+        return text.lines()
     width = max(console.width - indent, 20)
+    return [part for line in text.lines() for part in _fold(line, width)]
+
+
+def _fold(line: TerminalText, width: int) -> list[TerminalText]:
+    if len(line.plain) <= width:
+        return [line]
     # Paths and commands stay whole, so that they can be copied.
-    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+    parts = textwrap.wrap(line.plain, width, break_long_words=False, break_on_hyphens=False)
+    return [shown(part) for part in parts]

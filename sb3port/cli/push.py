@@ -7,6 +7,8 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.commands.publishing.contents import Upload
@@ -67,20 +69,22 @@ def push(
     if dry_run:
         _print_dry_run(output, upload)
         return
-    with output.working(f"push    {_size(upload)} to {repo}"):
+    with output.working(terminal("push    {} to {}", _size(upload), repo)):
         done = run(upload, private, create_pr)
-    if not output.result("sb3port.push", _json(upload, done), done.pull_request or done.commit_url):
+    if not output.result("sb3port.push", _json(upload, done), shown(done.pull_request or done.commit_url)):
         _print_done(output, upload, done)
 
 
 def _warn(output: Output, upload: "Upload", returns: Path | None) -> None:
     if upload.verdict is None:
-        output.warn("there is no parity report, which the model card says; verify --report-dir writes one")
+        output.warn(
+            terminal("there is no parity report, which the model card says; verify --report-dir writes one")
+        )
     elif upload.verdict == "inconclusive":
-        output.warn("the parity report is inconclusive, which the model card says")
+        output.warn(terminal("the parity report is inconclusive, which the model card says"))
     if upload.own_card:
         left = ", and the returns are not in it" if returns else ""
-        output.warn(f"README.md is your own, and goes up as it is{left}")
+        output.warn(terminal("README.md is your own, and goes up as it is{}", left))
 
 
 def _json(upload: "Upload", done: "Pushed | None") -> dict[str, Any]:
@@ -101,26 +105,29 @@ def _json(upload: "Upload", done: "Pushed | None") -> dict[str, Any]:
 
 
 def _print_dry_run(output: Output, upload: "Upload") -> None:
-    if output.result("sb3port.push", _json(upload, None), upload.repo_id):
+    if output.result("sb3port.push", _json(upload, None), shown(upload.repo_id)):
         return
-    output.table(("file", "bytes"), [(name, f"{size:,}") for name, size in upload.sizes.items()])
+    rows = [(shown(name), terminal("{:,}", size)) for name, size in upload.sizes.items()]
+    output.table((terminal("file"), terminal("bytes")), rows)
     output.line()
-    output.fields({"repository": upload.repo_id, **_rows(upload)})
+    output.fields(shown_rows({"repository": upload.repo_id, **_rows(upload)}))
     if output.verbose:
         output.line()
-        output.lines(upload.card.splitlines())
-    output.hint("nothing was pushed; leave --dry-run out for that")
+        output.lines(map(shown, upload.card.split("\n")))
+    output.hint(terminal("nothing was pushed; leave --dry-run out for that"))
 
 
 def _print_done(output: Output, upload: "Upload", done: "Pushed") -> None:
     commit = {"pull request": done.pull_request} if done.pull_request else {"commit": done.commit_url}
     if not done.changed:
         commit = {"commit": f"none: {upload.repo_id} has all of it already"}
-    output.fields({"repository": done.url, **commit, **_rows(upload)})
+    output.fields(shown_rows({"repository": done.url, **commit, **_rows(upload)}))
     if done.pull_request is None:
         env_id = upload.checkpoint.environment.registered_id or "ENV_ID"
-        task = f"--env.type=gymnasium --env.task={env_id}"
-        output.hint(f"run it anywhere with: lerobot-eval --policy.path={upload.repo_id} {task}")
+        command = shell(
+            "lerobot-eval --policy.path={} --env.type=gymnasium --env.task={}", upload.repo_id, env_id
+        )
+        output.hint(terminal("run it anywhere with: {}", command))
 
 
 def _rows(upload: "Upload") -> dict[str, str]:

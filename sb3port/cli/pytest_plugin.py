@@ -3,7 +3,6 @@
 pytest loads this module at every start, so it imports nothing that takes time.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ import pytest
 
 if TYPE_CHECKING:
     from sb3port.errors import Sb3portError
+    from sb3port.files.texts.terminal import TerminalText
 
+_LONGEST = 150  # characters of a test's name, the last ones
 _OPTION = "--sb3port-report-dir"
 
 
@@ -40,7 +41,7 @@ class Parity:
     def _demand(self, wanted: str, verdicts: tuple[str, ...]) -> None:
         __tracebackhide__ = True
         if self.report["verdict"] not in verdicts:
-            raise AssertionError(_explain(self.report, wanted))
+            raise AssertionError(_explain(self.report, wanted).plain)
 
 
 Compare: TypeAlias = Callable[..., Parity]
@@ -94,11 +95,13 @@ def _verify(
         return canonical(verify(port, label, VerifyOptions(files, reload=reload)).to_json())
     except Sb3portError as error:
         problem = _sentence(error)
-    pytest.fail(problem)
+    pytest.fail(problem.plain)
 
 
-def _sentence(error: "Sb3portError") -> str:
-    return f"{error.message}\n{error.hint}" if error.hint else error.message
+def _sentence(error: "Sb3portError") -> "TerminalText":
+    from sb3port.files.texts.terminal import shown, terminal
+
+    return terminal("{}\n{}", error.message, error.hint) if error.hint else shown(error.message)
 
 
 def _write(report: Mapping[str, Any], folder: Path) -> None:
@@ -109,18 +112,24 @@ def _write(report: Mapping[str, Any], folder: Path) -> None:
 
 def _folder_name(test: str, count: int) -> str:
     """Name a comparison after its test; further ones in the same test are numbered."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", test).strip("-.")[-150:]
+    from sb3port.files.texts.names import file_name
+
+    name = file_name(test[-_LONGEST:], "test", hyphens=True).text
     return name if count == 1 else f"{name}-{count}"
 
 
-def _explain(report: Mapping[str, Any], wanted: str) -> str:
+def _explain(report: Mapping[str, Any], wanted: str) -> "TerminalText":
     """Say what was demanded, what came of it, and the worst case."""
+    from sb3port.files.texts.terminal import terminal, together
     from sb3port.reports import words
 
-    lines = [f"{words.model_name(report)} is {report['verdict']}, not {wanted}"]
-    lines += [words.headline(report), words.counts_text(report)]
+    lines: list[object] = [
+        terminal("{} is {}, not {}", words.model_name(report), report["verdict"], wanted),
+        words.headline(report),
+        words.counts_text(report),
+    ]
     for check in words.worst_checks(report):
-        lines.append(f"{check['id']}: {words.describe(check)}")
+        lines.append(terminal("{}: {}", check["id"], words.describe(check)))
         for key, values in words.observation_of(check).items():
-            lines.append(f"observation{f' {key}' if key else ''}: {values}")
-    return "\n".join(lines)
+            lines.append(terminal("observation{}: {}", f" {key}" if key else "", values))
+    return together("\n", lines)

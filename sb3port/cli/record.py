@@ -11,6 +11,8 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.errors import need
+from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.environments.recording import Recording
@@ -76,7 +78,7 @@ def record(
     _refuse_existing(out, format, force)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     with ExitStack() as spinner:
-        spinner.enter_context(output.working("loading"))
+        spinner.enter_context(output.working(terminal("loading")))
         from sb3port.commands.record import RecordOptions, record_chance
         from sb3port.commands.record import record as run
 
@@ -92,12 +94,12 @@ def record(
             wrappers=wrapper or (),
             wrap=not no_wrappers,
         )
-        track = output.tracker(spinner, "episodes")
+        track = output.tracker(spinner, terminal("episodes"))
         recording = run(source, chosen, track) if source else record_chance(chosen, track)
-    with output.working("writing"):
+    with output.working(terminal("writing")):
         _write(recording, out, format, force)
     for warning in recording.warnings:
-        output.warn(warning)
+        output.warn(shown(warning))
     _print(output, recording, out, format)
 
 
@@ -130,23 +132,25 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
         "returns": list(recording.returns),
         **recording.describe(),
     }
-    if output.result("sb3port.record", content, str(out)):
+    if output.result("sb3port.record", content, shown(out)):
         return
     returns = ", ".join(f"{value:.2f}" for value in recording.returns[:10])
     output.fields(
-        {
-            "recording": str(out),
-            "format": f"{'LeRobotDataset v3' if form is Format.LEROBOT else 'npz'}, {size:,} bytes",
-            "policy": recording.policy
-            + (", sampling" if recording.outputs and not recording.deterministic else ""),
-            "environment": recording.env,
-            **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
-            "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
-            "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
-        }
+        shown_rows(
+            {
+                "recording": out,
+                "format": f"{'LeRobotDataset v3' if form is Format.LEROBOT else 'npz'}, {size:,} bytes",
+                "policy": recording.policy
+                + (", sampling" if recording.outputs and not recording.deterministic else ""),
+                "environment": recording.env,
+                **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
+                "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
+                "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
+            }
+        )
     )
     if recording.outputs:
-        output.hint(f"compare a port on it: sb3port verify PORT --observations {out}")
+        output.hint(terminal("compare a port on it: {}", shell("sb3port verify PORT --observations {}", out)))
 
 
 def _episodes(seeds: Sequence[int]) -> str:

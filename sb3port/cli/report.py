@@ -8,6 +8,7 @@ import typer
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli.output import Output
 from sb3port.errors import UsageError
+from sb3port.files.texts.terminal import shown
 
 EXAMPLES = (
     "sb3port report ports/ppo-Pendulum-v1",
@@ -56,7 +57,7 @@ def report(
     if out != Path("-"):
         files = render_folder(found, to or list(Form))
         write_files(out, files)
-        output.lines(str(out / name) for name in files)
+        output.lines(shown(out / name.text) for name in files)
         return
     forms = to or [Form.MARKDOWN]
     if len(forms) > 1:

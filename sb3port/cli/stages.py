@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from sb3port.cli.output import Output
+from sb3port.files.texts.terminal import shown, terminal
 
 if TYPE_CHECKING:
     from sb3port.commands.convert import Announce
@@ -24,9 +25,10 @@ def stages(output: Output, spinner: ExitStack, verify: bool) -> "Announce":
         nonlocal last
         now = time.perf_counter()
         spinner.close()
-        output.stage(name, f"{text} ({now - last:.2f} s)" if output.verbose else text)
+        took = terminal(" ({:.2f} s)", now - last) if output.verbose else terminal("")
+        output.stage(shown(name), terminal("{}{}", text, took))
         if name == "write" and verify:
-            spinner.enter_context(output.working("verify  loading SB3 and LeRobot, comparing"))
+            spinner.enter_context(output.working(terminal("verify  loading SB3 and LeRobot, comparing")))
         last = now
 
     return announce

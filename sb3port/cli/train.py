@@ -11,6 +11,7 @@ from sb3port.cli.output import Output
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError, need
+from sb3port.files.texts.terminal import shown, terminal
 
 EXAMPLES = (
     "sb3port train --env CartPole-v1 --out runs/cartpole",
@@ -80,7 +81,7 @@ def train(
         "engine": engine,
         "eval_episodes": eval_episodes,
     }
-    with output.working("loading torch"):
+    with output.working(terminal("loading torch")):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
         from sb3port.ppo.runs.refusals import refuse_run
 
@@ -90,14 +91,14 @@ def train(
                 env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
             ),
             PolicyOptions(algo, policy, policy_kwargs, normalize),
-            lambda source: output.stage("plan", source),
+            lambda source: output.stage(terminal("plan"), shown(source)),
         )
     run_to_end(output, trainer, None, out)
 
 
 def _resume(output: Output, path: Path, named: Sequence[str], extractor: str | None) -> None:
-    with output.working("loading torch"):
+    with output.working(terminal("loading torch")):
         from sb3port.commands.train import resume_run
 
-        trainer, origin, out = resume_run(path, output.warn, named, extractor)
+        trainer, origin, out = resume_run(path, lambda text: output.warn(shown(text)), named, extractor)
     run_to_end(output, trainer, origin, out)

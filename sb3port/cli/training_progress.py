@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sb3port.cli.output import Output
+from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint
@@ -27,7 +29,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
     """
     from sb3port.ppo.runs.running import train
 
-    output.stage("train", _in_words(trainer))
+    output.stage(terminal("train"), _in_words(trainer))
     with _watching(output) as watcher, closing(trainer.envs):
         outcome = train(trainer, origin, out, watcher)
     _print(output, outcome, out)
@@ -35,7 +37,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
         raise typer.Exit(_INTERRUPTED)
 
 
-def _in_words(trainer: "Trainer") -> str:
+def _in_words(trainer: "Trainer") -> TerminalText:
     """Say what begins, or goes on."""
     from sb3port.families.descriptions import environment_text
 
@@ -43,7 +45,9 @@ def _in_words(trainer: "Trainer") -> str:
     kind = {"dummy": "environment", "subproc": "process"}[settings.vec_env]
     count = kind if settings.n_envs == 1 else f"{kind}{'es' if kind == 'process' else 's'}"
     steps = f"{done:,} to {settings.until:,}" if done else f"{settings.until:,}"
-    return f"{environment_text(settings.environment)}, {settings.n_envs} {count}, {steps} steps"
+    return terminal(
+        "{}, {} {}, {} steps", environment_text(settings.environment), settings.n_envs, count, steps
+    )
 
 
 @contextmanager
@@ -51,16 +55,18 @@ def _watching(output: Output) -> Iterator["Watcher"]:
     """Give who shows a progress bar on a terminal, and each checkpoint as a line."""
     from sb3port.ppo.runs.running import Watcher
 
-    with output.progress("training") as progress:
+    with output.progress(terminal("training")) as progress:
 
         def iterated(values: Mapping[str, Any]) -> None:
             mean, rate = values["rollout/ep_rew_mean"], values["time/fps"]
-            text = f"{rate:,.0f} steps/s" + ("" if mean is None else f", return {mean:.1f}")
+            text = terminal("{:,.0f} steps/s", rate)
+            if mean is not None:
+                text = terminal("{}, return {:.1f}", text, mean)
             progress.update(values["time/total_timesteps"], text)
 
         def saved(folder: Path, found: float | None) -> None:
             evaluated = "" if found is None else f", return {found:.2f} with deterministic actions"
-            output.stage("saved", f"{folder.name}{evaluated}")
+            output.stage(terminal("saved"), terminal("{}{}", folder.name, evaluated))
 
         yield Watcher(progress.begin, iterated, saved)
 
@@ -77,7 +83,7 @@ def _print(output: Output, outcome: "Outcome", out: Path) -> None:
         "best_return": outcome.best_return,
         "last_iteration": dict(outcome.values),
     }
-    if output.result(_SCHEMA, content, str(port)):
+    if output.result(_SCHEMA, content, shown(port)):
         return
     rows = {"port": str(port), "steps": f"{outcome.steps:,}"}
     mean = outcome.values.get("rollout/ep_rew_mean")
@@ -85,8 +91,9 @@ def _print(output: Output, outcome: "Outcome", out: Path) -> None:
         rows["return"] = f"{mean:.2f} (mean of the last episodes of the training)"
     if best is not None and outcome.best_return is not None:
         rows["best"] = f"{best.name}, return {outcome.best_return:.2f} with deterministic actions"
-    output.fields(rows)
+    output.fields(shown_rows(rows))
     if outcome.interrupted:
-        output.hint(f"go on with: sb3port train --resume {out}")
+        output.hint(terminal("go on with: {}", shell("sb3port train --resume {}", out)))
     else:
-        output.hint(f"run it with: sb3port eval {(best or outcome.last) / 'pretrained_model'}")
+        command = shell("sb3port eval {}", (best or outcome.last) / "pretrained_model")
+        output.hint(terminal("run it with: {}", command))

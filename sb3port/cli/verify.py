@@ -6,6 +6,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.files.texts.terminal import Style, TerminalText, shown, shown_rows, styled, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,12 @@ EXAMPLES = (
     "sb3port verify ports/ppo-Pendulum-v1 --source model.zip --exact --json",
     "sb3port verify ports/walker --observations rollout --env Walker2d-v5",
 )
-_COLOURS = {"bit-exact": "green", "within noise": "cyan", "fail": "bold red", "skipped": "dim"}
+_COLOURS: dict[str, Style] = {
+    "bit-exact": "green",
+    "within noise": "cyan",
+    "fail": "bold red",
+    "skipped": "dim",
+}
 _AGAINST = {"source": "the file", "oracle": "SB3 here", "reference": "recorded"}
 
 
@@ -67,13 +73,13 @@ def verify(
 
     output = Output(json, quiet, verbose)
     chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload, extractor)
-    with output.working("loading SB3 and LeRobot, comparing"):
+    with output.working(terminal("loading SB3 and LeRobot, comparing")):
         report = run(port, source, chosen)
     write_reports(report.to_json(), report_dir)
-    if not output.result("sb3port.verify", report.to_json(), str(report.verdict)):
+    if not output.result("sb3port.verify", report.to_json(), shown(report.verdict)):
         _print(output, report, exact)
     if report.verdict == "inconclusive" and source is None and not report.count:
-        output.hint("say with --source where the source is now")
+        output.hint(terminal("say with --source where the source is now"))
     if not report.holds(exact):
         raise typer.Exit(1)
 
@@ -86,13 +92,13 @@ def _print(output: Output, report: "ParityReport", exact: bool) -> None:
     more = _more(output, "mean diff", "relative", "times noise", "on")
     columns = ("against", "what", "verdict", "max diff", "ULP", "noise", *more)
     checks = report.checks if output.verbose else _worst_of_each(report.checks)
-    output.table(columns, [_row(output, check) for check in checks])
+    output.table([shown(column) for column in columns], [_row(output, check) for check in checks])
     output.line()
     rows = {**(_observations(report) if report.count else {}), **rows}
     told = {check.stage: check.comparison.reason for check in report.checks if check.informational}
     if not report.holds(exact) and (worst := report.worst) is not None:
         rows["worst"] = describe(worst)
-    output.fields(rows | told)
+    output.fields(shown_rows(rows | told))
 
 
 def _but(report: "ParityReport", exact: bool) -> str:
@@ -124,7 +130,7 @@ def _worst_of_each(checks: "Sequence[Check]") -> "list[Check]":
     ]
 
 
-def _row(output: Output, check: "Check") -> tuple[str, ...]:
+def _row(output: Output, check: "Check") -> tuple[TerminalText, ...]:
     outcome = check.comparison
     ulp = "" if outcome.max_ulp is None else str(outcome.max_ulp)
     numbers = (_number(outcome.max_abs), ulp, _number(outcome.noise))
@@ -132,7 +138,7 @@ def _row(output: Output, check: "Check") -> tuple[str, ...]:
         numbers = ("", "", "")
     named = (_AGAINST[check.against], _what(check), _coloured(outcome.verdict))
     mean = _number(outcome.mean_abs), _number(outcome.max_rel), _number(outcome.times_noise)
-    return (*named, *numbers, *_more(output, *mean, check.observations or ""))
+    return tuple(map(shown, (*named, *numbers, *_more(output, *mean, check.observations or ""))))
 
 
 def _what(check: "Check") -> str:
@@ -146,8 +152,8 @@ def _more(output: Output, *texts: str) -> tuple[str, ...]:
     return texts if output.verbose else ()
 
 
-def _coloured(verdict: str) -> str:
-    return f"[{_COLOURS.get(verdict, 'bold yellow')}]{verdict}[/]"
+def _coloured(verdict: str) -> TerminalText:
+    return styled(_COLOURS.get(verdict, "bold yellow"), "{}", verdict)
 
 
 def _number(value: float | None) -> str:

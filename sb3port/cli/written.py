@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from sb3port.cli.output import Output
 from sb3port.cli.stages import stages
 from sb3port.errors import UsageError, VerificationFailed
+from sb3port.files.texts.source_code import python
+from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.commands.convert import Announce
@@ -45,12 +47,12 @@ def run_export(
             write_reports(failed.report, report_dir)
         if output.as_json:
             content = {"export": None, "verdict": failed.report.get("verdict"), "report": failed.report}
-            output.result(schema, content, "")
+            output.result(schema, content, terminal(""))
         raise
     if done.report:
         write_reports(done.report.to_json(), report_dir)
     for warning in done.checkpoint.warnings:
-        output.warn(warning)
+        output.warn(shown(warning))
     content = {
         "export": str(done.folder),
         "files": list(done.files),
@@ -58,7 +60,7 @@ def run_export(
         "report": done.report.to_json() if done.report else None,
         "warnings": list(done.checkpoint.warnings),
     }
-    if not output.result(schema, content, str(done.folder)):
+    if not output.result(schema, content, shown(done.folder)):
         _print_summary(output, done, options.target)
 
 
@@ -66,16 +68,16 @@ def _print_summary(output: Output, done: "Export", target: str) -> None:
     from sb3port.cli.summary import policy_rows
 
     parity = f"{done.report.verdict}, compared with SB3's own classes" if done.report else "not verified"
-    rows = {"export": str(done.folder), "files": ", ".join(done.files), "parity": parity}
+    rows = {"export": done.folder, "files": ", ".join(done.files), "parity": parity}
     output.line()
-    output.fields({**rows, **policy_rows(done.checkpoint)})
+    output.fields(shown_rows({**rows, **policy_rows(done.checkpoint)}))
     if target == "sb3":
         output.line()
-        output.hint(f"load it with: {_load_call(done)}")
+        output.hint(terminal("load it with: {}", _load_call(done)))
 
 
-def _load_call(done: "Export") -> str:
+def _load_call(done: "Export") -> TerminalText:
     from sb3port.families.algorithms import display_name
 
     (path,) = (done.folder / name for name in done.files if name.endswith(".zip"))
-    return f'{display_name(done.checkpoint.spec.algorithm)}.load("{path}")'
+    return terminal("{}.load({})", display_name(done.checkpoint.spec.algorithm), python("{}", str(path)))

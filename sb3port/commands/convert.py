@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from sb3port.checkpoint.checkpoint import Checkpoint, short_name
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.verify import reference_of, run_checks
-from sb3port.errors import UsageError, need
+from sb3port.errors import NotPortable, UsageError, need
 from sb3port.families.algorithms import display_name
 from sb3port.files.port_files import CARD, is_port
 from sb3port.files.staging import refuse_existing, staged_folder
@@ -180,6 +180,9 @@ def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
         write_port(checkpoint, staging)
     except OSError as error:
         raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which no safetensors file can hold
+        name = checkpoint.provenance.name
+        raise NotPortable(f"{name} has a name in it that is no text: {error.object[:200]!r}") from error
 
 
 def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: str) -> ParityReport:

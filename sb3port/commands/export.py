@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from sb3port.exports.targets import Target, target_of
 from sb3port.families.descriptions import policy_texts
 from sb3port.files.port_files import PORT_FILE, is_port
 from sb3port.files.staging import EXPORT, refuse_existing, staged_folder
+from sb3port.files.texts.names import file_name
 from sb3port.parity.checks.integrity import check_files
 from sb3port.parity.comparison.report import ParityReport, environment, refuse_unless_holds
 from sb3port.parity.comparison.verdicts import Verdict
@@ -31,7 +31,6 @@ from sb3port.readers.places.source import SourceOptions, resolve
 from sb3port.reports.json_text import canonical, render_json
 
 FORMAT = 1
-_ODD = re.compile(r"[^\w.+-]")
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def _export(
         if options.verify:
             report = _verify(checkpoint, reference, path, options)
             refuse_unless_holds(report, path.name, checkpoint.provenance.name)
-            text = render_json(canonical(report.to_json()))
+            text = render_json(canonical(report.to_json())).text
             (staging / "parity.json").write_text(text, encoding="utf-8")
             announce("verify", describe_report(report))
         _write_json(staging / EXPORT.mark, _export_json(options, intended, files))
@@ -184,7 +183,7 @@ def _export(
 
 def _file_name(checkpoint: Checkpoint) -> str:
     """Name files after the source, whatever a port claims that its name is."""
-    return _ODD.sub("_", checkpoint.provenance.name)[:100].lstrip(".") or "policy"
+    return file_name(checkpoint.provenance.name, "policy").text
 
 
 def _with_rates(checkpoint: Checkpoint, rates: Mapping[str, float]) -> Checkpoint:

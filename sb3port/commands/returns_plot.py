@@ -9,6 +9,7 @@ import numpy as np
 from sb3port.commands.evaluate import Evaluation
 from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
+from sb3port.files.texts.plot_text import PlotText, plot_text
 from sb3port.readers.meaning.published import PublishedResult
 
 _SUFFIXES = (".png", ".svg", ".pdf")
@@ -26,7 +27,7 @@ class Returns:
         published: By the authors of the checkpoint, or None.
     """
 
-    title: str
+    title: PlotText
     port: Evaluation
     sb3: Evaluation | None = None
     published: PublishedResult | None = None
@@ -59,10 +60,10 @@ def plot_returns(returns: Returns, path: Path, force: bool = False) -> None:
         labels.append(_draw_episodes(axes, 1, "SB3", returns.sb3))
     if returns.published is not None:
         labels.append(_draw_published(axes, rows - 1, returns.published))
-    axes.set_yticks(range(rows), labels)
+    axes.set_yticks(range(rows), [label.text for label in labels])
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_xlabel("return of an episode")
-    axes.set_title(returns.title, loc="left")
+    axes.set_title(returns.title.text, loc="left")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -70,7 +71,7 @@ def plot_returns(returns: Returns, path: Path, force: bool = False) -> None:
         figure.savefig(staged, dpi=150)
 
 
-def _draw_episodes(axes: Any, row: int, name: str, evaluation: Evaluation) -> str:
+def _draw_episodes(axes: Any, row: int, name: str, evaluation: Evaluation) -> PlotText:
     """Draw a dot for each episode, apart so that equal ones show, below the mean and its error."""
     count = len(evaluation.returns)
     apart = row + 0.12 + 0.2 * np.random.default_rng(0).random(count)
@@ -78,12 +79,12 @@ def _draw_episodes(axes: Any, row: int, name: str, evaluation: Evaluation) -> st
     error = evaluation.standard_error if count > 1 else 0.0
     axes.errorbar(evaluation.mean, row - 0.08, xerr=error, fmt="o", color=_COLOURS[name], capsize=4)
     spread = f" ± {error:.2f} (standard error)" if count > 1 else ""
-    return f"{name}\n{evaluation.mean:.2f}{spread}"
+    return plot_text("{}\n{:.2f}{}", name, evaluation.mean, spread)
 
 
-def _draw_published(axes: Any, row: int, published: PublishedResult) -> str:
+def _draw_published(axes: Any, row: int, published: PublishedResult) -> PlotText:
     axes.errorbar(
         published.mean, row, xerr=published.std or 0.0, fmt="D", color=_COLOURS["published"], capsize=4
     )
     spread = f" ± {published.std:.2f} (standard deviation)" if published.std is not None else ""
-    return f"published ({published.file})\n{published.mean:.2f}{spread}"
+    return plot_text("published ({})\n{:.2f}{}", published.file, published.mean, spread)

@@ -1,17 +1,21 @@
 """Reports written to a folder, and to the summary of a CI run."""
 
 import os
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sb3port.errors import UsageError
+from sb3port.files.texts.media import Medium
+from sb3port.files.texts.names import FileName, file_name
 from sb3port.reports.json_text import Report, canonical, render_json
 from sb3port.reports.junit import render_junit
 from sb3port.reports.markdown import render_markdown, render_markdown_index
 from sb3port.reports.words import model_name
+
+if TYPE_CHECKING:
+    from sb3port.files.texts.html import HtmlFile
 
 FILES = {"json": "parity.json", "md": "parity.md", "junit": "junit.xml", "html": "parity.html"}
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -29,10 +33,10 @@ def write_reports(report: Mapping[str, Any], folder: Path | None) -> None:
     """
     content = canonical(report)
     if folder is not None:
-        write_files(folder, {FILES[form]: render([content], form) for form in FILES})
+        write_files(folder, {file_name(FILES[form]): render([content], form) for form in FILES})
     if summary := os.environ.get(SUMMARY):
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"{render_markdown(content)}\n")
+            file.write(f"{render_markdown(content).text}\n")
 
 
 def keep_report(report: Mapping[str, Any], port: Path) -> Report:
@@ -43,11 +47,11 @@ def keep_report(report: Mapping[str, Any], port: Path) -> Report:
         port: The folder.
     """
     content = canonical(report)
-    (port / FILES["json"]).write_text(render_json(content), encoding="utf-8")
+    (port / FILES["json"]).write_text(render_json(content).text, encoding="utf-8")
     return content
 
 
-def render(reports: Sequence[Report], form: str) -> str:
+def render(reports: Sequence[Report], form: str) -> Medium:
     """Render one report, or an index of several.
 
     Args:
@@ -58,23 +62,25 @@ def render(reports: Sequence[Report], form: str) -> str:
     return one(reports[0]) if len(reports) == 1 else several(reports)
 
 
-def render_folder(reports: Sequence[Report], forms: Sequence[str]) -> dict[str, str]:
+def render_folder(reports: Sequence[Report], forms: Sequence[str]) -> dict[FileName, Medium]:
     """Give the content of a folder by file name; several reports get an `index.html` and a page each."""
-    files = {FILES[form]: render(reports, form) for form in forms if form != "html" or len(reports) == 1}
+    shown = [form for form in forms if form != "html" or len(reports) == 1]
+    files = {file_name(FILES[form]): render(reports, form) for form in shown}
     if "html" not in forms or len(reports) == 1:
         return files
     from sb3port.reports.html import render_html, render_html_index
 
-    names = [f"{name}.html" for name in unique_names([model_name(report) for report in reports])]
+    names = unique_names([model_name(report) for report in reports], ".html")
     pages = {name: render_html(report) for name, report in zip(names, reports, strict=True)}
-    return {**files, **pages, "index.html": render_html_index(reports, names)}
+    return {**files, **pages, file_name("index.html"): render_html_index(reports, names)}
 
 
-def unique_names(names: Sequence[str]) -> list[str]:
+def unique_names(names: Sequence[str], ending: str) -> list[FileName]:
     """Make names fit for files, each another; none of them is "index"."""
     taken = {"index"}
     return [
-        _untaken(re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100].strip(".-") or "port", taken) for name in names
+        file_name(_untaken(file_name(name, "port", hyphens=True).text[:100], taken) + ending)
+        for name in names
     ]
 
 
@@ -87,7 +93,7 @@ def _untaken(name: str, taken: set[str]) -> str:
     return found
 
 
-def write_files(folder: Path, contents: Mapping[str, str]) -> None:
+def write_files(folder: Path, contents: Mapping[FileName, Medium]) -> None:
     """Write text files so that none of them is ever half there.
 
     Raises:
@@ -97,26 +103,26 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".reports-", dir=folder) as staging:
             for name, text in contents.items():
-                (Path(staging) / name).write_text(text, encoding="utf-8", newline="\n")
+                (Path(staging) / name.text).write_text(text.text, encoding="utf-8", newline="\n")
             for name in contents:
-                (Path(staging) / name).replace(folder / name)
+                (Path(staging) / name.text).replace(folder / name.text)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
-def _html(report: Report) -> str:
+def _html(report: Report) -> "HtmlFile":
     from sb3port.reports.html import render_html  # Jinja takes time to import
 
     return render_html(report)
 
 
-def _html_index(reports: Sequence[Report]) -> str:
+def _html_index(reports: Sequence[Report]) -> "HtmlFile":
     from sb3port.reports.html import render_html_index
 
     return render_html_index(reports, [None] * len(reports))
 
 
-_RENDERERS: dict[str, tuple[Callable[[Report], str], Callable[[Sequence[Report]], str]]] = {
+_RENDERERS: dict[str, tuple[Callable[[Report], Medium], Callable[[Sequence[Report]], Medium]]] = {
     "json": (render_json, render_json),
     "md": (render_markdown, render_markdown_index),
     "junit": (lambda report: render_junit([report]), render_junit),

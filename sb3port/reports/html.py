@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from sb3port.files.escaping import one_line
+from sb3port.files.texts.html import HtmlFile, html_environment, html_file
+from sb3port.files.texts.names import FileName
 from sb3port.reports import words
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import count_text, exact_text, percent_text, size_text
@@ -36,10 +36,11 @@ class Plot:
     scatter: Scatter | None
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Report) -> HtmlFile:
     """Give a report as one HTML page."""
-    template = _environment().get_template("report.html.j2")
-    return template.render(
+    return html_file(
+        _environment(),
+        "report.html.j2",
         report=report,
         stages=_stages(report["checks"]),
         places={check["id"]: index for index, check in enumerate(report["checks"], 1)},
@@ -48,19 +49,18 @@ def render_html(report: Report) -> str:
     )
 
 
-def render_html_index(reports: Sequence[Report], links: Sequence[str | None]) -> str:
+def render_html_index(reports: Sequence[Report], links: Sequence[FileName | None]) -> HtmlFile:
     """Give one page that lists reports, the worst verdict first.
 
     Args:
         reports: The reports.
-        links: For each the address of its own page, or None.
+        links: For each the name of its own page, or None.
     """
     pages = {id(report): link for report, link in zip(reports, links, strict=True)}
     rows = [(report, pages[id(report)], words.worst_check(report)) for report in words.by_verdict(reports)]
     verdicts = [report["verdict"] for report in reports]
     counts = {verdict: verdicts.count(verdict) for verdict in VERDICTS if verdict in verdicts}
-    template = _environment().get_template("index.html.j2")
-    return template.render(rows=rows, counts=counts, verdict=next(iter(counts)))
+    return html_file(_environment(), "index.html.j2", rows=rows, counts=counts, verdict=next(iter(counts)))
 
 
 def _stages(checks: Sequence[Check]) -> dict[str, list[Check]]:
@@ -84,24 +84,11 @@ def _plots(report: Report) -> dict[str, list[Plot]]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_shown,
-    )
+    environment = html_environment(_TEMPLATES)
     environment.filters.update(size=size_text, exact=exact_text, count=count_text, shape=words.shape_text)
     environment.filters.update(gauge=gauge_position, percent=percent_text, rows=_rows)
     environment.globals.update(words=words, classes=_CLASSES)
     return environment
-
-
-def _shown(value: Any) -> Any:
-    """Write control characters of strangers' texts out; what templates made is left as it is."""
-    return one_line(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _rows(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

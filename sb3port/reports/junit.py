@@ -5,68 +5,73 @@ stand in each case's `system-out`.
 """
 
 from collections.abc import Iterator, Sequence
-from xml.etree import ElementTree as Xml
+from xml.etree.ElementTree import Element
 
-from sb3port.files.escaping import visible
+from sb3port.files.texts.media import joined
+from sb3port.files.texts.xml_text import XmlFile, XmlText, element, xml_file, xml_text
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import exact_text
 from sb3port.reports.words import Check, counts_text, describe, headline, model_name, observation_of
 
 _NUMBERS = ("count", "max_abs", "mean_abs", "max_rel", "max_ulp", "noise", "times_noise")
 _FAILURES = ("fail", "inconclusive")
+_NO_TIME = xml_text("0")
 
 
-def render_junit(reports: Sequence[Report]) -> str:
+def render_junit(reports: Sequence[Report]) -> XmlFile:
     """Give reports as one JUnit file."""
     suites = [_suite(report) for report in reports]
     counted = ("tests", "failures", "errors")
-    totals = {name: str(sum(int(suite.attrib[name]) for suite in suites)) for name in counted}
-    root = Xml.Element("testsuites", {"name": "sb3port", **totals, "time": "0"})
-    root.extend(suites)
-    Xml.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(root, encoding="unicode")}\n'
+    totals = {name: xml_text("{}", sum(int(suite.attrib[name]) for suite in suites)) for name in counted}
+    attributes = {"name": xml_text("sb3port"), **totals, "time": _NO_TIME}
+    return xml_file(element("testsuites", attributes, suites))
 
 
-def _suite(report: Report) -> Xml.Element:
+def _suite(report: Report) -> Element:
     cases = [_case(check, report) for check in report["checks"]]
     if report["verdict"] in _FAILURES and all(case.find("failure") is None for case in cases):
         cases.append(_verdict_case(report))
     counts = {
-        "tests": str(len(cases)),
-        "failures": str(sum(case.find("failure") is not None for case in cases)),
-        "errors": "0",
-        "skipped": str(sum(case.find("skipped") is not None for case in cases)),
+        "tests": len(cases),
+        "failures": sum(case.find("failure") is not None for case in cases),
+        "errors": 0,
+        "skipped": sum(case.find("skipped") is not None for case in cases),
     }
-    suite = Xml.Element("testsuite", {"name": visible(model_name(report)), **counts, "time": "0"})
-    properties = Xml.SubElement(suite, "properties")
-    for key, value in _properties(report):
-        Xml.SubElement(properties, "property", {"name": visible(key), "value": visible(value)})
-    suite.extend(cases)
-    return suite
+    attributes = {"name": model_name(report), **counts, "time": _NO_TIME}
+    named = [
+        {"name": xml_text("{}", key), "value": xml_text("{}", value)} for key, value in _properties(report)
+    ]
+    properties = element("properties", {}, [element("property", one) for one in named])
+    texts = {name: xml_text("{}", value) for name, value in attributes.items()}
+    return element("testsuite", texts, [properties, *cases])
 
 
-def _case(check: Check, report: Report) -> Xml.Element:
-    classname = visible(f"{model_name(report)}.{check['stage']}")
-    case = Xml.Element("testcase", {"classname": classname, "name": visible(check["id"]), "time": "0"})
-    outcome = _outcome(check)
-    if outcome is not None:
-        tag, message = outcome
-        element = Xml.SubElement(case, tag, {"message": visible(message)})
-        if tag == "failure":
-            element.set("type", check["verdict"])
-            element.text = visible(f"{check['id']}: {message}{_observation(check)}")
+def _case(check: Check, report: Report) -> Element:
+    classname = xml_text("{}.{}", model_name(report), check["stage"])
+    attributes = {"classname": classname, "name": xml_text("{}", check["id"]), "time": _NO_TIME}
     facts = [("verdict", check["verdict"]), *_numbers(check)]
-    Xml.SubElement(case, "system-out").text = "\n".join(f"{name}: {value}" for name, value in facts)
-    return case
+    text = joined(XmlText, "\n", (xml_text("{}: {}", name, value) for name, value in facts))
+    outcome = _outcome(check)
+    children = [] if outcome is None else [_ended(check, *outcome)]
+    return element("testcase", attributes, [*children, element("system-out", {}, text=text)])
 
 
-def _verdict_case(report: Report) -> Xml.Element:
+def _ended(check: Check, tag: str, message: str) -> Element:
+    """Give the element that says how a check ended."""
+    attributes = {"message": xml_text("{}", message)}
+    if tag != "failure":
+        return element(tag, attributes)
+    text = xml_text("{}: {}{}", check["id"], message, _observation(check))
+    return element(tag, {**attributes, "type": xml_text("{}", check["verdict"])}, text=text)
+
+
+def _verdict_case(report: Report) -> Element:
     """Give a failed case for a report in which nothing was compared: no viewer shall show it as passed."""
-    attributes = {"classname": visible(model_name(report)), "name": "verdict", "time": "0"}
-    case = Xml.Element("testcase", attributes)
-    message = {"message": headline(report), "type": report["verdict"]}
-    Xml.SubElement(case, "failure", message).text = f"{headline(report)} {counts_text(report)}."
-    return case
+    classname, sentence = xml_text("{}", model_name(report)), headline(report)
+    message = {"message": xml_text("{}", sentence), "type": xml_text("{}", report["verdict"])}
+    text = xml_text("{} {}.", sentence, counts_text(report))
+    attributes = {"classname": classname, "name": xml_text("verdict"), "time": _NO_TIME}
+    return element("testcase", attributes, [element("failure", message, text=text)])
 
 
 def _outcome(check: Check) -> tuple[str, str] | None:
@@ -78,11 +83,12 @@ def _outcome(check: Check) -> tuple[str, str] | None:
     return ("failure", describe(check)) if check["verdict"] in _FAILURES else None
 
 
-def _observation(check: Check) -> str:
-    return "".join(
-        f"\nobservation{f' {key}' if key else ''}: [{', '.join(map(exact_text, values))}]"
+def _observation(check: Check) -> XmlText:
+    rows = (
+        xml_text("\nobservation{}: [{}]", f" {key}" if key else "", ", ".join(map(exact_text, values)))
         for key, values in observation_of(check).items()
     )
+    return joined(XmlText, "", rows)
 
 
 def _numbers(check: Check) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from sb3port.files.escaping import markdown_code, markdown_text
+from sb3port.files.texts.markdown import Markdown, bullets, code, markdown, table
+from sb3port.files.texts.media import joined
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import count_text, exact_text, maybe, size_text
 from sb3port.reports.words import (
@@ -33,78 +34,86 @@ SIGNS = {
 }
 _ROWS = 36
 _COLUMNS = ("check", "against", "verdict", "max diff", "ULP", "noise", "× noise", "count")
-_NUMERIC = _COLUMNS[3:]
+_NUMERIC = range(3, len(_COLUMNS))
 
 
-def render_markdown(report: Report, level: int = 2) -> str:
-    """Give a report as Markdown.
+def render_markdown(report: Report) -> Markdown:
+    """Give a report as Markdown."""
+    return markdown("## {}\n", _titled(report))
 
-    Args:
-        report: The report.
-        level: Of its heading.
-    """
+
+def card_section(report: Report) -> Markdown:
+    """Tell what a report says, for a model card: below a heading of the second level."""
+    return markdown("### {}", _titled(report))
+
+
+def _titled(report: Report) -> Markdown:
+    """Give all but the signs that make a heading of the first line."""
     verdict = report["verdict"]
-    title = f"{'#' * level} {SIGNS[verdict]} {markdown_code(model_name(report))}: {verdict}"
-    said = f"{headline(report)} {counts_text(report)}."
-    return "\n\n".join([title, said, *_worst(report), _table(report), _provenance(report)]) + "\n"
+    title = markdown("{} {}: {}", SIGNS[verdict], code(model_name(report)), verdict)
+    said = markdown("{} {}.", headline(report), counts_text(report))
+    parts = [title, said, *_worst(report), _table(report), _provenance(report)]
+    return joined(Markdown, "\n\n", parts)
 
 
-def render_markdown_index(reports: Sequence[Report]) -> str:
+def render_markdown_index(reports: Sequence[Report]) -> Markdown:
     """Give several reports as one table, the worst verdict first."""
     rows = [
         (
-            markdown_code(model_name(report)),
-            markdown_text(algorithm_name(report)),
+            code(model_name(report)),
+            markdown("{}", algorithm_name(report)),
             _sign(report["verdict"]),
-            counts_text(report),
+            markdown("{}", counts_text(report)),
             _worst_in_short(report),
         )
         for report in by_verdict(reports)
     ]
-    columns = ("port", "algorithm", "verdict", "checks", "worst")
-    return "\n".join(["## Parity", "", *_lines(columns, rows)]) + "\n"
+    columns = [markdown("{}", name) for name in ("port", "algorithm", "verdict", "checks", "worst")]
+    return markdown("## Parity\n\n{}\n", table(columns, rows))
 
 
-def _worst_in_short(report: Report) -> str:
+def _worst_in_short(report: Report) -> Markdown:
     worst = worst_check(report)
-    return f"{markdown_code(worst['id'])}: {markdown_text(describe(worst))}" if worst else ""
+    return markdown("{}: {}", code(worst["id"]), describe(worst)) if worst else markdown("")
 
 
-def _worst(report: Report) -> Iterator[str]:
+def _worst(report: Report) -> Iterator[Markdown]:
     for title, check in zip((worst_title(report), "Worst sample"), worst_checks(report), strict=False):
-        yield f"**{title}:** {markdown_code(check['id'])}: {markdown_text(describe(check))}."
+        yield markdown("**{}:** {}: {}.", title, code(check["id"]), describe(check))
         yield from _observation(check)
 
 
-def _observation(check: Check) -> Iterator[str]:
+def _observation(check: Check) -> Iterator[Markdown]:
     for key, values in list(observation_of(check).items())[:4]:
-        name = f" {markdown_code(key)}" if key else ""
+        name = markdown(" {}", code(key)) if key else markdown("")
         more = ", …" if len(values) > 16 else ""
-        yield f"Its observation{name}: `[{', '.join(map(exact_text, values[:16]))}{more}]`"
+        numbers = code(f"[{', '.join(map(exact_text, values[:16]))}{more}]")
+        yield markdown("Its observation{}: {}", name, numbers)
 
 
-def _table(report: Report) -> str:
+def _table(report: Report) -> Markdown:
     """Give a row per output and what it is compared with, over all sets of observations."""
     kinds: dict[tuple[str, ...], list[Check]] = {}
     for check in report["checks"]:
         kinds.setdefault((check["stage"], check["output"] or "", check["against"] or ""), []).append(check)
     rows = [_row(checks) for checks in kinds.values()]
     if len(rows) <= _ROWS:
-        return "\n".join(_lines(_COLUMNS, rows))
+        return _lines(rows)
     ranked = sorted(kinds.values(), key=lambda checks: VERDICTS.index(_worst_verdict(checks)))
     shown = [_row(checks) for checks in ranked[: _ROWS - 1]]
-    rest = (f"and {len(rows) - len(shown)} more", *[""] * (len(_COLUMNS) - 1))
-    return "\n".join(_lines(_COLUMNS, [*shown, rest]))
+    rest = [markdown("and {} more", len(rows) - len(shown)), *[markdown("")] * (len(_COLUMNS) - 1)]
+    return _lines([*shown, rest])
 
 
-def _row(checks: Sequence[Check]) -> tuple[str, ...]:
+def _row(checks: Sequence[Check]) -> Sequence[Markdown]:
     first, verdict = checks[0], _worst_verdict(checks)
-    name = markdown_code(".".join(filter(None, (first["stage"], first["output"]))))
-    against = markdown_text(AGAINST.get(first["against"], first["against"] or ""))
-    informational = " (informational)" if first["informational"] else ""
+    name = code(".".join(filter(None, (first["stage"], first["output"]))))
+    against = AGAINST.get(first["against"], first["against"] or "")
+    sign = _sign(verdict)
+    sign = markdown("{} (informational)", sign) if first["informational"] else sign
     numbers = [size_text(_largest(checks, field)) for field in ("max_abs", "max_ulp", "noise", "times_noise")]
     count = count_text(sum(check["count"] for check in checks) or None)
-    return (name, against, f"{_sign(verdict)}{informational}", *numbers, count)
+    return [name, *(markdown("{}", cell) for cell in (against, sign, *numbers, count))]
 
 
 def _worst_verdict(checks: Sequence[Check]) -> str:
@@ -118,36 +127,28 @@ def _largest(checks: Sequence[Check], field: str) -> float | None:
     return max(found, key=lambda value: (math.isnan(value), value), default=None)
 
 
-def _sign(verdict: str) -> str:
-    return f"{SIGNS[verdict]} {verdict}"
+def _sign(verdict: str) -> Markdown:
+    return markdown("{} {}", SIGNS[verdict], verdict)
 
 
-def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{'|'.join('---:' if column in _NUMERIC else '---' for column in columns)}|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
+def _lines(rows: Sequence[Sequence[Markdown]]) -> Markdown:
+    return table([markdown("{}", column) for column in _COLUMNS], rows, _NUMERIC)
 
 
-def _provenance(report: Report) -> str:
+def _provenance(report: Report) -> Markdown:
     source, environment = report["source"], report["environment"]
-    revision = f" at {markdown_code(source['revision'])}" if source["revision"] else ""
+    revision = markdown(" at {}", code(source["revision"])) if source["revision"] else markdown("")
     inputs = source["files"].values()
-    files = [f"{markdown_code(file['name'])} {markdown_code(file['sha256'])}" for file in inputs]
-    sets = [f"{count_text(one['count'])} {markdown_text(one['label'])}" for one in report["observations"]]
+    files = [markdown("{} {}", code(file["name"]), code(file["sha256"])) for file in inputs]
+    sets = [markdown("{} {}", count_text(one["count"]), one["label"]) for one in report["observations"]]
+    rule, written = tolerance_text(report), source["sb3_version"] or "before 0.9"
     names = ("python", "torch", "stable-baselines3", "lerobot", "sb3port", "device")
     versions = [f"{name} {environment[name]}" for name in names if name in environment]
     lines = [
-        f"Source: {markdown_code(source['location'])}{revision}, written by SB3 "
-        f"{markdown_text(source['sb3_version'] or 'before 0.9')}",
-        f"SHA-256: {', '.join(files)}",
-        f"Observations: {'; '.join(sets)}" if sets else "Observations: none",
-        f"{tolerance_text(report)[0].upper()}{tolerance_text(report)[1:]}",
-        f"Environment: {markdown_text(', '.join(versions))}",
+        markdown("Source: {}{}, written by SB3 {}", code(source["location"]), revision, written),
+        markdown("SHA-256: {}", joined(Markdown, ", ", files)),
+        markdown("Observations: {}", joined(Markdown, "; ", sets) if sets else "none"),
+        markdown("{}", f"{rule[0].upper()}{rule[1:]}"),
+        markdown("Environment: {}", ", ".join(versions)),
     ]
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def card_section(report: Report) -> str:
-    """Tell what a report says, for a model card: below a heading of the second level."""
-    return render_markdown(report, level=3).strip()
+    return bullets(lines)

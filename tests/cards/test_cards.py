@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from sb3port.files.texts.markdown import markdown
 from sb3port.ports.card.card import model_card
 from sb3port.ports.card.facts import CardFacts, Licence
 from sb3port.ports.reading import read_port
@@ -35,7 +36,7 @@ def test_names_of_strangers_stay_texts(tmp_path: Path) -> None:
     port = make_model("box", folder).port(tmp_path / "port")
     (tmp_path / "port" / "README.md").unlink()
     checkpoint = read_port(port)
-    card = model_card(checkpoint, CardFacts(licence=Licence("Not stated.")))
+    card = model_card(checkpoint, CardFacts(licence=Licence(markdown("Not stated."))))
     assert "<script>" not in card.partition("\n---\n")[2]
     assert ModelCard(card).data.model_name == "a|b`c<script>"
     rows = [line for line in card.splitlines() if line.startswith("| source")]

@@ -29,7 +29,7 @@ def _write(path: Path, report: examples.Report) -> Path:
 def test_one_form_on_stdout(cli: Cli, report: Path, form: str) -> None:
     result = cli("report", report, "--to", form)
     result.succeeds()
-    assert result.out == render([canonical(examples.failing())], form)
+    assert result.out == render([canonical(examples.failing())], form).text
     assert result.err == ""
 
 

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from sb3port.files.texts.names import file_name
 from sb3port.reports.html import render_html, render_html_index
 from sb3port.reports.numbers import exact_text
 
@@ -51,8 +52,8 @@ class Page(HTMLParser):
 
 
 def pages() -> dict[str, str]:
-    index = render_html_index(list(EXAMPLES.values()), [None] * len(EXAMPLES))
-    return {**{name: render_html(report) for name, report in EXAMPLES.items()}, "index": index}
+    index = render_html_index(list(EXAMPLES.values()), [None] * len(EXAMPLES)).text
+    return {**{name: render_html(report).text for name, report in EXAMPLES.items()}, "index": index}
 
 
 PAGES = pages()
@@ -128,7 +129,7 @@ def test_every_output_has_its_plots() -> None:
 
 def test_index_starts_with_the_worst_and_links() -> None:
     reports = [EXAMPLES["good"], EXAMPLES["failing"]]
-    page = Page(render_html_index(reports, ["good.html", "failing.html"]))
+    page = Page(render_html_index(reports, [file_name("good.html"), file_name("failing.html")]).text)
     assert [link for link in page.attributes("href") if link.endswith(".html")] == [
         "failing.html",
         "good.html",

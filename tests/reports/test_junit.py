@@ -16,13 +16,15 @@ SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
 
 
 def _cases(report: examples.Report) -> dict[str, Xml.Element]:
-    return {case.attrib["name"]: case for case in Xml.fromstring(render_junit([report])).iter("testcase")}
+    return {
+        case.attrib["name"]: case for case in Xml.fromstring(render_junit([report]).text).iter("testcase")
+    }
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_it_is_junit_and_stable(name: str) -> None:
-    text = render_junit([EXAMPLES[name]])
-    assert text == render_junit([examples.every()[name]])
+    text = render_junit([EXAMPLES[name]]).text
+    assert text == render_junit([examples.every()[name]]).text
     SCHEMA.validate(text)
     (suite,) = Xml.fromstring(text)
     counts = {key: int(suite.attrib[key]) for key in ("tests", "failures", "skipped")}
@@ -49,7 +51,7 @@ def test_a_case_per_check() -> None:
 
 
 def test_numbers_are_properties() -> None:
-    (suite,) = Xml.fromstring(render_junit([EXAMPLES["failing"]]))
+    (suite,) = Xml.fromstring(render_junit([EXAMPLES["failing"]]).text)
     properties = {one.attrib["name"]: one.attrib["value"] for one in suite.iter("property")}
     assert properties["verdict"] == "fail"
     assert properties["network.value:edge.max_abs"] == "0.31"
@@ -78,7 +80,7 @@ def test_nothing_compared_is_no_success() -> None:
 
 
 def test_several_suites() -> None:
-    text = render_junit([EXAMPLES["good"], EXAMPLES["failing"]])
+    text = render_junit([EXAMPLES["good"], EXAMPLES["failing"]]).text
     SCHEMA.validate(text)
     root = Xml.fromstring(text)
     assert len(root) == 2

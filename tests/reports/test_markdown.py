@@ -4,7 +4,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from sb3port.files.escaping import markdown_code, markdown_text
+from sb3port.files.texts.markdown import code, markdown
 from sb3port.reports.markdown import render_markdown, render_markdown_index
 
 from . import examples
@@ -33,8 +33,8 @@ def _table(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_report_is_short_and_stable(name: str) -> None:
-    text = render_markdown(EXAMPLES[name])
-    assert text == render_markdown(examples.every()[name])
+    text = render_markdown(EXAMPLES[name]).text
+    assert text == render_markdown(examples.every()[name]).text
     assert len(text.splitlines()) <= 60
     assert text.startswith("## ")
     assert text.endswith("\n")
@@ -43,7 +43,7 @@ def test_a_report_is_short_and_stable(name: str) -> None:
 
 def test_what_a_failed_report_says() -> None:
     report = EXAMPLES["failing"]
-    text = render_markdown(report)
+    text = render_markdown(report).text
     assert text.startswith(
         "## ❌ `ppo-Pendulum-v1`: fail\n\nThe port does not compute what its source computes. 2 fail, 11"
     )
@@ -61,7 +61,7 @@ def test_what_a_failed_report_says() -> None:
 
 
 def test_recorded_outputs_are_rows_of_their_own() -> None:
-    rows = _table(render_markdown(EXAMPLES["good"]))
+    rows = _table(render_markdown(EXAMPLES["good"]).text)
     assert [row[1:3] for row in rows if row[0] == "network.value"] == [
         ["SB3 here", "✅ bit-exact"],
         ["recorded", "☑️ within noise"],
@@ -71,7 +71,7 @@ def test_recorded_outputs_are_rows_of_their_own() -> None:
 def test_many_checks_are_folded_and_the_worst_stay() -> None:
     checks = [examples.output_check(f"network.output_{number}:drawn", 0.0, 1) for number in range(99)]
     checks[90] = examples.output_check("network.output_90:drawn", 0.5, 1)
-    text = render_markdown(examples.report("fail", checks))
+    text = render_markdown(examples.report("fail", checks)).text
     assert len(text.splitlines()) <= 60
     rows = _table(text)
     assert rows[1][0] == "network.output_90"
@@ -79,7 +79,8 @@ def test_many_checks_are_folded_and_the_worst_stay() -> None:
 
 
 def test_strangers_write_no_markup() -> None:
-    for text in (render_markdown(EXAMPLES["hostile"]), render_markdown_index([EXAMPLES["hostile"]])):
+    hostile = EXAMPLES["hostile"]
+    for text in (render_markdown(hostile).text, render_markdown_index([hostile]).text):
         tokens = _tokens(text)
         markup = {token.type for token in tokens} & (MARKUP - {"strong_open"})
         assert markup == set()
@@ -97,14 +98,14 @@ def test_strangers_write_no_markup() -> None:
 )
 def test_texts_come_back_as_they_were(text: str) -> None:
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    for escaped in (markdown_code(text), markdown_text(text)):
+    for escaped in (code(text).text, markdown("{}", text).text):
         ((cell,),) = _table(f"| {escaped} |\n|---|\n")
         assert cell.strip() == shown.strip()
 
 
 def test_index_starts_with_the_worst() -> None:
     rows = _table(
-        render_markdown_index([EXAMPLES[name] for name in ("good", "noisy", "failing", "inconclusive")])
+        render_markdown_index([EXAMPLES[name] for name in ("good", "noisy", "failing", "inconclusive")]).text
     )
     assert [row[2] for row in rows[1:]] == ["❌ fail", "⚠️ inconclusive", "☑️ within noise", "✅ bit-exact"]
     assert rows[1][4] == "tensors: 1 of 13 tensors differs: value_net.bias"

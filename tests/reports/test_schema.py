@@ -69,7 +69,10 @@ def test_the_light_check_agrees_with_jsonschema() -> None:
 
 def test_whatever_is_valid_is_rendered() -> None:
     rendered = [
-        len(render([canonical(mutant)], form)) for _, mutant in _mutants() if _valid(mutant) for form in FILES
+        len(render([canonical(mutant)], form).text)
+        for _, mutant in _mutants()
+        if _valid(mutant)
+        for form in FILES
     ]
     assert len(rendered) > 400
     assert min(rendered) > 100

@@ -32,6 +32,7 @@ from lerobot_policy_ppo.env_spaces import (
     seen_observation_space,
 )
 from sb3port.environments.wrappers import wrap
+from sb3port.files.texts.terminal import TerminalText, terminal
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
 # lerobot-eval stops after a fixed number of steps; this is for environments that never say how many.
@@ -127,7 +128,7 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         try:
             frame = self.env.render() if self.render_mode else None
         except gym.error.DependencyNotInstalled as error:
-            _logger.warning("%s cannot be rendered, frames stay black: %s", self.task, error)
+            _warn(terminal("{} cannot be rendered, frames stay black: {}", self.task, error))
             self.render_mode = frame = None
         return np.zeros(_BLANK_FRAME_SHAPE, np.uint8) if frame is None else np.asarray(frame)
 
@@ -226,11 +227,17 @@ class GymnasiumEnvConfig(EnvConfig):
         self.fps = _render_fps(env)
         self._can_render = self.render_mode in (env.metadata.get("render_modes") or [])
         if _time_limit(env) is None:
-            _logger.warning(
-                "%s has no time limit: episodes are cut after %d steps, or set --env.episode_length.",
-                self.task,
-                _DEFAULT_EPISODE_LENGTH,
+            _warn(
+                terminal(
+                    "{} has no time limit: episodes are cut after {} steps, or set --env.episode_length.",
+                    self.task,
+                    _DEFAULT_EPISODE_LENGTH,
+                )
             )
+
+
+def _warn(text: TerminalText) -> None:
+    _logger.warning("%s", text.plain)
 
 
 def _make(

@@ -2,17 +2,19 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from sb3port.checkpoint.checkpoint import Provenance
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
 from sb3port.files.port_files import CARD
+from sb3port.files.texts.markdown import code, markdown
 from sb3port.ports.card.facts import Licence
 from sb3port.readers.formats.zoo_yaml import read_front_matter
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
 _FIELDS = ("license", "license_name", "license_link")
 _MAX_CARD = 2**20
-_NOT_STATED = Licence("Not stated.")
+_NOT_STATED = Licence(markdown("Not stated."))
 
 
 def licence_of(provenance: Provenance) -> Licence:
@@ -22,12 +24,14 @@ def licence_of(provenance: Provenance) -> Licence:
     try:
         stated = _stated(provenance)
     except (SourceUnreachable, UsageError):
-        return Licence("Not known: the source's repository could not be asked.")
+        return Licence(markdown("Not known: the source's repository could not be asked."))
     name = stated.get("license")
     if not isinstance(name, str) or not _ID.fullmatch(name):
-        return Licence("Not stated: the source's repository names no licence.")
+        return Licence(markdown("Not stated: the source's repository names no licence."))
     known = {field: str(stated[field]) for field in _FIELDS if stated.get(field)}
-    return Licence(f"That of the source: `{name}`, as its model card says.", known)
+    if urlsplit(known.get("license_link", "")).scheme not in ("", "http", "https"):
+        del known["license_link"]
+    return Licence(markdown("That of the source: {}, as its model card says.", code(name)), known)
 
 
 def _stated(provenance: Provenance) -> dict[str, Any]:

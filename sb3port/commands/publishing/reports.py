@@ -39,4 +39,4 @@ def read_port_report(port: Path, folder: Path | None) -> Report | None:
 
 def report_files(report: Report | None) -> dict[str, bytes]:
     """Give the files that tell what a report says, by name."""
-    return {} if report is None else {FILES[form]: render([report], form).encode() for form in _FORMS}
+    return {} if report is None else {FILES[form]: render([report], form).text.encode() for form in _FORMS}

@@ -69,7 +69,7 @@ def answer_apart(request: dict[str, Any]) -> str:
     """Answer in a forked process."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
-        with os.fdopen(writing, "w", encoding="utf-8") as stream:
+        with os.fdopen(writing, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(answer(request)[-1000:])
         os._exit(0)
     os.close(writing)

@@ -8,13 +8,17 @@ from sb3port.families.algorithms import display_name
 from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
 from sb3port.families.extractors import is_own
 from sb3port.families.features import batch_keys
-from sb3port.files.escaping import markdown_code, markdown_text
+from sb3port.files.texts.markdown import Markdown, bullets, code, link, markdown, table
+from sb3port.files.texts.media import joined
+from sb3port.files.texts.source_code import shell
 from sb3port.ports.card.facts import CardFacts
 from sb3port.ports.card.metadata import metadata
 from sb3port.ports.card.running import running
 from sb3port.reports.returns import Returns
 
-MARK = "<!-- sb3port writes this card anew. Delete this line to keep what you change in it. -->"
+_MARK = markdown("<!-- sb3port writes this card anew. Delete this line to keep what you change in it. -->")
+_NOTHING = markdown("")
+MARK = _MARK.text
 _HUB = "https://huggingface.co"
 
 
@@ -26,16 +30,16 @@ def model_card(checkpoint: Checkpoint, facts: CardFacts | None = None) -> str:
         facts: What else is known of it.
 
     Returns:
-        Markdown, with the Hub's metadata in front.
+        The whole file, in Markdown, with the Hub's metadata in front.
     """
     facts = facts or CardFacts()
     name = (facts.repo_id or checkpoint.provenance.name).rpartition("/")[2]
     sections = (
-        f"---\n{metadata(checkpoint, facts, name)}\n---",
-        MARK,
-        f"# {markdown_text(name)}",
+        metadata(checkpoint, facts, name),
+        _MARK,
+        markdown("# {}", name),
         _summary(checkpoint),
-        _table(("", ""), _properties(checkpoint)),
+        _table(_properties(checkpoint)),
         *running(checkpoint, facts.place),
         *_spaces(checkpoint),
         *_parity(facts),
@@ -43,7 +47,7 @@ def model_card(checkpoint: Checkpoint, facts: CardFacts | None = None) -> str:
         *_licence(facts),
         *_limits(checkpoint, facts),
     )
-    return "\n\n".join(sections) + "\n"
+    return markdown("{}\n", joined(Markdown, "\n\n", sections)).text
 
 
 def is_ours(card: str) -> bool:
@@ -51,126 +55,135 @@ def is_ours(card: str) -> bool:
     return MARK in card
 
 
-def _summary(checkpoint: Checkpoint) -> str:
+def _summary(checkpoint: Checkpoint) -> Markdown:
     provenance, algorithm = checkpoint.provenance, display_name(checkpoint.spec.algorithm)
     env_id = checkpoint.environment.env_id
-    where = f" for {markdown_code(env_id)}" if env_id else ""
+    where = markdown(" for {}", code(env_id)) if env_id else _NOTHING
     if provenance.kind == "training":
-        return (
-            f"A {algorithm} policy{where}, trained with sb3port, update for update as Stable-Baselines3 does."
+        return markdown(
+            "A {} policy{}, trained with sb3port, update for update as Stable-Baselines3 does.",
+            algorithm,
+            where,
         )
-    version = f" {provenance.sb3_version}" if provenance.sb3_version else ""
-    return (
-        f"A {algorithm} policy{where}, trained with Stable-Baselines3{markdown_text(version)}, and ported to "
-        "[LeRobot](https://github.com/huggingface/lerobot) with sb3port."
+    version = markdown(" {}", provenance.sb3_version) if provenance.sb3_version else _NOTHING
+    return markdown(
+        "A {} policy{}, trained with Stable-Baselines3{}, and ported to "
+        "[LeRobot](https://github.com/huggingface/lerobot) with sb3port.",
+        algorithm,
+        where,
+        version,
     )
 
 
-def _properties(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
+def _properties(checkpoint: Checkpoint) -> Iterator[tuple[str, Markdown]]:
     spec, provenance, normalizer = checkpoint.spec, checkpoint.provenance, checkpoint.normalizer
     yield "source", _source(provenance)
     for role in ("checkpoint", "statistics"):
         if file := provenance.files.get(role):
-            yield role, f"{markdown_code(file.name)}, sha256 {markdown_code(file.sha256)}"
-    yield "networks", ", ".join(filter(None, (networks_text(spec), exploration_text(spec))))
-    yield "normalisation", normalizer_text(normalizer)
-    yield "trained in", _code(environment_text(checkpoint.environment)) or "an environment that is not known"
+            yield role, markdown("{}, sha256 {}", code(file.name), code(file.sha256))
+    yield "networks", markdown("{}", ", ".join(filter(None, (networks_text(spec), exploration_text(spec)))))
+    yield "normalisation", markdown("{}", normalizer_text(normalizer))
+    trained_in = environment_text(checkpoint.environment)
+    yield "trained in", code(trained_in) if trained_in else markdown("an environment that is not known")
     steps = checkpoint.training.hyperparameters.get("num_timesteps")
+    known = isinstance(steps, int)
     yield (
         "trained for",
-        f"{steps:,} steps" if isinstance(steps, int) else "a number of steps that is not known",
+        markdown("{:,} steps", steps) if known else markdown("a number of steps that is not known"),
     )
 
 
-def _source(provenance: Provenance) -> str:
+def _source(provenance: Provenance) -> Markdown:
     """Name the source without any path of the machine that it was ported on."""
     published = _published(provenance)
     if provenance.kind == "training":
-        return f"trained in {markdown_code(provenance.location)}" + (
-            f", from {published}" if published else ""
-        )
-    if published:
-        return published
-    return f"local {provenance.kind} {markdown_code(provenance.name)}"
+        trained = markdown("trained in {}", code(provenance.location))
+        return markdown("{}, from {}", trained, published) if published else trained
+    return published or markdown("local {} {}", provenance.kind, code(provenance.name))
 
 
-def _published(provenance: Provenance) -> str:
-    """Name and link what is on the Hub, empty where nothing is."""
+def _published(provenance: Provenance) -> Markdown | None:
+    """Name and link what is on the Hub, None where nothing is."""
     if provenance.base_model is None:
-        return ""
+        return None
     location, revision = provenance.base_model
-    return f"[`{location}`]({_HUB}/{location}/tree/{revision}) at revision `{revision}`"
+    place = link(code(location), f"{_HUB}/{location}/tree/{revision}")
+    return markdown("{} at revision {}", place, code(revision))
 
 
-def _spaces(checkpoint: Checkpoint) -> Iterator[str]:
+def _spaces(checkpoint: Checkpoint) -> Iterator[Markdown]:
     spec = checkpoint.spec
     keys = batch_keys(spec.observation_space)
-    spaces = [
-        (f"`{keys[name]}`", markdown_code(str(part))) for name, part in parts(spec.observation_space).items()
-    ]
-    yield "## Observations and actions"
-    yield _table(("in LeRobot", "space"), [*spaces, ("`action`", markdown_code(str(spec.action_space)))])
+    spaces = [(code(keys[name]), code(part)) for name, part in parts(spec.observation_space).items()]
+    columns = (markdown("in LeRobot"), markdown("space"))
+    yield markdown("## Observations and actions")
+    yield table(columns, [*spaces, (code("action"), code(spec.action_space))])
 
 
-def _parity(facts: CardFacts) -> Iterator[str]:
-    yield "## Parity"
-    yield facts.parity or (
-        f"Not compared with its source yet: `sb3port verify {facts.place}` does that, to the last bit."
+def _parity(facts: CardFacts) -> Iterator[Markdown]:
+    yield markdown("## Parity")
+    command = code(shell("sb3port verify {}", facts.place))
+    yield facts.parity or markdown(
+        "Not compared with its source yet: {} does that, to the last bit.", command
     )
 
 
-def _returns(facts: CardFacts, env_id: str | None) -> Iterator[str]:
-    yield "## Returns"
+def _returns(facts: CardFacts, env_id: str | None) -> Iterator[Markdown]:
+    yield markdown("## Returns")
     if facts.returns is None:
-        yield f"Not measured yet: `sb3port eval {facts.place} --env {env_id or 'ENV_ID'}` does that."
+        command = code(shell("sb3port eval {} --env {}", facts.place, env_id or "ENV_ID"))
+        yield markdown("Not measured yet: {} does that.", command)
         return
-    yield _table(("", ""), _returns_rows(facts.returns))
+    yield _table(_returns_rows(facts.returns))
 
 
-def _returns_rows(returns: Returns) -> Iterator[tuple[str, str]]:
-    yield "environment", markdown_code(returns.env)
+def _returns_rows(returns: Returns) -> Iterator[tuple[str, Markdown]]:
+    yield "environment", code(returns.env)
     if returns.wrappers:
-        yield "wrappers", ", ".join(map(markdown_code, returns.wrappers))
-    yield "episodes", f"{len(returns.seeds)}, seeds {returns.seeds_text}, deterministic actions"
-    yield "mean return", f"{returns.mean:.2f} ± {returns.std:.2f} (standard deviation)"
-    yield "lowest and highest", f"{min(returns.returns):.2f} and {max(returns.returns):.2f}"
-    yield "mean length", f"{sum(returns.lengths) / len(returns.lengths):,.1f} steps"
+        yield "wrappers", joined(Markdown, ", ", map(code, returns.wrappers))
+    count = len(returns.seeds)
+    yield "episodes", markdown("{}, seeds {}, deterministic actions", count, returns.seeds_text)
+    yield "mean return", markdown("{:.2f} ± {:.2f} (standard deviation)", returns.mean, returns.std)
+    lowest, highest = min(returns.returns), max(returns.returns)
+    yield "lowest and highest", markdown("{:.2f} and {:.2f}", lowest, highest)
+    yield "mean length", markdown("{:,.1f} steps", sum(returns.lengths) / len(returns.lengths))
     if returns.sb3 is not None:
-        yield (
-            "SB3's own policy",
-            f"the same return in {returns.identical} of these {len(returns.seeds)} episodes",
-        )
+        same = markdown("the same return in {} of these {} episodes", returns.identical, count)
+        yield "SB3's own policy", same
 
 
-def _licence(facts: CardFacts) -> Iterator[str]:
+def _licence(facts: CardFacts) -> Iterator[Markdown]:
     if facts.licence is not None:
-        yield "## Licence"
+        yield markdown("## Licence")
         yield facts.licence.text
 
 
-def _limits(checkpoint: Checkpoint, facts: CardFacts) -> Iterator[str]:
-    yield "## Limits"
-    yield "\n".join(f"- {sentence}" for sentence in _limit_sentences(checkpoint, facts))
+def _limits(checkpoint: Checkpoint, facts: CardFacts) -> Iterator[Markdown]:
+    yield markdown("## Limits")
+    yield bullets(_limit_sentences(checkpoint, facts))
 
 
-def _limit_sentences(checkpoint: Checkpoint, facts: CardFacts) -> Iterable[str]:
+def _limit_sentences(checkpoint: Checkpoint, facts: CardFacts) -> Iterator[Markdown]:
     env_id = checkpoint.environment.env_id
-    where = f"in {markdown_code(env_id)}" if env_id else "in an environment that the files do not name"
-    yield f"It was trained {where}; nothing is known of it elsewhere, on hardware least of all."
+    unknown = markdown("in an environment that the files do not name")
+    where = markdown("in {}", code(env_id)) if env_id else unknown
+    yield markdown("It was trained {}; nothing is known of it elsewhere, on hardware least of all.", where)
     if checkpoint.normalizer is not None:
-        yield "Observations are normalised with the statistics of the training, which stay as they were."
+        yield markdown(
+            "Observations are normalised with the statistics of the training, which stay as they were."
+        )
     if is_own(extractor := checkpoint.spec.features_extractor):
-        code = markdown_code(extractor)
-        yield f"It needs {code}, whose code is not part of it; `--extractor` of sb3port's commands names it."
+        yield markdown(
+            "It needs {}, whose code is not part of it; `--extractor` of sb3port's commands names it.",
+            code(extractor),
+        )
     if facts.parity is not None:
-        yield "Parity says that it computes what its source computes, not that its source is any good."
-    yield from (f"{markdown_text(warning[:1].upper() + warning[1:])}." for warning in checkpoint.warnings)
+        yield markdown(
+            "Parity says that it computes what its source computes, not that its source is any good."
+        )
+    yield from (markdown("{}.", warning[:1].upper() + warning[1:]) for warning in checkpoint.warnings)
 
 
-def _code(text: str) -> str:
-    return markdown_code(text) if text else ""
-
-
-def _table(columns: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
-    lines = [f"| {' | '.join(columns)} |", "|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines)
+def _table(rows: Iterable[tuple[str, Markdown]]) -> Markdown:
+    """Give a table of names and what they stand for, without titles."""
+    return table((_NOTHING, _NOTHING), [(markdown("{}", name), value) for name, value in rows])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sb3port.files.texts.markdown import Markdown
 from sb3port.reports.returns import Returns
 
 
@@ -11,11 +12,11 @@ class Licence:
     """Under which terms the source is published.
 
     Args:
-        text: A sentence in Markdown.
+        text: A sentence.
         metadata: `license`, `license_name` and `license_link` in the Hub's metadata, as far as known.
     """
 
-    text: str
+    text: Markdown
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -25,13 +26,13 @@ class CardFacts:
 
     Args:
         repo_id: Where it lies on the Hub, None for a folder that may lie anywhere.
-        parity: How it was compared with its source, in Markdown; None where it was not.
+        parity: How it was compared with its source; None where it was not.
         returns: What it was measured to get, None where it was not.
         licence: None where nobody has looked.
     """
 
     repo_id: str | None = None
-    parity: str | None = None
+    parity: Markdown | None = None
     returns: Returns | None = None
     licence: Licence | None = None
 

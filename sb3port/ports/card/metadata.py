@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import yaml
-
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.files.texts.front_matter import front_matter
+from sb3port.files.texts.markdown import Markdown
 from sb3port.ports.card.facts import CardFacts
 from sb3port.reports.returns import Returns
 
@@ -12,8 +12,8 @@ _TAGS = ("lerobot", "ppo", "reinforcement-learning", "robotics", "sb3port", "sta
 _TASK = "reinforcement-learning"
 
 
-def metadata(checkpoint: Checkpoint, facts: CardFacts, name: str) -> str:
-    """Give the YAML of a card, without importing the Hub's library where there are no returns.
+def metadata(checkpoint: Checkpoint, facts: CardFacts, name: str) -> Markdown:
+    """Give what stands in front of a card, without importing the Hub's library where there are no returns.
 
     Args:
         checkpoint: The port.
@@ -30,7 +30,7 @@ def metadata(checkpoint: Checkpoint, facts: CardFacts, name: str) -> str:
         "tags": [*_TAGS, *sorted(others)],
         **({"model-index": _model_index(facts.returns, name)} if facts.returns else {"model_name": name}),
     }
-    return str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)).strip()
+    return front_matter(fields)
 
 
 def _model_index(returns: Returns, name: str) -> list[dict[str, Any]]:
