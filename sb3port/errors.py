@@ -8,6 +8,14 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
+_MAX_SHOWN = 2400
+
+
+def _sentence(text: str) -> str:
+    """Write control characters out, and cut what is long: names in files of strangers may be anything."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:_MAX_SHOWN])
+    return f"{shown[:_MAX_SHOWN]}..." if max(len(text), len(shown)) > _MAX_SHOWN else shown
+
 
 class Sb3portError(Exception):
     """Base of all errors that are not our bug.
@@ -20,9 +28,9 @@ class Sb3portError(Exception):
     exit_code: ClassVar[int] = 70
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _sentence(message)
+        self.hint = None if hint is None else _sentence(hint)
+        super().__init__(self.message)
 
 
 class VerificationFailed(Sb3portError):
