@@ -116,8 +116,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_setting(value: Any) -> bool:
-    """Whether a hyperparameter is a number, a flag or None, as all of SB3's are."""
-    return value is None or (isinstance(value, int | float) and bool(np.isfinite(value)))
+    """Whether a hyperparameter is a number, a flag or None, as all of SB3's are; it may be infinite."""
+    return value is None or _is_number(value)
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
