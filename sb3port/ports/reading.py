@@ -60,12 +60,18 @@ def read_port(folder: Path) -> Checkpoint:
             training=_training(content["training"]),
             optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
             provenance=provenance,
-            warnings=tuple(content["warnings"]),
+            warnings=_texts(content["warnings"]),
             environment=environment_of(content, folder),
             configured=_configured(content.get("configured")),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
+def _texts(noted: Any) -> tuple[str, ...]:
+    if not isinstance(noted, list) or not all(isinstance(text, str) for text in noted):
+        raise ValueError("its warnings are no texts")
+    return tuple(noted)
 
 
 def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
