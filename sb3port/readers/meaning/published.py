@@ -49,7 +49,7 @@ def published_result(provenance: Provenance) -> PublishedResult | None:
             continue
         try:
             return read(path)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             continue  # it is written by hand, and need not say anything
     return None
 
