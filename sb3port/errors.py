@@ -18,6 +18,13 @@ def shortened(text: str, limit: int = LONGEST) -> str:
     return text if left_out <= 0 else f"{text[:limit]}… ({left_out:,} more characters)"
 
 
+def _printable(text: str) -> str:
+    """Write control characters out: a message holds names of strangers, and may be printed by anyone."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def shortened_hint(hint: str, limit: int = LONGEST) -> str:
     """Shorten a hint, but not the command that it ends with, unless that alone is too long."""
     ends = [found.end() for found in re.finditer(": ", hint)]
@@ -38,9 +45,9 @@ class Sb3portError(Exception):
     exit_code: ClassVar[int] = 70
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        self.message = shortened(message)
+        self.message = shortened(_printable(message))
         super().__init__(self.message)
-        self.hint = None if hint is None else shortened_hint(hint)
+        self.hint = None if hint is None else shortened_hint(_printable(hint))
 
 
 class VerificationFailed(Sb3portError):

@@ -154,6 +154,8 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
     config = _read_config(folder)
     names = {field.name for field in fields(PolicySpec)}
     plain = {name: value for name, value in config.items() if name in names}
+    if not isinstance(plain.get("features_extractor_kwargs", {}), dict):
+        raise NotPortable(f"{folder / CONFIG_FILE} is damaged: features_extractor_kwargs are not named")
     spaces = {
         name: space_from_json(config[name], f"{name} of the port {folder}")
         for name in ("observation_space", "action_space")

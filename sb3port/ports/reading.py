@@ -3,6 +3,7 @@
 What runs is in `config.json`, the tensors and the processors; what is only known of it, in `sb3port.json`.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sb3port.checkpoint.schedules import Schedule, schedule_from_json
 from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of
+from sb3port.families.hyperparameters import is_setting
 from sb3port.families.specs import parameter_names
 from sb3port.files.budget import metered
 from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
@@ -64,12 +66,18 @@ def read_port(folder: Path) -> Checkpoint:
             training=_training(content["training"]),
             optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
             provenance=provenance,
-            warnings=tuple(content["warnings"]),
+            warnings=_texts(content["warnings"]),
             environment=environment_of(content, folder),
             configured=_configured(content.get("configured")),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+
+
+def _texts(noted: Any) -> tuple[str, ...]:
+    if not isinstance(noted, list) or not all(isinstance(text, str) for text in noted):
+        raise ValueError("its warnings are no texts")
+    return tuple(noted)
 
 
 def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
@@ -96,7 +104,7 @@ def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | No
 
 def _training(noted: Mapping[str, Any]) -> TrainingSettings:
     settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
-    if odd := [name for name, value in settings.items() if not _is_setting(value)]:
+    if odd := [name for name, value in settings.items() if not is_setting(name, value)]:
         raise ValueError(f"its settings {odd[:10]} are no numbers")
     return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs)
 
@@ -116,12 +124,7 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
 
 def _is_number(value: Any) -> bool:
     """Whether it is a number or a flag; bounds of clipping may be infinite."""
-    return isinstance(value, int | float) and not np.isnan(value)
-
-
-def _is_setting(value: Any) -> bool:
-    """Whether a hyperparameter is a number, a flag or None, as all of SB3's are."""
-    return value is None or (isinstance(value, int | float) and bool(np.isfinite(value)))
+    return isinstance(value, int) or (isinstance(value, float) and not math.isnan(value))
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:

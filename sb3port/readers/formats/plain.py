@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable
 from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.arrays import as_plain
@@ -50,7 +51,10 @@ def _tree(value: Any, where: str, counted: Iterator[int]) -> Any:
         return [_tree(item, where, counted) for item in value]
     if isinstance(value, str):
         spend(Cost.CHARACTERS, len(value), where)
-    return as_plain(value, where)
+    plain = as_plain(value, where)
+    if not is_plain(plain):
+        raise NotPortable(f"{where} holds {plain!r:.100}, which is no setting")
+    return plain
 
 
 def _unpacked(value: Any) -> Any:

@@ -156,7 +156,7 @@ class _Tensors:
 
     def _check_view(self, flat: Array, offset: Any, size: Any, stride: Any) -> None:
         proper = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
-        if not proper or not all(isinstance(n, int) and n >= 0 for n in (offset, *size, *stride)):
+        if not proper or not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
             raise NotPortable(f"{self.where} holds a tensor without a proper offset, size and stride")
         if len(size) > _MAX_DIMENSIONS:
             raise NotPortable(f"{self.where} holds a tensor of {len(size)} dimensions")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.budget import Cost, spend
 from sb3port.files.untrusted import open_untrusted, read_untrusted
@@ -20,7 +21,6 @@ _MAX_NODES = 20_000
 _FRONT_MATTER = re.compile(rb"---\r?\n(.*?)\n---", re.DOTALL)
 _MARKS = (b"\n", b"[", b"{", b",", b":", b"&", b"*", b"'", b'"')
 _MAX_SCALAR = 10_000
-_MAX_NUMBER = 2**63
 _YAML = "tag:yaml.org,2002:"
 _PYTHON = f"{_YAML}python/"
 _NAME = f"{_PYTHON}name:"
@@ -184,8 +184,8 @@ def _check_plain(value: Any) -> None:
     if isinstance(value, list | tuple):
         for item in value:
             _check_plain(item)
-    elif isinstance(value, int) and abs(value) >= _MAX_NUMBER:
-        raise ValueError("it has a number that is too large")
+    elif not is_plain(value):
+        raise ValueError("it has a number that is too large, or none")
 
 
 def _one_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable
 from sb3port.readers.formats.arrays import as_flag, as_number
 from sb3port.readers.formats.plain import as_dict, as_plain_tree, shown_key
@@ -84,6 +85,8 @@ def _given(value: dict[Any, Any], where: str) -> dict[str, Any]:
     kwargs: dict[str, Any] = {key: as_flag(value[key], f"{where}[{key!r}]") for key in _FLAGS if key in value}
     if "log_std_init" in value:
         kwargs["log_std_init"] = float(as_number(value["log_std_init"]))
+        if not is_plain(kwargs["log_std_init"]):
+            raise NotPortable(f"{where}['log_std_init'] is not a number")
     if "activation_fn" in value:
         kwargs["activation_fn"] = _class_name(value["activation_fn"], _ACTIVATIONS, where)
     if "optimizer_class" in value:

@@ -5,6 +5,7 @@ functions whose state holds `__closure__` cells, as all later cloudpickles write
 `get_schedule_fn`'s lambda (SB3 2.3.1 to 2.6); and the classes of SB3 2.7 and rl_zoo3, plain instance state.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from sb3port.readers.formats.arrays import as_number, is_number
 from sb3port.readers.formats.records import Global, Record
 
 _MAX_NESTING = 10
+_MAX_CONSTANTS = 100
+_MAX_NAME = 200
 _SB3 = "stable_baselines3.common.utils"
 
 
@@ -31,7 +34,10 @@ def read_schedule(value: Any, where: str) -> Schedule:
     Raises:
         NotPortable: It is none of these.
     """
-    return _read(value, where, 0)
+    schedule = _read(value, where, 0)
+    if any(isinstance(number, float) and math.isnan(number) for number in vars(schedule).values()):
+        raise NotPortable(f"{where} has a value that is not a number")
+    return schedule
 
 
 def _read(value: Any, where: str, nesting: int) -> Schedule:
@@ -57,7 +63,8 @@ def _read_function(function: Record, where: str, nesting: int) -> Schedule:
         case "get_schedule_fn.<locals>.<lambda>" if len(cells) == 1:
             return _read(cells[0], where, nesting + 1)
     constants = [*values, *(constant for constant in _code(function)[0] if is_number(constant))]
-    return CustomSchedule(name, tuple(float(as_number(number)) for number in constants))
+    numbers = [float(as_number(number)) for number in constants[:_MAX_CONSTANTS]]
+    return CustomSchedule(name[:_MAX_NAME], tuple(number for number in numbers if not math.isnan(number)))
 
 
 def _is_bare(function: Record) -> bool:

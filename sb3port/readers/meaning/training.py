@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, OptimizerState, TrainingSettings
+from sb3port.checkpoint.checkpoint import Array, OptimizerState, Scalar, TrainingSettings
+from sb3port.checkpoint.plain import is_plain
+from sb3port.errors import NotPortable
 from sb3port.families.algorithms import Algorithm
+from sb3port.families.hyperparameters import is_setting
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.arrays import as_plain
 from sb3port.readers.formats.records import Global
@@ -39,10 +42,17 @@ def read_training(
     present = [name for name in algorithm.hyperparameters if name in archive.data]
     return TrainingSettings(
         schedules=schedules,
-        hyperparameters={name: as_plain(values[name], f"{where}: {name}") for name in present},
+        hyperparameters={name: _setting(name, values[name], f"{where}: {name}") for name in present},
         optimizer_class=policy_kwargs.get("optimizer_class", "Adam"),
         optimizer_kwargs=policy_kwargs.get("optimizer_kwargs", {}),
     )
+
+
+def _setting(name: str, value: Any, where: str) -> Scalar:
+    plain = as_plain(value, where)
+    if not is_setting(name, plain):
+        raise NotPortable(f"{where} is {plain!r:.200}, which is no setting")
+    return plain
 
 
 def read_optimizer(
@@ -62,13 +72,23 @@ def read_optimizer(
     try:
         (group,), state = value["param_groups"], value["state"]
         order = dict(zip(group["params"], tensors, strict=True))
-        # Older torch keeps None for what an optimiser has not begun to use.
-        named = {order[n]: {k: v for k, v in row.items() if v is not None} for n, row in state.items()}
+        # Older torch keeps None for what an optimiser has not begun to use; a row of that is none.
+        rows = {order[n]: {k: v for k, v in row.items() if v is not None} for n, row in state.items()}
+        named = {name: row for name, row in rows.items() if row}
         settings = {key: item for key, item in group.items() if key != "params"}
     except (LookupError, TypeError, ValueError, AttributeError):
         return None, imports
-    fits = all(_fits(value, tensors[name]) for name, row in named.items() for value in row.values())
-    return (OptimizerState(settings, named) if fits else None), imports
+    fits = all(
+        _is_name(key) and _fits(value, tensors[name])
+        for name, row in named.items()
+        for key, value in row.items()
+    )
+    return (OptimizerState(settings, named) if fits and is_plain(settings) else None), imports
+
+
+def _is_name(key: Any) -> bool:
+    """Whether it can be a part of a tensor's name in a port."""
+    return isinstance(key, str) and "/" not in key and key.isprintable()
 
 
 def _fits(value: Any, parameter: Array) -> bool:

@@ -6,6 +6,7 @@ observations SB3 keeps one set of statistics per key: of the keys in `norm_obs_k
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,8 @@ def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
         for name in ("clip_obs", "clip_reward", "gamma", "epsilon")
         if name in attributes
     }
+    if not np.isfinite(numbers.get("epsilon", 0.0)):
+        raise NotPortable(f"{where}: epsilon is infinite, which makes every observation 0")
     return Normalizer(
         obs_rms=_observations(attributes, where) if norm_obs else None,
         ret_rms=_statistics(attributes.get("ret_rms"), f"{where}: ret_rms"),
@@ -119,7 +122,10 @@ def _statistics(value: Any, where: str) -> RunningMeanStd:
         raise NotPortable(
             f"{where} is damaged: a mean of shape {mean.shape}, a variance of shape {var.shape}"
         )
-    return RunningMeanStd(mean, var, _not_negative(value.attributes.get("count"), f"{where}.count"))
+    count = _not_negative(value.attributes.get("count"), f"{where}.count")
+    if count == math.inf:
+        raise NotPortable(f"{where} is damaged: it has seen infinitely many samples")
+    return RunningMeanStd(mean, var, count)
 
 
 def _not_negative(value: Any, where: str) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Wrapper
+from sb3port.checkpoint.plain import is_plain
 from sb3port.checkpoint.schedules import ConstantSchedule, Schedule, SimpleLinearSchedule
 from sb3port.errors import NotPortable, Unsafe
 
@@ -63,7 +64,10 @@ def read_expression(text: str, where: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's own remarks on a stranger's style
-            return _value(ast.parse(text.strip(), mode="eval").body, where)
+            found = _value(ast.parse(text.strip(), mode="eval").body, where)
+            if not is_plain(found):
+                raise ValueError("a number in it is too large, or none")
+            return found
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise NotPortable(f"{where} is not an expression that sb3port can read: {text[:200]!r}") from error
 
