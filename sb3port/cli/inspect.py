@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
@@ -20,6 +21,7 @@ def inspect(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
+    sandbox: options.Sandbox = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -33,8 +35,9 @@ def inspect(
     from sb3port.readers.places.source import SourceOptions
 
     output = Output(json, quiet)
+    warn_of_missing_walls(output, sandbox)
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor)
+    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor, sandbox)
     essence = (
         f"{checkpoint.spec.algorithm} {checkpoint.spec.observation_space} {checkpoint.spec.action_space}"
     )
