@@ -33,8 +33,8 @@ from sb3port.readers.meaning.sb3 import read_checkpoint
 _CHECKPOINT, _ERROR, _OS_ERROR = b"c", b"e", b"o"
 _GIB, _MB = 1 << 30, 1_000_000
 _LONGEST = 20_000
-# What a process gets told that opens what it may not, and has no right or room to write.
-_DENIED = (errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.EROFS)
+# What a process gets told that opens what it may not, writes where it has no room, or starts another.
+_DENIED = (errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.EROFS, errno.EAGAIN)
 # Text in zips and pickles, whose codecs Python imports when they are first used.
 _CODECS = ("ascii", "latin-1", "cp437", "utf-8-sig", "utf-16", "utf-32", "raw-unicode-escape")
 _ERRORS: dict[str, type[Sb3portError]] = {
@@ -149,7 +149,7 @@ def _os_error(content: bytes, reading: Reading) -> Exception:
         raise NotPlain("an error is no text")
     ours = filename in map(str, reading.paths)
     if number in _DENIED and not ours:
-        what = one_line(f"{filename}: {reason}")[:500]
+        what = one_line(reason if filename == "None" else f"{filename}: {reason}")[:500]
         return Unsafe(f"reading {reading.name} tried what no reading does, and was stopped: {what}")
     return OSError(number, reason, filename) if ours else RuntimeError(one_line(f"{reason}: {filename}"))
 
