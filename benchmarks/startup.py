@@ -23,6 +23,7 @@ TORCH, LEROBOT = "import torch", "import LeRobot"
 BARS = {
     "sb3port --help": (TORCH, 0.08),
     "sb3port inspect": (TORCH, 0.27),
+    "sb3port inspect --sandbox": (TORCH, 0.32),
     "sb3port convert --no-verify": (TORCH, 0.27),
     "sb3port train, one rollout": (TORCH, 1.5),
     "sb3port eval, one episode": (TORCH, 1.5),
@@ -56,6 +57,7 @@ def commands(source: Path, folder: Path) -> dict[str, tuple[str, ...]]:
         "python -c pass": ("-c", "pass"),
         "sb3port --help": (*CLI, "--help"),
         "sb3port inspect": (*CLI, "inspect", str(source)),
+        "sb3port inspect --sandbox": (*CLI, "inspect", str(source), "--sandbox"),
         "sb3port convert --no-verify": (*convert, "--no-verify"),
         "sb3port train, one rollout": (*CLI, "train", *train, "-q", "--out", str(folder / "run{run}")),
         "sb3port eval, one episode": (*CLI, "eval", port, *one),

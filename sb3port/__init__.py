@@ -28,6 +28,7 @@ def convert(
     use_stats: bool = True,
     assume_standard_forward: bool = False,
     extractor: str | None = None,
+    sandbox: bool | None = None,
     verify: bool = True,
     force: bool = False,
 ) -> "Conversion":
@@ -43,6 +44,8 @@ def convert(
         assume_standard_forward: Take a policy class of the author's own for SB3's, where its tensors are
             those of SB3's.
         extractor: `module:Class` of a features extractor whose code is your own; it is imported to verify.
+        sandbox: Whether a process that can do nothing else reads the source; None for that where it comes
+            from the Hub and the system is Linux.
         verify: False to skip the comparison with SB3.
         force: Replace the port at `dest`.
 
@@ -57,7 +60,8 @@ def convert(
     from sb3port.readers.places.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    options = ConvertOptions(narrowed, use_stats, assume_standard_forward, extractor, verify, force)
+    reading = (narrowed, use_stats, assume_standard_forward, extractor)
+    options = ConvertOptions(*reading, verify=verify, force=force, sandbox=sandbox)
     return run(str(source), Path(dest) if dest is not None else None, options, lambda *_: None)
 
 
@@ -70,6 +74,7 @@ def verify(
     atol: float | None = None,
     reload: bool = True,
     extractor: str | None = None,
+    sandbox: bool | None = None,
 ) -> "ParityReport":
     """Compare a port with its source, which is read anew.
 
@@ -82,6 +87,7 @@ def verify(
         atol: Largest difference of outputs that passes, in place of the rule.
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is your own.
+        sandbox: As for `convert`.
 
     Returns:
         What was compared; its `verdict` says whether parity holds.
@@ -93,7 +99,7 @@ def verify(
     from sb3port.commands.verify import verify as run
 
     named = [observations] if isinstance(observations, str | Path) else observations
-    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor)
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox)
     return run(Path(port), str(source) if source is not None else None, options)
 
 
@@ -149,6 +155,7 @@ def repair(
     use_stats: bool = True,
     assume_standard_forward: bool = False,
     extractor: str | None = None,
+    sandbox: bool | None = None,
     rates: Mapping[str, float] | None = None,
     verify: bool = True,
     force: bool = False,
@@ -165,6 +172,8 @@ def repair(
         assume_standard_forward: Take a policy class of the author's own for SB3's, where its tensors are
             those of SB3's.
         extractor: `module:Class` of a features extractor whose code is your own; it is imported.
+        sandbox: Whether a process that can do nothing else reads the source; None for that where it comes
+            from the Hub and the system is Linux.
         rates: Numbers in place of schedules, by name (`learning_rate`, `clip_range`).
         verify: False to skip the comparison with SB3.
         force: Replace the export at `dest`.
@@ -180,18 +189,21 @@ def repair(
     from sb3port.readers.places.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    reading = ReadOptions(narrowed, use_stats, assume_standard_forward, extractor)
+    reading = ReadOptions(narrowed, use_stats, assume_standard_forward, extractor, sandbox)
     options = ExportOptions(rates=rates or {}, verify=verify, force=force)
     return run(str(source), Path(dest), reading, options, lambda *_: None)
 
 
-def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPolicy":
+def load_policy(
+    source: str | Path, backend: "Backend" = "torch", *, sandbox: bool | None = None
+) -> "PortedPolicy":
     """Load a policy that is called as SB3's models are, without LeRobot and without SB3.
 
     Args:
         source: A port, here or on the Hub, or whatever `convert` takes, which nobody has verified then.
         backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch; it gives them
             within noise, and has neither convolutions nor LSTMs nor random actions.
+        sandbox: As for `convert`; ports need none.
 
     Raises:
         sb3port.errors.Sb3portError: It cannot be read, or the backend does not have what the policy needs.
@@ -200,4 +212,4 @@ def load_policy(source: str | Path, backend: "Backend" = "torch") -> "PortedPoli
     from sb3port.inference.policy import PortedPolicy
     from sb3port.readers.places.source import SourceOptions
 
-    return PortedPolicy(read(str(source), SourceOptions()), backend)
+    return PortedPolicy(read(str(source), SourceOptions(), sandbox=sandbox), backend)

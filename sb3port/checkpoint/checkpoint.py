@@ -203,11 +203,12 @@ class OptimizerState:
 
     Args:
         group: The group's settings (`lr`, `betas`, `eps`, ...) without `params`.
-        state: Per parameter name, its tensors (`exp_avg`, `step`, ...).
+        state: Per parameter name, its tensors (`exp_avg`, `step`, ...); a step count was a plain number
+            before torch 1.12.
     """
 
     group: Mapping[str, Any]
-    state: Mapping[str, Mapping[str, Array]]
+    state: Mapping[str, Mapping[str, Array | float]]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import typer
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.stages import stages
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, VerificationFailed
 from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
@@ -36,6 +37,7 @@ def convert(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
+    sandbox: options.Sandbox = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
     report_dir: options.ReportDir = None,
@@ -56,7 +58,9 @@ def convert(
         raise UsageError("--no-verify leaves nothing to report for --report-dir", "drop one of the two")
     output = Output(json, quiet, verbose)
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    chosen = ConvertOptions(narrowed, not no_stats, assume_standard_forward, extractor, not no_verify, force)
+    warn_of_missing_walls(output, sandbox)
+    reading = (narrowed, not no_stats, assume_standard_forward, extractor)
+    chosen = ConvertOptions(*reading, verify=not no_verify, force=force, sandbox=sandbox)
     try:
         with ExitStack() as spinner:
             done = run(source, dest, chosen, stages(output, spinner, chosen.verify))

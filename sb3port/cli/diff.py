@@ -7,6 +7,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)],
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
+    sandbox: options.Sandbox = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -39,7 +41,8 @@ def diff(
     from sb3port.ports.difference import difference
 
     output = Output(json, quiet, verbose)
-    one, other = (_read(label, no_stats, assume_standard_forward) for label in (a, b))
+    warn_of_missing_walls(output, sandbox)
+    one, other = (_read(label, no_stats, assume_standard_forward, sandbox) for label in (a, b))
     found = difference(one, other)
     essence = "equal" if found.equal else "different"
     if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, shown(essence)):
@@ -48,14 +51,14 @@ def diff(
         raise typer.Exit(1)
 
 
-def _read(label: str, no_stats: bool, assume_standard_forward: bool) -> "Checkpoint":
+def _read(label: str, no_stats: bool, assume_standard_forward: bool, sandbox: bool | None) -> "Checkpoint":
     from sb3port.commands.convert import read
     from sb3port.files.port_files import PORT_FILE
     from sb3port.readers.places.source import SourceOptions
 
     if (Path(label) / PORT_FILE).is_file():  # which says itself how it was read
         return read(label, SourceOptions())
-    return read(label, SourceOptions(), not no_stats, assume_standard_forward)
+    return read(label, SourceOptions(), not no_stats, assume_standard_forward, sandbox=sandbox)
 
 
 def _print(output: Output, found: "Difference") -> None:

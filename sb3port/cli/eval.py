@@ -10,6 +10,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.plot_text import plot_text
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
@@ -56,6 +57,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="SOURCE", help="Where the source is now, if not where the port was made from."),
     ] = None,
+    sandbox: options.Sandbox = None,
     video: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Film the first episode, as .mp4 or .gif.")
     ] = None,
@@ -79,18 +81,21 @@ def evaluate(
 
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
+    if sandbox is not None and not compare:
+        raise UsageError("--sandbox is for the source, which --compare reads", "add --compare, or drop it")
     need("torch", "sb3port eval")
     if compare:
         need("sb3", "--compare")
     _check_files(video, plot, force)
     output, folder = Output(json, quiet, verbose), _find(port)
+    warn_of_missing_walls(output, sandbox)
     ported = _read(folder)
     setting = _setting_of(
         output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
     )
     with output.working(terminal("loading torch")):
         use_extractor(ported.spec, extractor, str(folder))
-    found = _run(output, (folder, ported), setting, (compare, source), plot is not None)
+    found = _run(output, (folder, ported), setting, (compare, source, sandbox), plot is not None)
     files = _write(output, found, (port, folder, setting), (video, plot), force)
     content = {"port": _identity(port, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
@@ -149,14 +154,14 @@ def _run(
     output: Output,
     port: tuple[Path, "Checkpoint"],
     setting: "Setting",
-    comparison: tuple[bool, str | None],
+    comparison: tuple[bool, str | None, bool | None],
     plot: bool,
 ) -> _Found:
     from sb3port.commands.verify import read_source
     from sb3port.readers.meaning.published import published_result
 
-    (folder, ported), (compare, label) = port, comparison
-    checkpoint = read_source(folder, label) if compare else None
+    (folder, ported), (compare, label, sandbox) = port, comparison
+    checkpoint = read_source(folder, label, sandbox) if compare else None
     with ExitStack() as spinner:
         spinner.enter_context(output.working(terminal("loading torch")))
         from sb3port.commands.evaluate import evaluate_port, evaluate_sb3

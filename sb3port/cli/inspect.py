@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal, together
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def inspect(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
+    sandbox: options.Sandbox = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -34,8 +36,9 @@ def inspect(
     from sb3port.readers.places.source import SourceOptions
 
     output = Output(json, quiet)
+    warn_of_missing_walls(output, sandbox)
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor)
+    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor, sandbox)
     spec = checkpoint.spec
     essence = terminal("{} {} {}", spec.algorithm, spec.observation_space, spec.action_space)
     if not output.result("sb3port.inspect", checkpoint_json(checkpoint), essence):

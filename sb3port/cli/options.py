@@ -46,6 +46,14 @@ AssumeStandardForward = Annotated[
         help="Take a policy class of the author's own for SB3's, where its tensors are those of SB3's.",
     ),
 ]
+Sandbox = Annotated[
+    bool | None,
+    typer.Option(
+        "--sandbox/--no-sandbox",
+        help="Read SOURCE in a process that can do nothing else; by default if it comes from the Hub.",
+        show_default=False,
+    ),
+]
 Env = Annotated[
     str | None,
     typer.Option(

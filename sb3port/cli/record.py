@@ -10,6 +10,7 @@ import typer
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
 from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
@@ -62,6 +63,7 @@ def record(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
+    sandbox: options.Sandbox = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -75,6 +77,7 @@ def record(
 
     need("torch", "sb3port record")
     output = Output(json, quiet)
+    warn_of_missing_walls(output, sandbox)
     _refuse_existing(out, format, force)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     with ExitStack() as spinner:
@@ -93,6 +96,7 @@ def record(
             extractor=extractor,
             wrappers=wrapper or (),
             wrap=not no_wrappers,
+            sandbox=sandbox,
         )
         track = output.tracker(spinner, terminal("episodes"))
         recording = run(source, chosen, track) if source else record_chance(chosen, track)

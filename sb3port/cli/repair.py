@@ -7,6 +7,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.cli.written import run_export
 
 EXAMPLES = (
@@ -24,6 +25,7 @@ def repair(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
+    sandbox: options.Sandbox = None,
     learning_rate: options.LearningRate = None,
     clip_range: options.ClipRange = None,
     clip_range_vf: options.ClipRangeVf = None,
@@ -46,12 +48,13 @@ def repair(
     from sb3port.readers.places.source import SourceOptions
 
     narrowed = SourceOptions(filename, revision, vecnormalize)
-    reading = ReadOptions(narrowed, not no_stats, assume_standard_forward, extractor)
+    reading = ReadOptions(narrowed, not no_stats, assume_standard_forward, extractor, sandbox)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     chosen = ExportOptions(
         rates=rates, observations=tuple(observations or ()), verify=not no_verify, force=force
     )
     output = Output(json, quiet, verbose)
+    warn_of_missing_walls(output, sandbox)
     run_export(
         output,
         "sb3port.repair",

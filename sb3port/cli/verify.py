@@ -6,6 +6,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.files.texts.terminal import Style, TerminalText, shown, shown_rows, styled, terminal
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def verify(
     ] = False,
     report_dir: options.ReportDir = None,
     extractor: options.Extractor = None,
+    sandbox: options.Sandbox = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -72,7 +74,8 @@ def verify(
     from sb3port.reports.files import write_reports
 
     output = Output(json, quiet, verbose)
-    chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload, extractor)
+    chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload, extractor, sandbox)
+    warn_of_missing_walls(output, sandbox)
     with output.working(terminal("loading SB3 and LeRobot, comparing")):
         report = run(port, source, chosen)
     write_reports(report.to_json(), report_dir)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, short_name
+from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import use_extractor
+from sb3port.commands.sandboxed import read_guarded
 from sb3port.commands.verify import reference_of, run_checks
 from sb3port.errors import NotPortable, UsageError, need
 from sb3port.families.algorithms import display_name
@@ -19,7 +21,6 @@ from sb3port.ports.card.facts import CardFacts
 from sb3port.ports.finding import fetch_port
 from sb3port.ports.reading import read_port
 from sb3port.ports.writing import write_port
-from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.source import PortOnHub, Source, SourceOptions, resolve
 from sb3port.reports.files import keep_report
 from sb3port.reports.markdown import card_section
@@ -53,6 +54,7 @@ class ConvertOptions:
         extractor: `module:Class` of a features extractor whose code is the user's own; imported to verify.
         verify: False to skip the verification, which needs torch, SB3 and LeRobot.
         force: Replace a port that is already there.
+        sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
     """
 
     source: SourceOptions = field(default_factory=SourceOptions)
@@ -61,6 +63,7 @@ class ConvertOptions:
     extractor: str | None = None
     verify: bool = True
     force: bool = False
+    sandbox: bool | None = None
 
 
 def read(
@@ -69,13 +72,14 @@ def read(
     use_stats: bool = True,
     assume_standard_forward: bool = False,
     extractor: str | None = None,
+    sandbox: bool | None = None,
 ) -> Checkpoint:
     """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port, here or on the Hub.
 
     Raises:
         Sb3portError: With the exit code of the contract.
     """
-    checkpoint, port = read_anything(label, options, use_stats, assume_standard_forward, extractor)
+    checkpoint, port = read_anything(label, options, use_stats, assume_standard_forward, extractor, sandbox)
     if port is not None:
         _refuse_options(label, extractor is not None)
     return checkpoint
@@ -87,25 +91,34 @@ def read_anything(
     use_stats: bool = True,
     assume_standard_forward: bool = False,
     extractor: str | None = None,
+    sandbox: bool | None = None,
 ) -> tuple[Checkpoint, Path | None]:
     """Read a checkpoint as `read` does, and give the folder of it if it is a port."""
     _refuse_contradiction(options, use_stats)
     changed = not use_stats or assume_standard_forward
     if is_port(Path(label)):
         _refuse_options(label, changed or options != SourceOptions())
+        _refuse_sandbox(label, sandbox)
         return read_port(Path(label)), Path(label)
     try:
         source = resolve(label, options)
     except PortOnHub as found:
         _refuse_options(label, changed or replace(options, revision=None) != SourceOptions())
+        _refuse_sandbox(label, sandbox)
         port = fetch_port(found.files)
         return read_port(port), port
-    return read_checkpoint(source, use_stats, assume_standard_forward, extractor), None
+    reading = Reading(source, use_stats, assume_standard_forward, extractor)
+    return read_guarded(reading, sandbox), None
 
 
 def _refuse_options(label: str, given: bool) -> None:
     if given:
         raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
+
+
+def _refuse_sandbox(label: str, sandbox: bool | None) -> None:
+    if sandbox:
+        raise UsageError(f"{label} is a port, and --sandbox is for the pickles of a source", "drop --sandbox")
 
 
 def _refuse_contradiction(options: SourceOptions, use_stats: bool) -> None:
@@ -137,9 +150,8 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     refuse_existing(dest, options.force)
     if options.verify:
         warm_up()
-    checkpoint = read_checkpoint(
-        source, options.use_stats, options.assume_standard_forward, options.extractor
-    )
+    reading = Reading(source, options.use_stats, options.assume_standard_forward, options.extractor)
+    checkpoint = read_guarded(reading, options.sandbox)
     announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
     if options.extractor is not None and options.verify:

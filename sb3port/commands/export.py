@@ -11,7 +11,9 @@ from sb3port.checkpoint.checkpoint import Checkpoint, SourceFile
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.version import __version__
 from sb3port.commands.convert import Announce, describe_mapping, describe_report, describe_source
+from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import blaming, use_extractor
+from sb3port.commands.sandboxed import read_guarded
 from sb3port.commands.verify import reference_of
 from sb3port.errors import NotPortable, UsageError, need
 from sb3port.exports.graphs import GraphOptions
@@ -26,7 +28,6 @@ from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, public_provenance
 from sb3port.ports.reading import read_port
-from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.source import SourceOptions, resolve
 from sb3port.reports.json_text import canonical, render_json
 
@@ -42,12 +43,14 @@ class ReadOptions:
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
         extractor: `module:Class` of a features extractor whose code is the user's own.
+        sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
     """
 
     source: SourceOptions = field(default_factory=SourceOptions)
     use_stats: bool = True
     assume_standard_forward: bool = False
     extractor: str | None = None
+    sandbox: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -134,9 +137,8 @@ def repair(
     if is_port(Path(label)):
         raise UsageError(f"{label} is a port", f"write it for SB3 with: sb3port export {label} --to sb3")
     source = resolve(label, reading.source)
-    checkpoint = read_checkpoint(
-        source, reading.use_stats, reading.assume_standard_forward, reading.extractor
-    )
+    how = Reading(source, reading.use_stats, reading.assume_standard_forward, reading.extractor)
+    checkpoint = read_guarded(how, reading.sandbox)
     announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
     use_extractor(checkpoint.spec, reading.extractor, label)

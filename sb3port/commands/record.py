@@ -46,6 +46,7 @@ class RecordOptions:
         extractor: `module:Class` of a features extractor whose code is the user's own.
         wrappers: `module:Class` of the user's, in place of the wrappers of the training.
         wrap: False to leave out arguments and wrappers that the environment had in training.
+        sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
     """
 
     env: str | None
@@ -57,6 +58,7 @@ class RecordOptions:
     extractor: str | None = None
     wrappers: Sequence[str] = ()
     wrap: bool = True
+    sandbox: bool | None = None
 
 
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
@@ -74,7 +76,12 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
         Sb3portError: With the exit code of the contract; NaN or infinite observations are a UsageError.
     """
     checkpoint, port = read_anything(
-        label, options.source, options.use_stats, options.assume_standard_forward, options.extractor
+        label,
+        options.source,
+        options.use_stats,
+        options.assume_standard_forward,
+        options.extractor,
+        options.sandbox,
     )
     if port is None:
         need("sb3", "acting as SB3 does", "name a port instead of its source")

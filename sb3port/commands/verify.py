@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
+from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import blaming, use_extractor
+from sb3port.commands.sandboxed import read_guarded
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, need
 from sb3port.families.descriptions import policy_texts
 from sb3port.files.port_files import WEIGHTS_FILE
@@ -23,7 +25,6 @@ from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
 from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, read_provenance, recorded_files
 from sb3port.ports.reading import read_port
-from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.recorded import OtherSource, missing, recorded_source
 from sb3port.readers.places.source import Source, SourceOptions, resolve, resolve_hub
 
@@ -41,6 +42,7 @@ class VerifyOptions:
         atol: Largest difference of outputs that passes, in place of the rule; None for the rule.
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is the user's own.
+        sandbox: Whether a process with limits reads the source; None for that where it is on the Hub.
     """
 
     observations: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class VerifyOptions:
     atol: float | None = None
     reload: bool = True
     extractor: str | None = None
+    sandbox: bool | None = None
 
     @property
     def tolerance(self) -> Tolerance:
@@ -83,7 +86,7 @@ def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityRepo
     fresh = fresh_process(port) if options.reload else None
     try:
         source = _find_source(recorded, label)
-        checkpoint = _read_as_recorded(source, recorded)
+        checkpoint = _read_as_recorded(source, recorded, options.sandbox)
     except OtherSource as error:
         return _inconclusive(port, recorded, other_source(error.names))
     except (SourceUnreachable, UsageError, NotPortable) as error:
@@ -197,12 +200,13 @@ def _resolve_other(label: str, options: SourceOptions) -> Source:
         return resolve(label, replace(options, filename=None, statistics=None))
 
 
-def read_source(port: Path, label: str | None = None) -> Checkpoint:
+def read_source(port: Path, label: str | None = None, sandbox: bool | None = None) -> Checkpoint:
     """Read the source of a port anew, where `verify` reads it; what sb3port trained is its own source.
 
     Args:
         port: The folder.
         label: Another place of the same source, or None for the one that the port records.
+        sandbox: As in `VerifyOptions`.
 
     Raises:
         UsageError: It is not the source that was ported, or it is absent.
@@ -213,16 +217,17 @@ def read_source(port: Path, label: str | None = None) -> Checkpoint:
         _refuse_source_of_trained(port, label)
         return read_port(port)
     source = _find_source(recorded, label)
-    checkpoint = _read_as_recorded(source, recorded)
+    checkpoint = _read_as_recorded(source, recorded, sandbox)
     if others := other_files(recorded, checkpoint.provenance):
         raise UsageError(f"{source.label} is not the source of this port: {missing(others)}")
     return checkpoint
 
 
-def _read_as_recorded(source: Source, recorded: Provenance) -> Checkpoint:
+def _read_as_recorded(source: Source, recorded: Provenance, sandbox: bool | None) -> Checkpoint:
     """Read a source with the options of the conversion."""
     use_stats = not recorded.no_stats
-    return read_checkpoint(source, use_stats, recorded.assume_standard_forward, recorded.extractor)
+    reading = Reading(source, use_stats, recorded.assume_standard_forward, recorded.extractor)
+    return read_guarded(reading, sandbox)
 
 
 def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:

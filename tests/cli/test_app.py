@@ -114,7 +114,7 @@ def test_bug_of_ours(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(*_: object) -> None:
         raise RuntimeError("the roof is on fire")
 
-    monkeypatch.setattr(conversion, "read_checkpoint", bug)
+    monkeypatch.setattr(conversion, "read_guarded", bug)
     result = cli("convert", PENDULUM)
     assert result.code == 70
     assert "Traceback" in result.err

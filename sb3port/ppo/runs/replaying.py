@@ -37,7 +37,9 @@ def our_update(
     engine = make_engine("exact", Learner(checkpoint.spec, policy, settings, *optimizer, torch.device("cpu")))
     engine.update(_rollout(checkpoint, steps, settings), sizes)
     state = engine.optimizer().state
-    moments = {f"{name}/{key}": array for name, row in state.items() for key, array in row.items()}
+    moments = {
+        f"{name}/{key}": np.asarray(array) for name, row in state.items() for key, array in row.items()
+    }
     return engine.tensors() | moments
 
 

@@ -1,0 +1,174 @@
+"""Checkpoints of strangers, read by a process with limits: a wall behind the one that nothing is unpickled.
+
+The process hands a checkpoint back as JSON and safetensors. What it says is checked as if it lied.
+"""
+
+import codecs
+import errno
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.plain_form import NotPlain, from_plain, to_plain
+from sb3port.commands.handed_back import Reading, check_handed_back
+from sb3port.errors import (
+    MalformedPickle,
+    NotPortable,
+    Sb3portError,
+    SourceUnreachable,
+    Unsafe,
+    UsageError,
+)
+from sb3port.files.limited_process import Ended, Limits, Why, can_limit, run_limited
+from sb3port.files.texts.characters import one_line
+from sb3port.readers.meaning.sb3 import read_checkpoint
+
+_CHECKPOINT, _ERROR, _OS_ERROR = b"c", b"e", b"o"
+_GIB, _MB = 1 << 30, 1_000_000
+_LONGEST = 20_000
+# What a process gets told that opens what it may not, writes where it has no room, or starts another.
+_DENIED = (errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.EROFS, errno.EAGAIN)
+# Text in zips and pickles, whose codecs Python imports when they are first used.
+_CODECS = ("ascii", "latin-1", "cp437", "utf-8-sig", "utf-16", "utf-32", "raw-unicode-escape")
+_ERRORS: dict[str, type[Sb3portError]] = {
+    kind.__name__: kind for kind in (NotPortable, MalformedPickle, Unsafe, UsageError, SourceUnreachable)
+}
+_HINT = "if you trust the file, read it with --no-sandbox"
+
+Sandbox: TypeAlias = bool | None
+
+
+def read_guarded(reading: Reading, sandbox: Sandbox, limits: Limits | None = None) -> Checkpoint:
+    """Read a checkpoint as `read_checkpoint` does, in a process with limits or in this one.
+
+    Args:
+        reading: What to read, and how.
+        sandbox: Whether to use a process with limits; None for files of the Hub, where that is possible.
+        limits: What it may use; by default as much as files of that size need, and more.
+
+    Raises:
+        Unsafe: The process did what no reading does, or what it handed back is no checkpoint of that source.
+        NotPortable: It needed more than its limits, or crashed.
+        UsageError: There are no such processes on this system.
+        Sb3portError: As `read_checkpoint`.
+    """
+    if not _is_wanted(reading, sandbox):
+        return read_checkpoint(*reading.arguments)
+    limits = limits or limits_for(reading.paths)
+    _prepare()
+    try:
+        answer = run_limited(lambda: _read(reading), reading.paths, limits)
+    except Ended as ended:
+        raise _as_error(ended, reading, limits) from None
+    return _take(answer, reading)
+
+
+def _is_wanted(reading: Reading, sandbox: Sandbox) -> bool:
+    if sandbox is None:
+        return can_limit() and reading.source.kind == "hub"
+    if sandbox and not can_limit():
+        raise UsageError(f"--sandbox is for Linux, and this is {sys.platform}", "leave it out")
+    return sandbox
+
+
+def limits_for(paths: Iterable[Path]) -> Limits:
+    """Give what reading some files may use."""
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    cpu = 30 + size // (20 * _MB)
+    return Limits(memory=_GIB + 6 * size, cpu=cpu, seconds=60 + 4 * cpu, answer=_GIB // 4 + 4 * size)
+
+
+def _prepare() -> None:
+    for name in _CODECS:
+        codecs.lookup(name)
+
+
+def _read(reading: Reading) -> Iterable[bytes]:
+    """Read, within the limits, and give what happened: a letter for it, and the rest."""
+    try:
+        form, arrays = to_plain(read_checkpoint(*reading.arguments))
+    except Sb3portError as error:
+        kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in (*_ERRORS, "Sb3portError"))
+        return (_ERROR, json.dumps([kind, error.message, error.hint]).encode())
+    except OSError as error:
+        return (_OS_ERROR, json.dumps([error.errno or 0, str(error.strerror), str(error.filename)]).encode())
+    tensors = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
+    return (_CHECKPOINT, len(form).to_bytes(8, "little"), form, tensors)
+
+
+def _take(answer: bytes, reading: Reading) -> Checkpoint:
+    """Take an answer apart, which may be anything.
+
+    Raises:
+        Sb3portError: It is an error; or it is no answer, which is Unsafe.
+    """
+    kind, content = answer[:1], answer[1:]
+    try:
+        if kind == _CHECKPOINT:
+            length = int.from_bytes(content[:8], "little")
+            form, tensors = content[8 : 8 + length], content[8 + length :]
+            checkpoint = from_plain(form, load(tensors))
+            check_handed_back(checkpoint, reading)
+            return checkpoint
+        error = _error(content, reading) if kind == _ERROR else _os_error(content, reading)
+    except (NotPlain, SafetensorError, ValueError, TypeError, LookupError, RecursionError) as lie:
+        why = one_line(str(lie))[:500]
+        raise Unsafe(f"what reading {reading.name} handed back is not a checkpoint of it: {why}") from None
+    raise error
+
+
+def _error(content: bytes, reading: Reading) -> Sb3portError:
+    kind, message, hint = _texts(content)
+    if message is None or kind not in _ERRORS:
+        raise NotPlain(f"an error of the kind {kind} in reading {reading.name}")
+    return _ERRORS[kind](message, hint)
+
+
+def _texts(content: bytes) -> list[str | None]:
+    """Read three texts, the last of which may be None."""
+    if len(content) > 6 * _LONGEST:
+        raise NotPlain(f"an error has {len(content):,} bytes")
+    texts = json.loads(content)
+    if not isinstance(texts, list) or not all(isinstance(text, str | None) for text in texts):
+        raise NotPlain("an error is no text")
+    kind, message, hint = texts
+    return [kind, message, hint]
+
+
+def _os_error(content: bytes, reading: Reading) -> Exception:
+    """Tell a file that cannot be read, which is nobody's fault, from one that is none of its business."""
+    number, reason, filename = json.loads(content[: 6 * _LONGEST])
+    if not isinstance(number, int) or not isinstance(reason, str) or not isinstance(filename, str):
+        raise NotPlain("an error is no text")
+    ours = filename in map(str, reading.paths)
+    if number in _DENIED and not ours:
+        what = one_line(reason if filename == "None" else f"{filename}: {reason}")[:500]
+        return Unsafe(f"reading {reading.name} tried what no reading does, and was stopped: {what}")
+    return OSError(number, reason, filename) if ours else RuntimeError(one_line(f"{reason}: {filename}"))
+
+
+def _as_error(ended: Ended, reading: Reading, limits: Limits) -> Exception:
+    """Say why a process ended, in a sentence."""
+    name, detail = reading.name, ended.detail
+    match ended.why:
+        case Why.FAILED:
+            lines = "\n".join(map(one_line, detail.splitlines()))
+            return RuntimeError(f"reading {name} failed in the process that did it:\n{lines}")
+        case Why.FORBIDDEN:
+            return Unsafe(f"reading {name} tried to leave its process, and was stopped ({detail})")
+        case Why.CRASHED:
+            return NotPortable(f"the process that read {name} crashed ({detail})")
+    needed = {
+        Why.MEMORY: f"memory than reading it is allowed ({limits.memory / _GIB:.1f} GiB)",
+        Why.CPU: f"CPU time than reading it is allowed ({limits.cpu} s)",
+        Why.TIME: f"time than reading it is allowed ({limits.seconds:g} s)",
+        Why.ANSWER: f"room than a checkpoint of its size is allowed ({limits.answer / _GIB:.1f} GiB)",
+    }[ended.why]
+    return NotPortable(f"{name} needs more {needed}", _HINT)
