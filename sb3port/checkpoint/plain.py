@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-MAX_INTEGER = 2**63
-"""Below this is every whole number that a setting can have."""
+MAX_INTEGER = 2**1000
+"""Below this is every whole number that a setting can have: it must be one that a float can hold, too."""
 _MAX_DEPTH = 12
 
 

@@ -28,8 +28,8 @@ R = TypeVar("R")
 class Cost(Enum):
     """What is limited: its name in a sentence."""
 
-    BYTES = "bytes of files"
-    MEMORY = "bytes of memory"
+    BYTES = "of files"
+    MEMORY = "of memory"
     OPCODES = "opcodes of pickles"
     VALUES = "values"
     CHARACTERS = "characters of text"
@@ -81,11 +81,17 @@ class Budget:
             raise self._refusal(Cost.SECONDS, where)
 
     def _refusal(self, cost: Cost, where: str) -> NotPortable:
-        limit = f"{self.limit(cost):,.0f} {cost.value}"
+        limit = f"{_shown(self.limit(cost), cost)} {cost.value}"
         return NotPortable(
             f"reading {where[:200]} takes more than {limit}, which no honest checkpoint of its size does",
             f"if you trust it, allow more of everything with --limits {4 * self.factor:g}",
         )
+
+
+def _shown(limit: float, cost: Cost) -> str:
+    if cost not in (Cost.BYTES, Cost.MEMORY):
+        return f"{limit:,.0f}"
+    return f"{limit / 1024**2:,.0f} MiB"
 
 
 _current: ContextVar[Budget | None] = ContextVar("budget", default=None)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sb3port.errors import MalformedPickle, NotPortable
+from sb3port.files.budget import budget
 from sb3port.readers.formats.arrays import as_array, as_dtype, as_number
 from sb3port.readers.formats.pickles import read_pickle
 
@@ -152,11 +153,20 @@ def test_what_is_no_pickle(data: bytes) -> None:
 
 
 def test_more_opcodes_than_allowed() -> None:
-    data = pickle.dumps(list(range(100)))
-    count = read_pickle(data, "test").opcodes
-    assert read_pickle(data, "test", count).value == list(range(100))
-    with pytest.raises(MalformedPickle, match="opcodes"):
-        read_pickle(data, "test", count - 1)
+    data = b"(" + b"N0" * 245_000 + b"t."
+    assert read_pickle(data, "test").value == ()
+    with pytest.raises(NotPortable, match="takes more than 500,000 opcodes of pickles"):
+        read_pickle(b"N0" * 10_000 + data, "test")
+
+
+def test_all_pickles_of_a_command_share_its_opcodes() -> None:
+    data = b"(" + b"N0" * 100_000 + b"t."
+    with budget(1), pytest.raises(NotPortable, match="opcodes"):
+        for _ in range(3):
+            read_pickle(data, "test")
+    with budget(4):
+        for _ in range(3):
+            read_pickle(data, "test")
 
 
 def test_a_shared_code_object_is_only_a_record() -> None:

@@ -1,10 +1,11 @@
 """What is published beside a checkpoint."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from sb3port.checkpoint.checkpoint import Provenance
+from sb3port.checkpoint.checkpoint import Provenance, SourceFile
 from sb3port.readers.meaning.published import PublishedResult, published_result
 
 CARD = """---
@@ -31,7 +32,15 @@ model-index:
 def said(folder: Path, **files: str) -> PublishedResult | None:
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)
-    return published_result(Provenance("folder", str(folder), None, {}))
+    return published_result(ported_from("folder", folder))
+
+
+def ported_from(kind: str, place: Path) -> Provenance:
+    """What a port records of a source that is there."""
+    file = place / "model.zip" if kind == "folder" else place
+    file.write_bytes(b"weights")
+    files = {"checkpoint": SourceFile("model.zip", 7, hashlib.sha256(b"weights").hexdigest())}
+    return Provenance(kind, str(place), None, files)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,7 @@ def test_results_come_first(tmp_path: Path) -> None:
 
 def test_beside_a_file(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"mean_reward": 1.5}')
-    found = published_result(Provenance("file", str(tmp_path / "model.zip"), None, {}))
+    found = published_result(ported_from("file", tmp_path / "model.zip"))
     assert found == PublishedResult(1.5, None, None, "results.json")
 
 
@@ -71,6 +80,15 @@ def test_beside_a_file(tmp_path: Path) -> None:
 def test_what_says_nothing(files: dict[str, str], tmp_path: Path) -> None:
     assert said(tmp_path, **files) is None
     assert not (tmp_path / "here").exists()
+
+
+def test_a_place_that_is_not_the_source_says_nothing(tmp_path: Path) -> None:
+    """A stranger's port can name any folder of this machine."""
+    port = ported_from("folder", tmp_path)
+    (tmp_path / "results.json").write_text('{"mean_reward": 1}')
+    assert published_result(port) is not None
+    (tmp_path / "model.zip").write_bytes(b"another")
+    assert published_result(port) is None
 
 
 def test_a_hub_out_of_reach_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def _again(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     return again
 
 
-@pytest.mark.parametrize("value", [float("inf"), -1.0, None, True, 10**30, -(2**63) - 1])
+@pytest.mark.parametrize("value", [float("inf"), -1.0, None, True, 10**300, -(10**300)])
 def test_a_setting_that_a_port_keeps(value: Any, victim: Victim, tmp_path: Path) -> None:
     victim.set(max_grad_norm=value)
     again = _again(victim.read(), tmp_path / "port")
@@ -88,9 +88,9 @@ def test_a_message_is_one_line_without_control_characters() -> None:
 
 
 def test_a_message_is_not_longer_than_a_page() -> None:
-    assert Sb3portError("x" * 2400).message == "x" * 2400
-    assert Sb3portError("x" * 10**6).message == "x" * 2400 + "..."
-    assert len(Sb3portError("\x00" * 10**6).message) == 2403
+    assert Sb3portError("x" * 2000).message == "x" * 2000
+    assert Sb3portError("x" * 10**6).message == "x" * 2000 + "… (998,000 more characters)"
+    assert len(Sb3portError("\x00" * 10**6).message) < 2100
 
 
 def _optimizer(state: Any, settings: dict[str, Any], patch: pytest.MonkeyPatch) -> OptimizerState | None:
@@ -114,7 +114,7 @@ def test_an_optimisers_state_of_a_name_that_is_none(key: Any, monkeypatch: pytes
     assert _optimizer({0: {key: 1.0}}, {"lr": 1e-3}, monkeypatch) is None
 
 
-@pytest.mark.parametrize("settings", [{"lr": np.zeros(1)}, {"betas": [{}]}, {5: 1}], ids=str)
+@pytest.mark.parametrize("settings", [{"lr": np.zeros(1)}, {"betas": [{5: 1}]}, {5: 1}], ids=str)
 def test_an_optimisers_setting_that_is_none(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port writes it as JSON."""
     assert _optimizer({}, settings, monkeypatch) is None

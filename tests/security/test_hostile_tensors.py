@@ -87,10 +87,13 @@ def test_tensors(name: str, victim: Victim) -> None:
 
 def test_one_storage_shown_again_and_again(victim: Victim) -> None:
     inner = unpack_bytes(victim.members["policy.pth"])
-    count = len(inner[next(member for member in inner if member.endswith("/data/0"))]) // 4
-    one = _tensor((count,), (1,), count=count).partition(text("log_std"))[2].removesuffix(b"s.")
-    victim.put("policy.pth", b"\x80\x02}" + b"".join(text(f"x{i}") + one + b"s" for i in range(2000)) + b".")
-    assert "over and over" in assert_refused(victim).message
+    name = max((member for member in inner if "/data/" in member), key=lambda member: len(inner[member]))
+    count = len(inner[name]) // 4
+    tensor = _tensor((count,), (1,), key=name.rpartition("/")[2], count=count)
+    one = tensor.partition(text("log_std"))[2].removesuffix(b"s.")
+    many = b"".join(text(f"x{i}") + one + b"s" for i in range(15_000))
+    victim.put("policy.pth", b"\x80\x02}" + many + b".")
+    assert "MiB of memory" in assert_refused(victim).message
 
 
 def _arrays(victim: Victim, change: Any) -> None:
