@@ -5,13 +5,14 @@ RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test interop newest lint format benchmarks clean setup
+.PHONY: help demo test interop newest fuzz lint format benchmarks clean setup
 
 help:
 	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
 	@echo "make test        run the tests"
 	@echo "make interop     run the tests that take long or build environments with other packages"
 	@echo "make newest      run the tests with the newest releases of all packages"
+	@echo "make fuzz        read changed files without end, from a fresh seed"
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
 	@echo "make benchmarks  measure start-up, conversion and predict"
@@ -37,6 +38,9 @@ newest: setup
 	$(UV) pip install --quiet --python .newest --exclude-newer "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" --upgrade \
 		--editable . --editable lerobot_policy_ppo --group dev
 	.newest/bin/python -m pytest -m "not interop and not long" $(PARALLEL) --dist worksteal
+
+fuzz: setup
+	$(RUN) python -m tests.fuzz
 
 lint: setup
 	$(RUN) ruff check

@@ -1,0 +1,1 @@
+"""Structural fuzzing of everything that reads strangers' files: `python -m tests.fuzz`, or `make fuzz`."""
