@@ -7,6 +7,7 @@ writes there.
 
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -92,6 +93,7 @@ def put_link(link: Path, target: str) -> None:
     with _staging(link) as staging:
         (staging / link.name).symlink_to(target)
         (staging / link.name).replace(link)
+        flush_names(link.parent)
 
 
 def refuse_existing(dest: Path, force: bool, kind: Kind = PORT) -> None:
@@ -162,9 +164,10 @@ def _staging(dest: Path) -> Iterator[Path]:
     made = [parent for parent in dest.parents if not parent.exists()]
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
+        for parent in made:
+            flush_names(parent.parent)
         sweep(dest.parent)
-        staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}{_MARK}", dir=dest.parent))
-        (staging / _OWNER).write_text(json.dumps(_this_process()), encoding="utf-8")
+        staging = _own_folder(dest)
     except OSError as error:
         _remove_empty(made)
         raise UsageError(f"{dest} cannot be written: {error.filename}: {error.strerror}") from error
@@ -172,15 +175,56 @@ def _staging(dest: Path) -> Iterator[Path]:
     try:
         yield staging
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _remove(staging)
         _remove_empty(made)
+
+
+def _own_folder(dest: Path) -> Path:
+    """Make a staging folder, and note in it whose it is.
+
+    Its name says so, too, for whoever is killed between the two.
+    """
+    while True:
+        staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}{_MARK}{os.getpid()}-", dir=dest.parent))
+        try:
+            (staging / _OWNER).write_text(json.dumps(_this_process()), encoding="utf-8")
+        except FileNotFoundError:  # a process that does not see this one took it for left over
+            continue
+        except BaseException:
+            _remove(staging)
+            raise
+        return staging
 
 
 def sweep(folder: Path) -> None:
     """Remove the staging folders in a folder whose processes were killed; nothing else."""
     for left_over in folder.glob(f".*{_MARK}*"):
-        if not left_over.is_symlink() and left_over.is_dir() and _is_abandoned(left_over / _OWNER):
-            shutil.rmtree(left_over, ignore_errors=True)
+        is_folder = not left_over.is_symlink() and left_over.is_dir()
+        if is_folder and (_is_abandoned(left_over / _OWNER) or _is_unborn(left_over)):
+            _remove(left_over)
+
+
+def _remove(staging: Path) -> None:
+    """Remove a staging folder, so far as that is possible; until the end it says whose it was."""
+    with suppress(OSError):
+        for path in [path for path in staging.iterdir() if path.name != _OWNER]:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        if {path.name for path in staging.iterdir()} <= {_OWNER}:
+            (staging / _OWNER).unlink(missing_ok=True)
+            staging.rmdir()
+
+
+def _is_unborn(folder: Path) -> bool:
+    """Whether it is empty, but for an empty note at most, and the process that its name tells is dead."""
+    pid = re.search(rf"{_MARK}(\d{{1,9}})-\w+$", folder.name)
+    if pid is None or _started(int(pid[1])):
+        return False
+    with suppress(OSError):
+        return all(path.name == _OWNER and path.lstat().st_size == 0 for path in folder.iterdir())
+    return False
 
 
 def _is_abandoned(owner: Path) -> bool:
