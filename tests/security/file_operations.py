@@ -46,19 +46,29 @@ class Ended:
     message: str
 
 
+class Child:
+    """A job in a fork of this process; its errors become the exit codes of the command line."""
+
+    def __init__(self, job: Job, prepare: Job = lambda: None) -> None:
+        self._read, write = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._read)
+            code, message = _run(job, prepare)
+            os.write(write, message.encode("utf-8", "replace")[:60_000])
+            os._exit(code)
+        os.close(write)
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
+        with os.fdopen(self._read, "rb") as file:
+            message = file.read().decode()
+        return Ended(os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1]), message)
+
+
 def in_child(job: Job, prepare: Job = lambda: None) -> Ended:
-    """Run a job in a fork of this process; its errors become the exit codes of the command line."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        code, message = _run(job, prepare)
-        os.write(write, message.encode("utf-8", "replace")[:60_000])
-        os._exit(code)
-    os.close(write)
-    with open(read, "rb") as file:  # noqa: PTH123 (a descriptor)
-        message = file.read().decode()
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), message)
+    """Run a job in a fork of this process to its end."""
+    return Child(job, prepare).wait()
 
 
 def _run(job: Job, prepare: Job) -> tuple[int, str]:
@@ -171,3 +181,56 @@ def points(count: int, each: int = 30, between: int = 15) -> list[int]:
     step = (count - 2 * each) / between
     middle = [each + 1 + int(step * index) for index in range(between)]
     return [*range(1, each + 1), *middle, *range(count - each + 1, count + 1)]
+
+
+class PowerLoss:
+    """A simple disk: what was not flushed is lost, of files their content and of folders their names.
+
+    `install` it in a child; then every name that a rename gave is checked.
+    """
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+        self._flushed: dict[int, bytes | list[str]] = {}
+        self._named: dict[int, str] = {}
+
+    def install(self) -> None:
+        """Listen for flushes and renames from now on."""
+        fsync, call, replace = os.fsync, renaming._call, os.replace
+
+        def noted_fsync(descriptor: int) -> None:
+            fsync(descriptor)
+            self._flush(Path(f"/proc/self/fd/{descriptor}").resolve())
+
+        def noted_call(source: Path, dest: Path, linux: int, macos: int) -> bool:
+            self._check(source)
+            done = call(source, dest, linux, macos)
+            self._named[dest.parent.stat().st_ino] = str(dest)
+            return done
+
+        def noted_replace(source: Any, dest: Any, **more: Any) -> None:
+            self._check(Path(source))
+            replace(source, dest, **more)
+            self._named[Path(dest).parent.stat().st_ino] = str(dest)
+
+        os.fsync, os.replace = noted_fsync, noted_replace
+        renaming._call = noted_call
+
+    def left(self) -> str:
+        """List what could be lost once the job is done, a line each."""
+        return "\n".join([*self.lost, *(f"the name {name}" for name in self._named.values())])
+
+    def _flush(self, path: Path) -> None:
+        number = path.stat().st_ino
+        self._flushed[number] = _content(path)
+        self._named.pop(number, None)
+
+    def _check(self, source: Path) -> None:
+        """Note what would be lost of a file or folder that is given its name."""
+        for path in [source, *source.rglob("*")]:
+            if not path.is_symlink() and self._flushed.get(path.stat().st_ino) != _content(path):
+                self.lost.append(f"{'names in' if path.is_dir() else 'content of'} {path}")
+
+
+def _content(path: Path) -> bytes | list[str]:
+    return sorted(os.listdir(path)) if path.is_dir() else path.read_bytes()  # noqa: PTH208 (names)

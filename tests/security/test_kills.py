@@ -18,9 +18,20 @@ from sb3port.commands.convert import ConvertOptions, convert
 from sb3port.commands.export import ExportOptions, ReadOptions, export, repair
 from sb3port.commands.record import RecordOptions, record_chance
 from sb3port.environments.recording import write_npz
+from sb3port.files import staging
 from tests.conftest import FIXTURES
 
-from .file_operations import CREATING, disk_full, in_child, killed, operations, points, tree
+from .file_operations import (
+    CREATING,
+    Child,
+    PowerLoss,
+    disk_full,
+    in_child,
+    killed,
+    operations,
+    points,
+    tree,
+)
 from .hostile import unpack
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands run in forks of this process")
@@ -191,7 +202,7 @@ def test_no_room_at_any_change(scene: Scene) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("room", [0, 100, 2000, 30_000])
+@pytest.mark.parametrize("room", [0, 100, 2000, 5000])
 def test_files_that_cannot_grow(room: int, scene: Scene) -> None:
     """The system's own limit on the size of files, where a write fails in the middle."""
     import resource
@@ -200,3 +211,75 @@ def test_files_that_cannot_grow(room: int, scene: Scene) -> None:
     assert (ended.code, "File too large" in ended.message) == (2, True), ended.message
     assert scene.found() == scene.old
     assert scene.others() == []
+
+
+def _flushed(job: Callable[[], Any]) -> list[str]:
+    """Run a job, and list what it would have lost if the power had been cut behind it."""
+    disk = PowerLoss()
+    ended = in_child(lambda: (job(), disk.left())[1], disk.install)
+    assert ended.code == 0, ended.message
+    return ended.message.splitlines()
+
+
+def test_nothing_is_lost_with_the_power(scene: Scene) -> None:
+    assert _flushed(scene.job) == []
+
+
+def test_what_is_not_flushed_is_noticed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(place, _COMMANDS["convert"], replaces=False)
+    scene.reset()
+    monkeypatch.setattr(staging, "flush", lambda _: None)
+    lost = _flushed(scene.job)
+    assert any(line.endswith("model.safetensors") for line in lost)
+    scene.reset()
+    monkeypatch.undo()
+    monkeypatch.setattr(staging, "flush_names", lambda _: None)
+    assert _flushed(scene.job) == [f"the name {scene.dest}"]
+
+
+class _Meeting:
+    """Where two processes wait until the other is there, too."""
+
+    def __init__(self) -> None:
+        self._arrived, self._go = os.pipe(), os.pipe()
+
+    def attend(self) -> None:
+        os.write(self._arrived[1], b".")
+        os.read(self._go[0], 1)
+
+    def hold(self) -> None:
+        """Wait for both, and let them go on."""
+        seen = 0
+        while seen < 2:
+            seen += len(os.read(self._arrived[0], 2 - seen))
+        os.write(self._go[1], b"..")
+
+
+def _meet_and_convert(name: str, dest: Path, force: bool, meeting: _Meeting) -> None:
+    def announce(stage: str, _: str) -> None:
+        if stage == "write":  # in the staging folder
+            meeting.attend()
+
+    convert(str(FIXTURES / name), dest, ConvertOptions(verify=False, force=force), announce)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("there", [False, True])
+def test_two_processes_at_one_place(force: bool, there: bool, place: Path) -> None:
+    """One of them wins; without --force the other is told in one sentence that something appeared there."""
+    if there and not force:
+        pytest.skip("both are refused at once")
+    dest, wholes = place / "parent" / "dest", []
+    for name in (_OLD, _NEW):
+        _convert(name, place / name)
+        wholes.append(tree(place / name))
+    if there:
+        _convert("ppo-Pendulum-v1-half", dest)
+    meeting = _Meeting()
+    children = [Child(partial(_meet_and_convert, name, dest, force, meeting)) for name in (_OLD, _NEW)]
+    meeting.hold()
+    ended = sorted((child.wait() for child in children), key=lambda one: one.code)
+    assert [one.code for one in ended] == ([0, 0] if force else [0, 2]), ended
+    assert force or ended[1].message == f"{dest} exists: it appeared while sb3port worked"
+    assert tree(dest) in wholes
+    assert [path.name for path in dest.parent.iterdir()] == ["dest"]
