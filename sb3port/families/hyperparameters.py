@@ -14,6 +14,16 @@ from sb3port.checkpoint.checkpoint import Checkpoint, ConfiguredTraining, Scalar
 from sb3port.checkpoint.schedules import ConstantSchedule, CustomSchedule, Schedule
 from sb3port.families.algorithms import Algorithm, algorithm_of
 
+# Neither gradients nor updates are bounded then.
+_MAY_BE_INFINITE = ("max_grad_norm", "target_kl")
+
+
+def is_setting(name: str, value: object) -> bool:
+    """Whether a value can be that of a setting: a finite number, a flag or None, as all of SB3's are."""
+    if isinstance(value, float):
+        return math.isfinite(value) or (name in _MAY_BE_INFINITE and value > 0)
+    return value is None or isinstance(value, int)
+
 
 def true_settings(checkpoint: Checkpoint) -> TrainingSettings:
     """Tell the settings to go on training with.

@@ -3,6 +3,7 @@
 What runs is in `config.json`, the tensors and the processors; what is only known of it, in `sb3port.json`.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sb3port.checkpoint.schedules import Schedule, schedule_from_json
 from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of
+from sb3port.families.hyperparameters import is_setting
 from sb3port.families.specs import parameter_names
 from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
 from sb3port.ports.gate import check_processors
@@ -98,7 +100,7 @@ def _reward_statistics(noted: Mapping[str, float] | None) -> RunningMeanStd | No
 
 def _training(noted: Mapping[str, Any]) -> TrainingSettings:
     settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
-    if odd := [name for name, value in settings.items() if not _is_setting(value)]:
+    if odd := [name for name, value in settings.items() if not is_setting(name, value)]:
         raise ValueError(f"its settings {odd[:10]} are no numbers")
     return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs)
 
@@ -118,12 +120,7 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
 
 def _is_number(value: Any) -> bool:
     """Whether it is a number or a flag; bounds of clipping may be infinite."""
-    return isinstance(value, int | float) and not np.isnan(value)
-
-
-def _is_setting(value: Any) -> bool:
-    """Whether a hyperparameter is a number, a flag or None, as all of SB3's are; it may be infinite."""
-    return value is None or _is_number(value)
+    return isinstance(value, int) or (isinstance(value, float) and not math.isnan(value))
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:

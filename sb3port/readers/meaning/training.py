@@ -8,6 +8,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, OptimizerState, Scalar, TrainingSettings
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import Algorithm
+from sb3port.families.hyperparameters import is_setting
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.arrays import as_plain
 from sb3port.readers.formats.records import Global
@@ -40,16 +41,15 @@ def read_training(
     present = [name for name in algorithm.hyperparameters if name in archive.data]
     return TrainingSettings(
         schedules=schedules,
-        hyperparameters={name: _setting(values[name], f"{where}: {name}") for name in present},
+        hyperparameters={name: _setting(name, values[name], f"{where}: {name}") for name in present},
         optimizer_class=policy_kwargs.get("optimizer_class", "Adam"),
         optimizer_kwargs=policy_kwargs.get("optimizer_kwargs", {}),
     )
 
 
-def _setting(value: Any, where: str) -> Scalar:
-    """Read a number, a flag or None, as all of SB3's settings are; `max_grad_norm` may be infinite."""
+def _setting(name: str, value: Any, where: str) -> Scalar:
     plain = as_plain(value, where)
-    if isinstance(plain, str) or plain != plain:  # noqa: PLR0124 (NaN)
+    if not is_setting(name, plain):
         raise NotPortable(f"{where} is {plain!r:.200}, which is no setting")
     return plain
 
