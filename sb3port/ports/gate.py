@@ -105,6 +105,11 @@ def _is_positive(value: Any, _: Any) -> bool:
     return _is_number(value) and value >= 0
 
 
+def _is_limit(value: Any, _: Any) -> bool:
+    """Whether something can be clipped at it; at infinity it is not clipped."""
+    return _is_real(value) and value >= 0
+
+
 def _is_rename_map(value: Any, _: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(name, str) for name in value.values())
 
@@ -138,7 +143,7 @@ def _is_same(value: Any, expected: Any) -> bool:
 
 _RANGES: Mapping[str, Callable[[Any, Any], bool]] = {
     "rename_map": _is_rename_map,
-    "clip_obs": _is_positive,
+    "clip_obs": _is_limit,
     "epsilon": _is_positive,
     "device": _is_device,
     "float_dtype": _is_float_dtype,
