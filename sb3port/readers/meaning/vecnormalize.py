@@ -61,6 +61,8 @@ def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
         for name in ("clip_obs", "clip_reward", "gamma", "epsilon")
         if name in attributes
     }
+    if not np.isfinite(numbers.get("epsilon", 0.0)):
+        raise NotPortable(f"{where}: epsilon is infinite, which makes every observation 0")
     return Normalizer(
         obs_rms=_observations(attributes, where) if norm_obs else None,
         ret_rms=_statistics(attributes.get("ret_rms"), f"{where}: ret_rms"),
