@@ -1,10 +1,15 @@
 """What fuzzing found, one small file for each kind."""
 
+import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from sb3port import load_policy
+from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.errors import NotPortable, Sb3portError
 from sb3port.ports.difference import difference
 from sb3port.ports.reading import read_port
@@ -16,22 +21,47 @@ from .hostile import Victim, assert_refused, pack, unpack_bytes
 
 
 @pytest.mark.parametrize("name", ["ent_coef", "gamma", "num_timesteps", "n_epochs"])
-@pytest.mark.parametrize("value", [float("nan"), "auto"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "auto"])
 def test_a_setting_that_is_no_number(name: str, value: Any, victim: Victim) -> None:
     """It was written as a port that could not be read."""
     victim.set(**{name: value})
     assert name in assert_refused(victim).message
 
 
-@pytest.mark.parametrize("value", [float("inf"), -1.0, None, True])
+def _again(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """Write a checkpoint as a port, and read that."""
+    folder.mkdir()
+    write_port(checkpoint, folder)
+    again = read_port(folder)
+    assert difference(checkpoint, again).equal
+    return again
+
+
+@pytest.mark.parametrize("value", [float("inf"), -1.0, None, True, 10**30, -(2**63) - 1])
 def test_a_setting_that_a_port_keeps(value: Any, victim: Victim, tmp_path: Path) -> None:
     victim.set(max_grad_norm=value)
-    checkpoint = victim.read()
-    (tmp_path / "port").mkdir()
-    write_port(checkpoint, tmp_path / "port")
-    again = read_port(tmp_path / "port")
+    again = _again(victim.read(), tmp_path / "port")
     assert again.training.hyperparameters["max_grad_norm"] == value
-    assert difference(checkpoint, again).equal
+
+
+def test_observations_that_are_not_clipped(victim: Victim, tmp_path: Path) -> None:
+    checkpoint = victim.read()
+    assert checkpoint.normalizer is not None
+    unclipped = replace(checkpoint, normalizer=replace(checkpoint.normalizer, clip_obs=float("inf")))
+    again = _again(unclipped, tmp_path / "port")
+    assert again.normalizer is not None
+    assert again.normalizer.clip_obs == float("inf")
+    policy = load_policy(tmp_path / "port", backend="numpy")
+    assert np.isfinite(policy.predict(np.full((1, 3), 1e6, np.float32))[0]).all()
+
+
+def test_an_infinite_epsilon(victim: Victim) -> None:
+    path = victim.folder / "vec_normalize.pkl"
+    raw = path.read_bytes()
+    at = raw.index(b"epsilon")
+    at = raw.index(b"G", at)
+    path.write_bytes(raw[:at] + b"G" + struct.pack(">d", float("inf")) + raw[at + 9 :])
+    assert "epsilon is infinite" in assert_refused(victim).message
 
 
 def test_a_tensor_whose_size_is_a_flag(victim: Victim) -> None:
