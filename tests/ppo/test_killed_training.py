@@ -1,0 +1,104 @@
+"""A training that is killed before any change of files: its checkpoints are whole, and its end the same."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.ports.reading import read_port
+from sb3port.ppo.runs.running import Watcher, resume, train
+from tests.security.file_operations import PowerLoss, Tree, in_child, killed, operations, points, tree
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings run in forks of this process"),
+]
+_MEMORY = Path("/dev/shm")
+_TINY = {"n_steps": 20, "batch_size": 20, "n_epochs": 1}
+_OPTIONS = RunOptions(
+    "CartPole-v1", _TINY, steps=60, n_envs=1, save_every=20, run={"eval_episodes": 1, "seed": 5}
+)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="sb3port-kills-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path) -> Path:
+    """A training that nothing disturbed, in a fork as all of them are."""
+    _done(partial(_begin, place / "whole"))
+    return place / "whole"
+
+
+def _begin(out: Path) -> None:
+    train(
+        begin_training(_OPTIONS, PolicyOptions(policy_kwargs="dict(net_arch=[4])"), _say),
+        None,
+        out,
+        Watcher(),
+    )
+
+
+def _resume(out: Path) -> None:
+    train(*resume(out, _say), Watcher())
+
+
+def _say(_: str) -> None:
+    """Say nothing."""
+
+
+def _done(job: partial[None]) -> None:
+    ended = in_child(job)
+    assert ended.code == 0, ended.message
+
+
+def _checkpoints(out: Path) -> Tree:
+    return tree(out / "checkpoints") if (out / "checkpoints").exists() else {}
+
+
+def _assert_whole(cut: Path, whole: Path, at: str) -> bool:
+    """Compare every checkpoint that is there; whether there is a last one."""
+    folder, expected = cut / "checkpoints", _checkpoints(whole)
+    visible = {name: found for name, found in _checkpoints(cut).items() if not name.startswith(".")}
+    for name, found in visible.items():
+        if name not in ("last", "best"):
+            assert found == expected[name], f"{at}: {name}"
+    steps = {name.partition("/")[0] for name in visible}
+    for step in steps - {"last", "best"}:
+        assert {name for name in visible if name.startswith(step)} == {
+            n for n in expected if n.startswith(step)
+        }
+    for link in steps & {"last", "best"}:
+        read_port(folder / link / "pretrained_model")
+    return "last" in steps
+
+
+def test_killed_before_any_change(place: Path, whole: Path) -> None:
+    out = place / "cut"
+    begin = partial(_begin, out)
+    changes = operations(begin, out)
+    resumed = 0
+    for number in points(len(changes), each=8, between=14):
+        shutil.rmtree(out, ignore_errors=True)
+        at = f"change {number}, {changes[number - 1]}"
+        assert killed(begin, out, number).code == -9, at
+        has_last = _assert_whole(out, whole, at)
+        _done(partial(_resume, out) if has_last else begin)
+        resumed += has_last
+        assert _checkpoints(out) == _checkpoints(whole), at
+    assert resumed > 5
+
+
+def test_nothing_is_lost_with_the_power(place: Path) -> None:
+    disk, out = PowerLoss(), place / "flushed"
+    ended = in_child(lambda: (_begin(out), disk.left())[1], disk.install)
+    assert (ended.code, ended.message) == (0, "")
