@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from sb3port import load_policy
-from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState
 from sb3port.errors import NotPortable, Sb3portError
 from sb3port.ports.difference import difference
 from sb3port.ports.reading import read_port
 from sb3port.ports.writing import write_port
+from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.tensors import read_torch
+from sb3port.readers.meaning import training
 from sb3port.readers.meaning.published import published_result
 
 from .hostile import Victim, assert_refused, pack, unpack_bytes
@@ -89,3 +91,31 @@ def test_a_message_is_not_longer_than_a_page() -> None:
     assert Sb3portError("x" * 2400).message == "x" * 2400
     assert Sb3portError("x" * 10**6).message == "x" * 2400 + "..."
     assert len(Sb3portError("\x00" * 10**6).message) == 2403
+
+
+def _optimizer(state: Any, settings: dict[str, Any], patch: pytest.MonkeyPatch) -> OptimizerState | None:
+    """Read an optimiser of two parameters, which torch is said to have saved so."""
+    saved = {"state": state, "param_groups": [{"params": [0, 1], **settings}]}
+    patch.setattr(training, "read_torch", lambda *_: (saved, frozenset()))
+    archive = Archive("it", {}, {}, {"policy.optimizer.pth": b""})
+    return training.read_optimizer(archive, {"one": np.zeros(2), "other": np.zeros(3)})[0]
+
+
+def test_an_optimisers_row_with_nothing_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port has no place for it, so that it came back without it."""
+    found = _optimizer({0: {"step": None}, 1: {"step": 1.0}}, {"lr": 1e-3}, monkeypatch)
+    assert found is not None
+    assert found.state == {"other": {"step": 1.0}}
+
+
+@pytest.mark.parametrize("key", ["a/b", "\x1b[31m", 5])
+def test_an_optimisers_state_of_a_name_that_is_none(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port writes it as the name of a tensor."""
+    assert _optimizer({0: {key: 1.0}}, {"lr": 1e-3}, monkeypatch) is None
+
+
+@pytest.mark.parametrize("settings", [{"lr": np.zeros(1)}, {"betas": [{}]}, {5: 1}], ids=str)
+def test_an_optimisers_setting_that_is_none(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port writes it as JSON."""
+    assert _optimizer({}, settings, monkeypatch) is None
+    assert _optimizer({}, {"lr": 1e-3, "betas": (0.9, None), "fused": None}, monkeypatch) is not None

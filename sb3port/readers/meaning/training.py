@@ -71,13 +71,31 @@ def read_optimizer(
     try:
         (group,), state = value["param_groups"], value["state"]
         order = dict(zip(group["params"], tensors, strict=True))
-        # Older torch keeps None for what an optimiser has not begun to use.
-        named = {order[n]: {k: v for k, v in row.items() if v is not None} for n, row in state.items()}
+        # Older torch keeps None for what an optimiser has not begun to use; a row of that is none.
+        rows = {order[n]: {k: v for k, v in row.items() if v is not None} for n, row in state.items()}
+        named = {name: row for name, row in rows.items() if row}
         settings = {key: item for key, item in group.items() if key != "params"}
     except (LookupError, TypeError, ValueError, AttributeError):
         return None, imports
-    fits = all(_fits(value, tensors[name]) for name, row in named.items() for value in row.values())
-    return (OptimizerState(settings, named) if fits else None), imports
+    fits = all(
+        _is_name(key) and _fits(value, tensors[name])
+        for name, row in named.items()
+        for key, value in row.items()
+    )
+    is_plain = all(isinstance(key, str) and _is_plain(value) for key, value in settings.items())
+    return (OptimizerState(settings, named) if fits and is_plain else None), imports
+
+
+def _is_name(key: Any) -> bool:
+    """Whether it can be a part of a tensor's name in a port."""
+    return isinstance(key, str) and "/" not in key and key.isprintable()
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a setting of an optimiser is a number, a flag, a text or None, or some of them, as `betas`."""
+    if isinstance(value, list | tuple):
+        return all(item is None or isinstance(item, str | int | float) for item in value)
+    return value is None or isinstance(value, str | int | float)
 
 
 def _fits(value: Any, parameter: Array) -> bool:
