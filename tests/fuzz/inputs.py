@@ -16,7 +16,7 @@ from .values import changed_yaml
 Kind: TypeAlias = Literal["part", "source", "port"]
 _NOTE = "fuzz.json"
 # Whole sources and ports take ten times as long as parts of sources.
-_PARTS, _SOURCES = 0.7, 0.9
+_PARTS, _SOURCES = 0.75, 0.9
 _PART_WEIGHTS = {"space": 5, "schedule": 3, "kwargs": 2, "torch": 4, "config": 3, "statistics": 4}
 
 

@@ -2,6 +2,7 @@
 
 import pickletools
 import struct
+from collections.abc import Collection
 from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple
@@ -188,6 +189,17 @@ def _rewritten(raw: bytes, rng: Random) -> bytes | None:
     chosen = frozenset(rng.randrange(nodes) for _ in range(rng.choice((1, 1, 1, 2, 3))))
     writer = _Writer(rng, chosen)
     return b"\x80\x04" + writer.write(value) + b"."
+
+
+def lean(raw: bytes, keys: int = 3, without: Collection[str] = ()) -> bytes:
+    """Write a pickle with fewer keys of what it builds, and without some attributes."""
+    value = read_pickle(raw, "it").value
+    if isinstance(value, Record):
+        value.pairs = value.pairs[:keys]
+        for state in value.states:
+            for key in [key for key in state if key in without] if isinstance(state, dict) else ():
+                del state[key]
+    return b"\x80\x04" + _Writer(Random(0), frozenset()).write(value) + b"."
 
 
 class _Writer:
