@@ -1,5 +1,6 @@
 """What fuzzing found, one small file for each kind."""
 
+import json
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,13 @@ from sb3port.readers.formats.records import Global, Record
 from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning import training
 from sb3port.readers.meaning.published import published_result
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
+from tests.conftest import REPOSITORY
 
-from .hostile import Victim, assert_refused, pack, unpack_bytes
+from .hostile import Victim, assert_refused, bounded, pack, unpack_bytes
+
+ERAS = REPOSITORY / "fixtures" / "eras"
 
 
 @pytest.mark.parametrize("name", ["ent_coef", "gamma", "num_timesteps", "n_epochs"])
@@ -139,3 +145,14 @@ def test_an_array_whose_shape_is_a_flag() -> None:
     )
     with pytest.raises(NotPortable):
         as_array(array)
+
+
+@pytest.mark.parametrize("layers", [101, 2**31, 10**30])
+def test_an_lstm_of_endlessly_many_layers(layers: int, tmp_path: Path) -> None:
+    """The shapes of all of them were written out."""
+    recurrent = ERAS / "2.9.2" / "ppo_lstm-two-layers"
+    _again(read_checkpoint(resolve(str(recurrent), SourceOptions())), tmp_path / "port")
+    config = json.loads((tmp_path / "port" / "config.json").read_text())
+    (tmp_path / "port" / "config.json").write_text(json.dumps(config | {"n_lstm_layers": layers}))
+    with bounded(), pytest.raises(NotPortable, match="which no policy has"):
+        read_port(tmp_path / "port")
