@@ -207,7 +207,7 @@ def _simple_from_json(data: Mapping[str, Any], kind: Any, where: str, supported:
         raise NotPortable(f"{where} has type {str(kind)[:100]!r}, but the supported types are {types}")
     try:
         return _READERS[kind](data)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise NotPortable(f"{where} is not a valid {kind} space ({reason}): {str(data)[:200]}") from error
 
@@ -216,7 +216,8 @@ def _box_from_json(data: Mapping[str, Any]) -> Box:
     shape, dtype = tuple(int(length) for length in data["shape"]), np.dtype(data["dtype"])
     if math.prod(shape) > MAX_SIZE:
         raise ValueError(f"it has more than {MAX_SIZE:,} elements")
-    low, high = (np.broadcast_to(np.array(data[key], dtype), shape).copy() for key in ("low", "high"))
+    with np.errstate(over="raise"):  # a bound beyond the dtype is not infinity
+        low, high = (np.broadcast_to(np.array(data[key], dtype), shape).copy() for key in ("low", "high"))
     return Box(shape, dtype.name, low, high)
 
 

@@ -22,6 +22,7 @@ from sb3port.families.registry import family_of
 _SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")
 _LINEAR_UNITS = ("CELU", "ELU", "GELU", "LeakyReLU", "ReLU", "ReLU6", "SELU", "SiLU")
 _OTHERS = ("Hardswish", "Mish", "Softplus", "Hardshrink", "Softshrink", "Tanhshrink")
+_MAX_LSTM_LAYERS = 100
 ACTIVATIONS = frozenset((*_SATURATING, *_LINEAR_UNITS, *_OTHERS))
 
 
@@ -108,6 +109,8 @@ def check_supported(spec: PolicySpec, where: str) -> None:
         raise NotPortable(reason, f"supported: {supported}")
     if spec.use_sde and not isinstance(spec.action_space, Box):
         raise NotPortable(f"{where} has use_sde, but its actions of {spec.action_space} are no Box")
+    if spec.n_lstm_layers > _MAX_LSTM_LAYERS:  # each is written out before any tensor is looked at
+        raise NotPortable(f"{where} has an LSTM of {spec.n_lstm_layers} layers, which no policy has")
 
 
 def expected_shapes(spec: PolicySpec, given: Mapping[str, Array] | None = None) -> Shapes:

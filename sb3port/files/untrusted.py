@@ -127,9 +127,10 @@ def refuse_outside(path: Path, folder: Path, where: str) -> None:
         Unsafe: It leads elsewhere.
     """
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    allowed = [root]
-    if root.parent.name == "snapshots":
-        allowed.append(root.parent.parent / "blobs")
+    of_the_hub = [
+        place.parents[1] / "blobs" for place in (root, *root.parents) if place.parent.name == "snapshots"
+    ]
+    allowed = [root, *of_the_hub]
     if not any(real.is_relative_to(place) for place in allowed):
         raise Unsafe(
             f"{where} is a link that leads out of {folder}, so it is not read",

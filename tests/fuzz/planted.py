@@ -50,7 +50,7 @@ _FAULTS: dict[str, Callable[[], Any]] = {
     "other": lambda: _refuse(f"{next(_calls)} things"),
     **dict.fromkeys(("port", "bits", "setting"), lambda: None),
 }
-_names = list(_FAULTS)
+_names = [*_FAULTS, *("port", "bits", "setting") * 3]  # only few inputs are written as ports
 _fault = ""
 _make, _read, _read_port = inputs.make, properties.Examination._read, properties.read_port
 

@@ -47,8 +47,9 @@ _PLANTED = (
 )
 
 
+@pytest.mark.long
 def test_planted_faults_are_found_kept_and_replayed(tmp_path: Path) -> None:
-    done = _run(str(PLANTED), "--seed", "1", "--inputs", "800", folder=tmp_path)
+    done = _run(str(PLANTED), "--seed", "1", "--inputs", "600", folder=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert [kind for kind in _PLANTED if f"FOUND {kind}" not in done.stdout] == []
     (kept,) = tmp_path.glob("KeyError*.fuzz")

@@ -12,7 +12,17 @@ import pytest
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
 from sb3port.ports.reading import read_port
 from sb3port.ppo.runs.running import Watcher, resume, train
-from tests.security.file_operations import PowerLoss, Tree, in_child, killed, operations, points, tree
+from tests.security.file_operations import (
+    CREATING,
+    PowerLoss,
+    Tree,
+    disk_full,
+    in_child,
+    killed,
+    operations,
+    points,
+    tree,
+)
 
 pytestmark = [
     pytest.mark.long,
@@ -96,6 +106,21 @@ def test_killed_before_any_change(place: Path, whole: Path) -> None:
         resumed += has_last
         assert _checkpoints(out) == _checkpoints(whole), at
     assert resumed > 5
+
+
+def test_no_room_at_any_change(place: Path, whole: Path) -> None:
+    """The command line says so in one sentence; what was saved before is kept."""
+    out = place / "full"
+    begin = partial(_begin, out)
+    changes = operations(begin, out)
+    numbers = [number for number, change in enumerate(changes, 1) if change.split()[0] in CREATING]
+    for number in [numbers[index - 1] for index in points(len(numbers), each=4, between=6)]:
+        shutil.rmtree(out, ignore_errors=True)
+        at = f"change {number}, {changes[number - 1]}"
+        ended = disk_full(begin, out, number)
+        assert (ended.code, "No space left on device" in ended.message) == (2, True), f"{at}: {ended}"
+        _assert_whole(out, whole, at)
+        assert not [name for name in _checkpoints(out) if name.startswith(".")], at
 
 
 def test_nothing_is_lost_with_the_power(place: Path) -> None:

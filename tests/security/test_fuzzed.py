@@ -1,5 +1,6 @@
 """What fuzzing found, one small file for each kind."""
 
+import json
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,24 @@ import pytest
 
 from sb3port import load_policy
 from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState
+from sb3port.checkpoint.spaces import space_from_json
 from sb3port.errors import NotPortable, Sb3portError
 from sb3port.ports.difference import difference
 from sb3port.ports.reading import read_port
 from sb3port.ports.writing import write_port
 from sb3port.readers.formats.archive import Archive
+from sb3port.readers.formats.arrays import as_array
+from sb3port.readers.formats.records import Global, Record
 from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning import training
 from sb3port.readers.meaning.published import published_result
+from sb3port.readers.meaning.sb3 import read_checkpoint
+from sb3port.readers.places.source import SourceOptions, resolve
+from tests.conftest import REPOSITORY
 
-from .hostile import Victim, assert_refused, pack, unpack_bytes
+from .hostile import Victim, assert_refused, bounded, pack, unpack_bytes
+
+ERAS = REPOSITORY / "fixtures" / "eras"
 
 
 @pytest.mark.parametrize("name", ["ent_coef", "gamma", "num_timesteps", "n_epochs"])
@@ -119,3 +128,31 @@ def test_an_optimisers_setting_that_is_none(settings: Any, monkeypatch: pytest.M
     """A port writes it as JSON."""
     assert _optimizer({}, settings, monkeypatch) is None
     assert _optimizer({}, {"lr": 1e-3, "betas": (0.9, None), "fused": None}, monkeypatch) is not None
+
+
+def test_a_bound_that_its_dtype_does_not_have() -> None:
+    """It became infinite, with a warning of NumPy's."""
+    box = {"type": "Box", "shape": [2], "dtype": "float32", "low": -1.0, "high": 1e308}
+    with pytest.raises(NotPortable, match="overflow"):
+        space_from_json(box)
+    assert np.isinf(space_from_json(box | {"high": float("inf")}).high).all()  # type: ignore[union-attr]
+
+
+def test_an_array_whose_shape_is_a_flag() -> None:
+    dtype = Record(Global("numpy", "dtype"), ("f4",))
+    array = Record(
+        Global("numpy.core.multiarray", "_reconstruct"), (), states=[(1, (True,), dtype, False, b"abcd")]
+    )
+    with pytest.raises(NotPortable):
+        as_array(array)
+
+
+@pytest.mark.parametrize("layers", [101, 2**31, 10**30])
+def test_an_lstm_of_endlessly_many_layers(layers: int, tmp_path: Path) -> None:
+    """The shapes of all of them were written out."""
+    recurrent = ERAS / "2.9.2" / "ppo_lstm-two-layers"
+    _again(read_checkpoint(resolve(str(recurrent), SourceOptions())), tmp_path / "port")
+    config = json.loads((tmp_path / "port" / "config.json").read_text())
+    (tmp_path / "port" / "config.json").write_text(json.dumps(config | {"n_lstm_layers": layers}))
+    with bounded(), pytest.raises(NotPortable, match="which no policy has"):
+        read_port(tmp_path / "port")

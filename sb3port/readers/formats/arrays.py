@@ -166,7 +166,7 @@ def _encoded(text: Any) -> bytes:
 
 def _as_shape(value: Any) -> tuple[int, ...]:
     shape = value if isinstance(value, tuple) else (value,)
-    if len(shape) > _MAX_DIMENSIONS or not all(isinstance(length, int) and length >= 0 for length in shape):
+    if len(shape) > _MAX_DIMENSIONS or not all(type(length) is int and length >= 0 for length in shape):
         raise NotPortable("a pickled numpy array has a shape that is not made of numbers")
     return shape
 
