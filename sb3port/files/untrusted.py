@@ -105,19 +105,28 @@ def read_json(path: Path, where: str | None = None, within: Path | None = None) 
 
 
 def parse_json(raw: bytes, where: str) -> Any:
-    """Parse JSON, and charge what it may become before.
+    """Parse JSON.
 
     Raises:
         NotPortable: It is not JSON, or more than what is left of the budget.
+    """
+    charge_json(raw, where)
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise NotPortable(f"{where} is damaged: it is not JSON ({_reason(error)})") from error
+
+
+def charge_json(raw: bytes, where: str) -> None:
+    """Charge what JSON may become, before it is parsed.
+
+    Raises:
+        NotPortable: It is more than what is left of the budget.
     """
     values = sum(raw.count(mark) for mark in (b",", b"[", b"{", b":"))
     spend(Cost.VALUES, values, where)
     # A single character beyond the others makes a text of four bytes each.
     spend(Cost.MEMORY, values * _BYTES_PER_JSON_VALUE + len(raw) * (1 if raw.isascii() else 5), where)
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise NotPortable(f"{where} is damaged: it is not JSON ({_reason(error)})") from error
 
 
 def refuse_outside(path: Path, folder: Path, where: str) -> None:
@@ -127,10 +136,8 @@ def refuse_outside(path: Path, folder: Path, where: str) -> None:
         Unsafe: It leads elsewhere.
     """
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    of_the_hub = [
-        place.parents[1] / "blobs" for place in (root, *root.parents) if place.parent.name == "snapshots"
-    ]
-    allowed = [root, *of_the_hub]
+    snapshots = [place.parent for place in (root, *root.parents) if place.parent.name == "snapshots"]
+    allowed = [root, *(folder.with_name("blobs") for folder in snapshots)]
     if not any(real.is_relative_to(place) for place in allowed):
         raise Unsafe(
             f"{where} is a link that leads out of {folder}, so it is not read",

@@ -37,7 +37,7 @@ from sb3port.files.port_files import (
     STATISTICS_FILE,
     WEIGHTS_FILE,
 )
-from sb3port.files.untrusted import parse_json, read_json, read_untrusted, sha256_of
+from sb3port.files.untrusted import charge_json, read_json, read_untrusted, sha256_of
 from sb3port.ports.formats import check_config
 from sb3port.ports.gate import check_processors
 from sb3port.ports.lerobot_template import CLIP_STEP, UNSCALE_STEP
@@ -209,7 +209,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
     raw = read_untrusted(path, within=path.parent)
     # The length of a list of tensors, in JSON, and the list itself.
     length = int.from_bytes(raw[:8], "little")
-    parse_json(raw[8 : 8 + length], str(path))
+    charge_json(raw[8 : 8 + length], str(path))
     spend(Cost.MEMORY, 2 * len(raw), str(path))
     try:
         return {name: frozen(array) for name, array in load(raw).items()}

@@ -161,8 +161,10 @@ def test_more_opcodes_than_allowed() -> None:
 
 def test_all_pickles_of_a_command_share_its_opcodes() -> None:
     data = b"(" + b"N0" * 100_000 + b"t."
-    with budget(1), pytest.raises(NotPortable, match="opcodes"):
-        for _ in range(3):
+    with budget(1):
+        for _ in range(2):
+            read_pickle(data, "test")
+        with pytest.raises(NotPortable, match="opcodes"):
             read_pickle(data, "test")
     with budget(4):
         for _ in range(3):

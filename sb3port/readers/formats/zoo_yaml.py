@@ -20,6 +20,7 @@ _MAX_BYTES = 64 * 1024  # the largest of rl_zoo3's own files has 12 kB
 _MAX_NODES = 20_000
 _FRONT_MATTER = re.compile(rb"---\r?\n(.*?)\n---", re.DOTALL)
 _MARKS = (b"\n", b"[", b"{", b",", b":", b"&", b"*", b"'", b'"')
+_MAX_NUMBER = 2**63
 _MAX_SCALAR = 10_000
 _YAML = "tag:yaml.org,2002:"
 _PYTHON = f"{_YAML}python/"
@@ -184,7 +185,7 @@ def _check_plain(value: Any) -> None:
     if isinstance(value, list | tuple):
         for item in value:
             _check_plain(item)
-    elif not is_plain(value):
+    elif not is_plain(value) or (isinstance(value, int) and abs(value) >= _MAX_NUMBER):
         raise ValueError("it has a number that is too large, or none")
 
 
