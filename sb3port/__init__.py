@@ -205,11 +205,20 @@ def load_policy(
             within noise, and has neither convolutions nor LSTMs nor random actions.
         sandbox: As for `convert`; ports need none.
 
+    Warns:
+        UserWarning: Files of the port are not as `convert` wrote them.
+
     Raises:
         sb3port.errors.Sb3portError: It cannot be read, or the backend does not have what the policy needs.
     """
-    from sb3port.commands.convert import read
+    import warnings
+
+    from sb3port.commands.convert import read_anything
     from sb3port.inference.policy import PortedPolicy
+    from sb3port.ports.unchanged import change_warnings
     from sb3port.readers.places.source import SourceOptions
 
-    return PortedPolicy(read(str(source), SourceOptions(), sandbox=sandbox), backend)
+    checkpoint, port = read_anything(str(source), SourceOptions(), sandbox=sandbox)
+    for sentence in change_warnings(port) if port is not None else ():
+        warnings.warn(sentence, stacklevel=2)
+    return PortedPolicy(checkpoint, backend)

@@ -112,6 +112,10 @@ class Unsafe(NotPortable):
     exit_code = 5
 
 
+class EnvironmentFailed(UsageError):
+    """An environment, or other code that is the user's own, raised an error (2)."""
+
+
 class TrainingDiverged(Sb3portError):
     """Rewards, observations or losses became NaN or infinite (1); earlier checkpoints are kept."""
 

@@ -14,8 +14,10 @@ from sb3port.checkpoint.version import __version__
 from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, Commands, examples, exit_codes
+from sb3port.cli.others_code import failure_of_others
 from sb3port.cli.output import Output
 from sb3port.errors import NeedsOption, Sb3portError, UsageError
+from sb3port.files.budget import budget, factor
 from sb3port.files.texts.characters import lines
 from sb3port.files.texts.media import joined
 from sb3port.files.texts.source_code import ShellCode, shell
@@ -68,13 +70,16 @@ def main() -> None:
     """Run the command line; the exit code says how it ended (see `sb3port.errors`)."""
     _prepare_process()
     try:
-        app(prog_name="sb3port")
+        with budget(factor()):
+            app(prog_name="sb3port")
     except Sb3portError as error:
         _fail(error)
-    except OSError as error:  # a full disk, a file that may not be read
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(UsageError(f"{where}{error.strerror or error}"))
-    except Exception:
+    except Exception as error:
+        if (failure := failure_of_others(error)) is not None:
+            _fail(failure)
+        if isinstance(error, OSError):  # a full disk, a file that may not be read
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(UsageError(f"{where}{error.strerror or error}"))
         sentence = terminal("this is a bug in sb3port {}; please report it with the lines above", __version__)
         Output().bug(traceback.format_exc(), sentence)
         sys.exit(Sb3portError.exit_code)

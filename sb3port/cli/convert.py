@@ -41,6 +41,7 @@ def convert(
     no_verify: options.NoVerify = False,
     force: options.Force = False,
     report_dir: options.ReportDir = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

@@ -29,6 +29,7 @@ def diff(
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     sandbox: options.Sandbox = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

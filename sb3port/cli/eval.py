@@ -66,6 +66,7 @@ def evaluate(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the film and the picture.")] = False,
     extractor: options.Extractor = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -90,6 +91,8 @@ def evaluate(
     output, folder = Output(json, quiet, verbose), _find(port)
     warn_of_missing_walls(output, sandbox)
     ported = _read(folder)
+    for sentence in _changes(folder):
+        output.warn(shown(sentence))
     setting = _setting_of(
         output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
     )
@@ -112,6 +115,12 @@ def _read(folder: Path) -> "Checkpoint":
     from sb3port.ports.reading import read_port
 
     return read_port(folder)
+
+
+def _changes(folder: Path) -> list[str]:
+    from sb3port.ports.unchanged import change_warnings
+
+    return change_warnings(folder)
 
 
 def _identity(port: Path, folder: Path) -> dict[str, Any]:

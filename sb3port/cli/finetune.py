@@ -35,6 +35,7 @@ def finetune(
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
     extractor: options.Extractor = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

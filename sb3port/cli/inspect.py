@@ -23,6 +23,7 @@ def inspect(
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
     sandbox: options.Sandbox = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sb3port.files.budget import allow_more, checked_factor
+
 Source = Annotated[
     str,
     typer.Argument(
@@ -22,6 +24,23 @@ Port = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the essence, and warnings.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
+
+
+def _allow_more(value: str | None) -> str | None:
+    if value is not None:
+        allow_more(checked_factor(value, "--limits"))
+    return value
+
+
+Limits = Annotated[
+    str | None,
+    typer.Option(
+        "--limits",
+        metavar="N",
+        callback=_allow_more,
+        help="Allow what is read to cost N times the memory, values and time that are allowed otherwise.",
+    ),
+]
 Filename = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The zip, or a folder with it, within a SOURCE that holds several."),

@@ -49,6 +49,7 @@ def push(
         Path | None,
         typer.Option(metavar="FILE", help="What eval --json printed, for the model card.", dir_okay=False),
     ] = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

@@ -54,6 +54,7 @@ def train(
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
     extractor: options.Extractor = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

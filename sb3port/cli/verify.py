@@ -59,6 +59,7 @@ def verify(
     report_dir: options.ReportDir = None,
     extractor: options.Extractor = None,
     sandbox: options.Sandbox = None,
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

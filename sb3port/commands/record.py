@@ -19,6 +19,7 @@ from sb3port.environments.wrapping import env_id_of, wrapping_of
 from sb3port.errors import UsageError, need
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, plain_actions
+from sb3port.ports.unchanged import change_warnings
 from sb3port.readers.places.source import SourceOptions
 
 _CHUNK = 1024  # rows that are asked about at once, so that images need no gigabytes
@@ -93,7 +94,8 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
         policy = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
         options = replace(options, env=env_id)
         recording = _recording(env, actor, options, policy, track)
-        return replace(recording, warnings=checkpoint.warnings, wrappers=wrapping.names)
+        changes = change_warnings(port) if port is not None else []
+        return replace(recording, warnings=(*checkpoint.warnings, *changes), wrappers=wrapping.names)
 
 
 def record_chance(options: RecordOptions, track: Track = iter) -> Recording:

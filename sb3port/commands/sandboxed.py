@@ -26,6 +26,7 @@ from sb3port.errors import (
     Unsafe,
     UsageError,
 )
+from sb3port.files.budget import factor
 from sb3port.files.limited_process import Ended, Limits, Why, can_limit, run_limited
 from sb3port.files.texts.characters import one_line
 from sb3port.readers.meaning.sb3 import read_checkpoint
@@ -80,9 +81,10 @@ def _is_wanted(reading: Reading, sandbox: Sandbox) -> bool:
 
 def limits_for(paths: Iterable[Path]) -> Limits:
     """Give what reading some files may use."""
-    size = sum(path.stat().st_size for path in paths if path.is_file())
-    cpu = 30 + size // (20 * _MB)
-    return Limits(memory=_GIB + 6 * size, cpu=cpu, seconds=60 + 4 * cpu, answer=_GIB // 4 + 4 * size)
+    size, more = sum(path.stat().st_size for path in paths if path.is_file()), factor()
+    cpu = int(more * (30 + size // (20 * _MB)))
+    memory, answer = int(more * (_GIB + 8 * size)), int(more * (_GIB // 4 + 4 * size))
+    return Limits(memory=memory, cpu=cpu, seconds=60 + 4 * cpu, answer=answer)
 
 
 def _prepare() -> None:

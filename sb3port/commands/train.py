@@ -14,6 +14,7 @@ from sb3port.environments.wrapping import env_id_of
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ports.reading import read_port
+from sb3port.ports.unchanged import change_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.runs.plans import Plan, with_options
@@ -128,15 +129,16 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
     normalizer, rewards = normaliser_of(checkpoint, {**(plan.normalize or {}), **flags})
     environment = _environment(plan.environment, options)
-    for sentence in (*notes, *doubts, *rewards, *wrapper_warnings(environment)):
+    for sentence in (*change_warnings(port), *notes, *doubts, *rewards, *wrapper_warnings(environment)):
         warn(sentence)
     checkpoint = replace(checkpoint, normalizer=normalizer)
     known = checkpoint.training.hyperparameters
     settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
     flags_alone = None if normalizer is None else without_statistics(normalizer)
     if options.run.get("seed") is None:
-        options = replace(options, run={**options.run, "seed": int(known.get("seed") or 0)})
-    run = _run(options, plan, settings, environment, flags_alone, int(known.get("num_timesteps") or 0))
+        options = replace(options, run={**options.run, "seed": _count(known.get("seed"), 2**32)})
+    done = _count(known.get("num_timesteps"), 2**53)
+    run = _run(options, plan, settings, environment, flags_alone, done)
     envs = make_environments(run)
     check_spaces(envs, checkpoint.spec, run.env)
     return start_from(run, checkpoint, envs), checkpoint
@@ -224,6 +226,11 @@ def _run(
         own_wrappers=options.wrappers,
         **options.run,
     )
+
+
+def _count(value: Any, beyond: int) -> int:
+    """Give a whole number of a file, 0 where it can be none."""
+    return value if isinstance(value, int) and 0 <= value < beyond else 0
 
 
 def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:

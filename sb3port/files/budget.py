@@ -136,6 +136,13 @@ def metered(function: Callable[P, R]) -> Callable[P, R]:
     return reading
 
 
+def allow_more(factor: float) -> None:
+    """Multiply the limits of whatever is read from now on, by this process and those that it starts."""
+    os.environ[VARIABLE] = f"{factor:g}"
+    if (current := _current.get()) is not None:
+        current.factor = factor
+
+
 def factor() -> float:
     """What the user multiplies limits by, 1 where nothing is said.
 

@@ -136,7 +136,7 @@ def _parse(name: str, value: Any, where: str) -> Any:
     kind = float if default is None else type(default)
     try:
         parsed = kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{name} of {where} is {value!r}, which is no {kind.__name__}") from error
     if parsed != value or (kind is bool) != isinstance(value, bool):
         raise UsageError(f"{name} of {where} is {value!r}, which is no {kind.__name__}")

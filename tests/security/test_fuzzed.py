@@ -154,5 +154,5 @@ def test_an_lstm_of_endlessly_many_layers(layers: int, tmp_path: Path) -> None:
     _again(read_checkpoint(resolve(str(recurrent), SourceOptions())), tmp_path / "port")
     config = json.loads((tmp_path / "port" / "config.json").read_text())
     (tmp_path / "port" / "config.json").write_text(json.dumps(config | {"n_lstm_layers": layers}))
-    with bounded(), pytest.raises(NotPortable, match="from 1 to 1,000 is expected|which no policy has"):
+    with bounded(), pytest.raises(NotPortable, match=r"from 1 to 1,000 is expected|which no policy has"):
         read_port(tmp_path / "port")

@@ -7,7 +7,8 @@ from sb3port.checkpoint.checkpoint import Array, Provenance
 from sb3port.parity.comparison.compare import Comparison
 from sb3port.parity.comparison.report import SOURCE, Check
 from sb3port.parity.comparison.verdicts import Verdict
-from sb3port.ports.manifest import hash_files, recorded_files
+from sb3port.ports.manifest import recorded_files
+from sb3port.ports.unchanged import changed_files, missing_files, with_settings
 from sb3port.readers.places.recorded import TELLING, OtherSource
 
 _SHOWN = 500
@@ -50,9 +51,8 @@ def check_files(folder: Path) -> Check:
         return _check(
             "files", Comparison(Verdict.SKIPPED, "the port does not record the hashes of its files")
         )
-    found = hash_files(folder, recorded)
-    changed = [name for name in recorded if name in found and found[name] != recorded[name]]
-    gone = [name for name in recorded if name not in found]
+    changed = [with_settings(name, folder) for name in changed_files(folder)]
+    gone = missing_files(folder)
     words = [f"changed since the conversion: {', '.join(changed)}"] if changed else []
     words += [f"missing: {', '.join(gone)}"] if gone else []
     verdict = Verdict.FAIL if words else Verdict.BIT_EXACT

@@ -56,7 +56,7 @@ def plan_of(checkpoint: Checkpoint, given: Mapping[str, Any]) -> tuple[Plan, lis
         if name in NAMES and (value is not None or name in _MAY_BE_NONE)
     }
     n_envs = true.hyperparameters.get("n_envs")
-    plan = Plan("the checkpoint", n_envs=int(n_envs or 1), settings=settings)
+    plan = Plan("the checkpoint", n_envs=n_envs if isinstance(n_envs, int) else 1, settings=settings)
     return replace(plan, environment=checkpoint.environment), _sentences(checkpoint, true, given)
 
 

@@ -13,6 +13,9 @@ from sb3port.ppo.runs.checkpoints import LAST
 from sb3port.ppo.runs.plans import Plan
 from sb3port.ppo.runs.settings import RunSettings
 
+_MOST_ENVS = 4096
+_MOST_TRANSITIONS = 2**26  # of three observations, five gigabytes
+
 
 def refuse_run(out: Path) -> None:
     """Refuse a folder that holds a run already.
@@ -36,11 +39,17 @@ def refuse_other_policy(spec: PolicySpec, given: Mapping[str, Any]) -> None:
 
 
 def check_sizes(settings: Hyperparameters, n_envs: int) -> None:
-    """Refuse what makes advantages NaN, as SB3 does.
+    """Refuse what makes advantages NaN, as SB3 does, and what no machine has room for.
 
     Raises:
-        UsageError: A rollout or a minibatch has one transition, whose advantages cannot be normalised.
+        UsageError: A rollout or a minibatch has one transition, whose advantages cannot be normalised; or
+            there are more environments or transitions than anyone wants, which a file may ask for.
     """
+    if not 1 <= n_envs <= _MOST_ENVS or settings.n_steps * n_envs > _MOST_TRANSITIONS:
+        raise UsageError(
+            f"a rollout of {settings.n_steps:,} steps in {n_envs:,} environments is none that can be done",
+            f"take 1 to {_MOST_ENVS:,} environments with --n-envs, and fewer steps with --n-steps",
+        )
     alone = settings.n_steps * n_envs == 1 or settings.batch_size == 1
     if settings.normalize_advantage and alone:
         raise UsageError(
