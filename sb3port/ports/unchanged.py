@@ -1,4 +1,4 @@
-"""Whether a port is still what the conversion wrote: by the hashes of its files, which `sb3port.json` records.
+"""Whether a port is still what the conversion wrote: by the hashes in its `sb3port.json`.
 
 That tells of accidents and of edits, not of enemies: whoever changes a file can change what is recorded.
 """
@@ -29,7 +29,7 @@ def missing_files(folder: Path) -> list[str]:
 
 
 def with_settings(name: str, folder: Path) -> str:
-    """Name a changed file, with the settings in it that are not those of the conversion, if they are known."""
+    """Name a changed file, with those settings in it that have changed, if they are known."""
     try:
         settings = _changed_settings(name, folder)
     except (LookupError, TypeError, ValueError, AttributeError):  # it may hold anything
@@ -39,7 +39,7 @@ def with_settings(name: str, folder: Path) -> str:
 
 
 def change_warnings(folder: Path) -> list[str]:
-    """Say in sentences what of a port is not what the conversion wrote; LeRobot's own policies record nothing.
+    """Say in sentences what the conversion wrote otherwise; policies of LeRobot's own record nothing.
 
     Raises:
         NotPortable: The port is broken.
