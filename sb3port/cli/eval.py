@@ -99,10 +99,19 @@ def evaluate(
     with output.working(terminal("loading torch")):
         use_extractor(ported.spec, extractor, str(folder))
     found = _run(output, (folder, ported), setting, (compare, source, sandbox), plot is not None)
-    files = _write(output, found, (port, folder, setting), (video, plot), force)
-    content = {"port": _identity(port, folder), **_json(found), **files}
+    try:
+        files = _write(output, found, (port, folder, setting), (video, plot), force)
+    except Exception:  # the episodes have been run all the same
+        _show(output, found, (port, folder), {})
+        raise
+    _show(output, found, (port, folder), files)
+
+
+def _show(output: Output, found: _Found, port: tuple[Path, Path], files: dict[str, str]) -> None:
+    named, folder = port
+    content = {"port": _identity(named, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
-        _print(output, found, {"port": str(port)}, files)
+        _print(output, found, {"port": str(named)}, files)
 
 
 def _find(port: Path) -> Path:

@@ -1,6 +1,8 @@
 """How the help of a command looks: plain text, the same on a terminal and in a pipe."""
 
 import re
+import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +16,7 @@ from sb3port.files.texts.terminal import shown
 _TYPE_NAME = re.compile(r" <[\w\[\]]+>$")
 # Of any wrong argument; where it can be imported from depends on the version of Typer.
 _Refusal: Any = typer.BadParameter.__base__
+_INTERRUPTED = 128 + signal.SIGINT
 _NO_BRACES = str.maketrans("", "", "{}")
 EXIT_CODES = {
     0: "done, or parity holds",
@@ -62,6 +65,8 @@ class Commands(TyperGroup):
 def _harmless_refusals() -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except _Refusal as refusal:
         refusal.message = shown(refusal.message).shortened(LONGEST).plain
         raise

@@ -11,6 +11,9 @@ from numpy.lib import format as npy
 from typing_extensions import Self
 
 from sb3port.checkpoint.checkpoint import Array
+from sb3port.files.budget import Cost, spend
+from sb3port.files.untrusted import open_untrusted
+from sb3port.readers.formats.zips import open_zip
 
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -19,11 +22,13 @@ class NpzFile:
     """An `.npz` whose arrays of numbers are read from their first row on.
 
     Raises:
-        OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error: The file is no such, or damaged.
+        NotPortable: The file is no zip, or it would take more than what is left of the budget.
+        OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error: It is damaged.
     """
 
     def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path)
+        self._where = path.name
+        self._archive = open_zip(open_untrusted(path), path.name)
         self.names = [name.removesuffix(".npy") for name in self._archive.namelist()]
 
     def __enter__(self) -> Self:
@@ -36,11 +41,15 @@ class NpzFile:
 
     def rows(self, name: str) -> "Rows":
         """Give the rows of an array."""
-        return Rows(self._archive.open(f"{name}.npy"))
+        member = self._archive.getinfo(f"{name}.npy")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is packed in a way that NumPy does not write")
+        return Rows(self._archive.open(member), member.file_size, self._where)
 
     def array(self, name: str) -> Array:
         """Give an array as a whole."""
         rows = self.rows(name)
+        spend(Cost.MEMORY, 2 * rows.size, self._where)
         array = rows.read(rows.shape[0]) if rows.shape else rows.read(1).reshape(())
         rows.finish()
         return array
@@ -52,12 +61,14 @@ class Rows:
     Attributes:
         shape: Of the whole array.
         dtype: Of its numbers.
+        size: Bytes of all of them.
 
     Raises:
-        ValueError: It is no array of numbers.
+        ValueError: It is no array of numbers, or says that it has more than its member holds.
+        NotPortable: It would take more than what is left of the budget.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], available: int, where: str) -> None:
         self._stream = stream
         version = npy.read_magic(stream)  # type: ignore[no-untyped-call]  # NumPy's
         if version not in _READERS:
@@ -65,6 +76,11 @@ class Rows:
         self.shape, columns_first, self.dtype = _READERS[version](stream)  # type: ignore[no-untyped-call]
         if self.dtype.kind not in "biuf":
             raise ValueError("an array that holds no numbers")
+        self.size = math.prod(self.shape) * self.dtype.itemsize
+        if min(self.shape, default=0) < 0 or self.size > available:
+            raise ValueError("an array of another size than its shape says")
+        if columns_first and len(self.shape) > 1:
+            spend(Cost.MEMORY, 2 * self.size, where)
         # Nobody writes those for rows that are many, so they are read whole.
         self._whole = self._read_columns() if columns_first and len(self.shape) > 1 else None
 

@@ -21,6 +21,18 @@ from sb3port.networks.observations import Observations, ObservationSet, block_ro
 from sb3port.networks.outputs import OBSERVATION as NORMALIZED
 from sb3port.parity.observations.npz import NpzFile
 
+# What comes of a file that is damaged, or of the header of an array, which is Python's literals.
+_DAMAGES = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    SyntaxError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+)
 _PER_SEQUENCE = ("initial_states", "final_states")
 _INPUTS = ("action_mask", "episode_starts", "initial_states")
 _OUTPUTS = ("action", "mode", "value", "sampled_action", "log_prob", "entropy", "final_states")
@@ -135,8 +147,9 @@ def _refusing(path: Path) -> Iterator[None]:
     """Say in one sentence that a file is damaged."""
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise NotPortable(f"{path} does not hold recorded observations ({error})") from error
+    except (*_DAMAGES, zipfile.BadZipFile, zlib.error) as error:
+        why = str(error)[:200] or type(error).__name__
+        raise NotPortable(f"{path} does not hold recorded observations ({why})") from error
 
 
 def _check_shapes(shapes: Shapes, spec: PolicySpec, path: Path) -> int:
