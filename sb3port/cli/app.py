@@ -14,8 +14,8 @@ from sb3port.checkpoint.version import __version__
 from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
 from sb3port.cli.help import Command, Commands, examples, exit_codes
-from sb3port.cli.others_code import failure_of_others
 from sb3port.cli.output import Output
+from sb3port.environments.failures import failure_of_others
 from sb3port.errors import NeedsOption, Sb3portError, UsageError
 from sb3port.files.budget import budget, factor
 from sb3port.files.texts.characters import lines

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array
+from sb3port.environments.failures import failure_of_others
 from sb3port.errors import Sb3portError, UsageError
 from sb3port.ppo.rollout.environments import Environments, Observations, Step, seeds_of
 from sb3port.ppo.rollout.episodes import Episodes, MakeEnv, Recording
@@ -96,6 +97,10 @@ def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
         pipe.recv()
         pipe.send(UsageError(error.message, error.hint))
         return
+    except Exception as error:  # whatever the environment raises
+        pipe.recv()
+        pipe.send(failure_of_others(error) or error)
+        return
     env = episodes.env
     methods: dict[str, Callable[..., Any]] = {
         "spaces": lambda: (env.observation_space, env.action_space),
@@ -113,5 +118,5 @@ def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
         try:
             pipe.send(methods[name](*arguments))
         except Exception as error:  # it is raised again where it was asked for
-            pipe.send(error)
+            pipe.send(failure_of_others(error) or error)
     episodes.close()
