@@ -1,52 +1,40 @@
-"""Whose fault an exception is that nobody expected: ours, or that of an environment or of the user's code."""
+"""Whose fault an exception is that nobody expected: ours, or that of an environment."""
 
 import sys
-import sysconfig
 import traceback
-from pathlib import Path
-from types import TracebackType
+from types import FrameType
 
 from sb3port.errors import EnvironmentFailed
 
 _OURS = ("sb3port", "lerobot_policy_ppo")
-# Packages that call the code of environments, and those of environments themselves.
-_ENVIRONMENTS = ("gymnasium", "gym", "ale_py", "mujoco", "pybullet", "pettingzoo", "shimmy", "dm_control")
 _LINES = 3
 _NO_DISPLAY = ("display", "glfw", "egl", "osmesa", "opengl", "glx", "x11")
 
 
 def failure_of_others(error: BaseException) -> EnvironmentFailed | None:
-    """Give the error for what an environment raised, or the user's own code; None where it is our bug.
+    """Give the error for what an environment raised; None where it is our bug.
 
-    Theirs is what they were called for by us and did not call us for.
+    It is the environment's if it came out of one of its methods, and not out of what that called of ours.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    modules = _modules(error.__traceback__)
-    last = max((index for index, module in enumerate(modules) if module in _OURS), default=-1)
-    beyond = list(zip(modules, frames, strict=True))[last + 1 :]
-    theirs = [frame for module, frame in beyond if module in _ENVIRONMENTS or _is_of_the_user(frame.filename)]
-    if last < 0 or not theirs:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    last = max((index for index, frame in enumerate(frames) if _is_ours(frame)), default=-1)
+    if last < 0 or not any(map(_is_of_an_environment, frames[last + 1 :])):
         return None
-    told = "; ".join(f"{frame.filename}:{frame.lineno}: {frame.line}" for frame in theirs[-_LINES:])
+    told = "; ".join(
+        f"{row.filename}:{row.lineno}: {row.line}"
+        for row in traceback.extract_tb(error.__traceback__)[last + 1 :][-_LINES:]
+    )
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    message = f"the environment, or other code that sb3port called, failed: {said[:500]} ({told})"
-    return EnvironmentFailed(message, _hint(said))
+    return EnvironmentFailed(f"the environment failed: {said[:500]} ({told})", _hint(said))
 
 
-def _modules(trace: TracebackType | None) -> list[str]:
-    """Name the top package of each frame."""
-    found = []
-    while trace is not None:
-        found.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
-        trace = trace.tb_next
-    return found
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS
 
 
-def _is_of_the_user(filename: str) -> bool:
-    """Whether a file is neither Python's own nor of an installed package."""
-    places = {*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix}
-    path = Path(filename)
-    return path.is_absolute() and not any(path.is_relative_to(place) for place in places if place)
+def _is_of_an_environment(frame: FrameType) -> bool:
+    gymnasium = sys.modules.get("gymnasium")
+    return gymnasium is not None and isinstance(frame.f_locals.get("self"), gymnasium.Env)
 
 
 def _hint(said: str) -> str | None:

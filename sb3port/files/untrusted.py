@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sb3port.errors import NotPortable, Unsafe
+from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.files.budget import Cost, spend
 
 _CHUNK = 1024**2
@@ -31,6 +31,7 @@ def open_untrusted(
 
     Raises:
         NotPortable: It is absent, no regular file, or larger than what is left of the budget.
+        UsageError: The user may not read it.
         Unsafe: A link leads out of `within`.
     """
     where = where or str(path)
@@ -39,6 +40,8 @@ def open_untrusted(
     try:
         # Opening a pipe would wait for whoever writes to it.
         file = open(path, "rb", opener=_opener)  # noqa: SIM115 (Path.open has no opener)
+    except PermissionError as error:
+        raise UsageError(f"{where}: {_reason(error)}") from error
     except (OSError, ValueError) as error:
         raise NotPortable(f"{where} cannot be read: {_reason(error)}") from error
     try:

@@ -23,7 +23,7 @@ from sb3port.checkpoint.schedules import schedule_to_json
 from sb3port.checkpoint.version import __version__
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.features import batch_keys
-from sb3port.files.port_files import PORT_FILE, is_lerobot_policy, port_files
+from sb3port.files.port_files import PORT_FILE, is_lerobot_policy
 from sb3port.files.untrusted import read_json, sha256_of
 from sb3port.ports.formats import check_port_file
 
@@ -143,9 +143,10 @@ def recorded_files(folder: Path) -> dict[str, str]:
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Give the SHA-256 of those of the files that there are, by name, with `/` between folders.
 
-    Names that no file of a port has are passed over: a stranger may have written them.
+    Names that lead out of the folder are passed over: a stranger may have written them.
     """
-    found = {name: folder / name for name in port_files(names) if (folder / name).is_file()}
+    below = [name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    found = {name: folder / name for name in below if (folder / name).is_file()}
     return {name: sha256_of(path, within=folder) for name, path in found.items()}
 
 

@@ -25,6 +25,7 @@ CONTRACT = {
     errors.TrainingDiverged: 1,
     errors.UsageError: 2,
     errors.NeedsOption: 2,
+    errors.EnvironmentFailed: 2,
     errors.SourceUnreachable: 3,
     errors.NotPortable: 4,
     errors.BrokenReport: 4,

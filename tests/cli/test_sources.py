@@ -8,6 +8,7 @@ import pytest
 from stable_baselines3 import DQN, SAC
 
 from sb3port.errors import SourceUnreachable
+from sb3port.files import untrusted
 from sb3port.readers.places import hub
 
 from . import files
@@ -110,10 +111,10 @@ def test_unreachable_repository(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
 def test_unreadable_file(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(ZIP, here / "locked.zip")
 
-    def refuse(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: str, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(untrusted, "_opener", refuse)
     cli("convert", "locked.zip").fails(2, "error: locked.zip: Permission denied\n")
 
 

@@ -124,7 +124,9 @@ def test_source_changed(verify: Cli, movable: Path) -> None:
 
 def test_source_that_became_hostile(verify: Cli, movable: Path) -> None:
     files.with_pickle(ZIP, movable / ZIP.name, "note", b"cos\nsystem\n(S'touch ran'\ntR.")
-    verify("port").fails(5, "system")
+    unread = verify("port")
+    assert (unread.code, "with the recorded SHA-256 not found" in unread.out) == (1, True)
+    verify("port", "--source", movable).fails(5, "system")
 
 
 def test_exact_demands_more(verify: Cli, port: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ TINY = {"n_steps": 32, "batch_size": 16, "n_epochs": 2}
 class Breaking(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Pendulum, in which a reward or an observation is bad from one step on, over all episodes."""
 
-    def __init__(self, what: str, value: float, after: int = 100) -> None:
+    def __init__(self, what: str, value: str, after: int = 100) -> None:
         super().__init__(gymnasium.make("Pendulum-v1"))
-        self.what, self.value, self.left = what, value, after
+        self.what, self.value, self.left = what, float(value), after
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, *rest = self.env.step(action)
@@ -34,9 +34,9 @@ class Breaking(gymnasium.Wrapper[Any, Any, Any, Any]):
 gymnasium.register("ppo_tests/Breaking-v0", Breaking)
 
 
-def began(folder: Path, what: str, value: float, normalize: bool = False, **given: Any) -> Any:
+def began(folder: Path, what: str, value: str, normalize: bool = False, **given: Any) -> Any:
     file = folder / "ppo.yml"
-    file.write_text(f"env_kwargs:\n  what: {what}\n  value: {value}\nnormalize: {str(normalize).lower()}\n")
+    file.write_text(f"env_kwargs:\n  what: {what}\n  value: {value!r}\nnormalize: {str(normalize).lower()}\n")
     run = RunOptions(
         "ppo_tests/Breaking-v0",
         {**TINY, **given},
@@ -51,7 +51,7 @@ def began(folder: Path, what: str, value: float, normalize: bool = False, **give
 @pytest.mark.parametrize("normalize", [False, True], ids=["as they are", "normalised"])
 @pytest.mark.parametrize(
     ("what", "value"),
-    [("reward", ".nan"), ("reward", ".inf"), ("observation", ".nan"), ("observation", ".inf")],
+    [("reward", "nan"), ("reward", "inf"), ("observation", "nan"), ("observation", "inf")],
 )
 def test_what_the_environment_gives(tmp_path: Path, what: str, value: str, normalize: bool) -> None:
     trainer = began(tmp_path, what, value, normalize)

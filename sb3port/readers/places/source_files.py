@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sb3port.errors import NotPortable
+from sb3port.errors import NotPortable, UsageError
 from sb3port.files.budget import Cost, spend
 from sb3port.files.untrusted import open_untrusted
 
@@ -62,7 +62,7 @@ class LocalFiles:
                 if from_end:
                     file.seek(max(0, file.seek(0, os.SEEK_END) - size))
                 return file.read(size)
-        except NotPortable:  # what cannot be read is nothing that is looked for
+        except (NotPortable, UsageError):  # what cannot be read is nothing that is looked for
             return b""
 
     def fetch(self, names: Collection[str]) -> Path:  # noqa: ARG002 (nothing is to be done)
