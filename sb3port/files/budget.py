@@ -41,7 +41,7 @@ class Cost(Enum):
 _LIMITS = {
     Cost.BYTES: 4 * 1024**3,
     Cost.MEMORY: 192 * 1024**2,
-    Cost.OPCODES: 500_000,
+    Cost.OPCODES: 300_000,
     Cost.VALUES: 500_000,
     Cost.CHARACTERS: 4_000_000,
     Cost.FILES: 50_000,

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sb3port.errors import BrokenReport, UsageError
+from sb3port.errors import BrokenReport, NotPortable, UsageError
+from sb3port.files.untrusted import charge_json, read_untrusted
 from sb3port.reports.json_text import Report, canonical
 from sb3port.reports.shape import first_flaw
 
@@ -26,8 +27,12 @@ def read_report(path: Path) -> Report:
     if not path.is_file():
         raise UsageError(f"{path} is not a file", _WRITTEN_BY)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_NOT_JSON.__getitem__)
-    except (OSError, ValueError, RecursionError) as error:
+        raw = read_untrusted(path)
+        charge_json(raw, str(path))
+        content = json.loads(raw, parse_constant=_NOT_JSON.__getitem__)
+    except NotPortable as error:
+        raise BrokenReport(error.message, error.hint) from error
+    except (ValueError, RecursionError) as error:
         raise BrokenReport(f"{path} cannot be read as JSON ({error})") from error
     _check(content, str(path))
     return canonical(content)

@@ -1,6 +1,5 @@
 """Returns that `sb3port eval --json` measured, read back from the file that they were written to."""
 
-import json
 import math
 import statistics
 from collections.abc import Mapping
@@ -8,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sb3port.errors import UsageError
+from sb3port.errors import NotPortable, UsageError
+from sb3port.files.untrusted import read_json
 
 SCHEMA, VERSION = "sb3port.eval", 1
 _WRITTEN_BY = "write it with: sb3port eval PORT --json > returns.json"
@@ -67,11 +67,9 @@ def read_returns(path: Path) -> Returns:
         UsageError: It is absent, or something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}", _WRITTEN_BY) from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON", _WRITTEN_BY) from error
+        content = read_json(path)
+    except NotPortable as error:
+        raise UsageError(error.message, _WRITTEN_BY) from error
     if not isinstance(content, dict) or (content.get("schema"), content.get("version")) != (SCHEMA, VERSION):
         raise UsageError(f"{path} does not hold what sb3port eval --json prints", _WRITTEN_BY)
     try:

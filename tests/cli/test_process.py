@@ -59,6 +59,7 @@ TRAIN = ("--steps", "32", "--n-steps", "32", "--batch-size", "32", "--n-envs", "
 ONE = ("--env", "Pendulum-v1", "--episodes", "1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [

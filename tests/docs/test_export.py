@@ -32,7 +32,7 @@ def test_forward_pass_is_the_one_that_exports_are_verified_with() -> None:
 @pytest.mark.parametrize(
     "script",
     [
-        SB3 + "assert model.num_timesteps > 4096",
+        pytest.param(SB3 + "assert model.num_timesteps > 4096", marks=pytest.mark.long),
         ONNX + "assert action.shape == (1, 1) and abs(action).max() <= 2",
         FORWARD + NUMPY + "assert action.shape == (1, 1) and value.shape == (1,)",
     ],

@@ -87,6 +87,7 @@ def test_errors_are_the_same(content: bytes, tmp_path: Path) -> None:
     assert told[0] == told[1]
 
 
+@pytest.mark.long
 def test_a_fresh_process_has_imported_all_that_reading_needs(pendulum: Path, cartpole: Path) -> None:
     """Nothing can be imported behind the walls; the tests have imported more than a command has."""
     for folder in (pendulum, cartpole, FOLDERS[0], FIXTURES / "eras" / "2.0.0" / "a2c-dict-statistics"):

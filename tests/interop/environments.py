@@ -26,9 +26,7 @@ def environment(name: str, packages: tuple[str, ...], python: str = sys.executab
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", python, folder], check=True)
         target = folder / "bin" / "python"
-        subprocess.run(
-            [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", target, *packages], check=True
-        )
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", target, *packages], check=True)
         note.write_text(wanted)
     return folder / "bin" / "python"
 
@@ -39,7 +37,8 @@ def run(python: Path, *arguments: str | Path, cwd: Path | None = None, **variabl
     done = subprocess.run(
         [python, *arguments],
         cwd=cwd or python.parents[1],
-        env={**foreign, "OMP_NUM_THREADS": "1", **variables},
+        # What is imported is compiled once; compiling all of torch beforehand takes longer.
+        env={**foreign, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "", **variables},
         capture_output=True,
         text=True,
         check=False,

@@ -232,6 +232,7 @@ def test_unsupported_spaces_raise(observation: spaces.Space, action: spaces.Spac
         del gym.registry[task]
 
 
+@pytest.mark.long
 def test_lerobot_eval_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that the README shows, with LeRobot's own parser, factories and files."""
     oracle, port = pair_for("Pendulum-v1", use_sde=True)

@@ -232,6 +232,7 @@ def test_an_observation_named_like_the_mask_is_an_observation() -> None:
     assert env.observation_space.contains(obs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", ["recurrent-dict", "masks-multi-binary", "masks-beside-a-seen-one", "image"])
 def test_lerobot_eval_command(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LeRobot's own parser, factories and files."""

@@ -55,6 +55,7 @@ def test_distribution_name() -> None:
     assert importlib.metadata.metadata("lerobot_policy_ppo")["Name"] == "lerobot_policy_ppo"
 
 
+@pytest.mark.long
 def test_discovery_without_sb3() -> None:
     """In a fresh interpreter, LeRobot's discovery registers everything without importing SB3."""
     code = """

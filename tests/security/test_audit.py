@@ -100,6 +100,7 @@ def test_the_hook_sees_what_it_should(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_verification_does_not_unpickle_the_file_either(tmp_path: Path, pendulum: Path) -> None:
     """Torch, SB3 and LeRobot may unpickle what is their own on import, but nothing that the file names."""
     report = _run(tmp_path, [pendulum], "--verify")

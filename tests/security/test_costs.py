@@ -149,6 +149,7 @@ def test_a_swelling_recording(port: Path, tmp_path: Path) -> None:
         list(recorded_observations(path, read_port(port).spec).batches())
 
 
+@pytest.mark.long
 def test_the_user_may_allow_more(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
     with zipfile.ZipFile(victim.zip, "a", zipfile.ZIP_DEFLATED) as archive:
         for number in range(20):

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.errors import NotPortable
+from sb3port.files.untrusted import read_json
+from sb3port.ports.lerobot_folder import read_tensors
 from sb3port.ppo.rollout.episodes import Recording
 from sb3port.ppo.rollout.random_state import RandomState, read_random_state, set_random_state
 from sb3port.ppo.runs.collecting import Progress
@@ -109,9 +110,9 @@ def read_state(folder: Path) -> TrainingState:
         NotPortable: It is absent or damaged.
     """
     try:
-        content = json.loads((folder / _VALUES).read_text(encoding="utf-8"))
-        return _state(content, load_file(folder / _ARRAYS))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        content = read_json(folder / _VALUES, within=folder)
+        return _state(content, read_tensors(folder / _ARRAYS))
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the state of the training in {folder} cannot be read ({error!r})") from error
 
 
