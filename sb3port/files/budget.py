@@ -47,8 +47,9 @@ _LIMITS = {
     Cost.FILES: 50_000,
     Cost.SECONDS: 20.0,
 }
-# How much more of something is allowed for each byte of the files: an archive, its members and its arrays.
-_PER_BYTE = {Cost.MEMORY: 8.0, Cost.SECONDS: 1e-7}
+# How much more of something is allowed for each byte of the files: an archive, its members and its arrays;
+# bounds of a large space, a line of JSON each.
+_PER_BYTE = {Cost.MEMORY: 8.0, Cost.VALUES: 0.05, Cost.SECONDS: 1e-7}
 _MAX_FACTOR = 1000.0
 
 

@@ -15,6 +15,7 @@ from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.files.budget import Cost, spend
 
 _CHUNK = 1024**2
+_MAX_JSON = 16 * 1024**2  # that of an honest port has some kilobytes, of one with huge images some megabytes
 _BYTES_PER_JSON_VALUE = 120  # a dictionary of one item takes twice that, and has three of the marks below
 
 
@@ -104,7 +105,7 @@ def read_json(path: Path, where: str | None = None, within: Path | None = None) 
         NotPortable: As `read_untrusted`, or it is not JSON.
         Unsafe: As `open_untrusted`.
     """
-    return parse_json(read_untrusted(path, where, within), where or str(path))
+    return parse_json(read_untrusted(path, where, within, _MAX_JSON), where or str(path))
 
 
 def parse_json(raw: bytes, where: str) -> Any:

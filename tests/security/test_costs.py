@@ -171,3 +171,15 @@ def test_a_budget_is_shared_and_grows_with_files() -> None:
         spend(Cost.MEMORY, before, "it")
         with pytest.raises(NotPortable, match="reading it takes more than 192 MiB of memory"):
             spend(Cost.MEMORY, 8001, "it")
+
+
+def test_a_space_of_many_bounds_is_honest(port: Path) -> None:
+    """Each is a line of its own in two files, which are read more than once."""
+    size = 100_000
+    space = {"type": "Box", "shape": [size], "dtype": "float32", "low": [0.0] * size, "high": [1.0] * size}
+    for name in ("config.json", "sb3port.json"):
+        content = json.loads((port / name).read_text())
+        content.get("spec", content)["observation_space"] = space
+        (port / name).write_text(json.dumps(content, indent=4))
+    with pytest.raises(NotPortable, match="do not fit its spaces"):
+        read_port(port)
