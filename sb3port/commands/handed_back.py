@@ -4,7 +4,6 @@ The process may have been taken over, so nothing that it says of itself counts. 
 types; here it is made sure that values fit one another, the files, and what was asked for.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from sb3port.errors import NotPortable, UsageError
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.extractors import is_own
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
+from sb3port.files.untrusted import sha256_of
 from sb3port.readers.meaning.statistics import check_statistics
 from sb3port.readers.places.source import Source
 
@@ -160,8 +160,7 @@ def _check_provenance(told: Provenance, reading: Reading) -> None:
 def _check_file(told: SourceFile, reading: Reading) -> None:
     """Hash a file again: what it hashes to is where trust in a port begins."""
     path = reading.files.get(told.name)
-    raw = path.read_bytes() if path is not None else b""
-    fits = path is not None and (told.size, told.sha256) == (len(raw), hashlib.sha256(raw).hexdigest())
+    fits = path is not None and (told.size, told.sha256) == (path.stat().st_size, sha256_of(path))
     _refuse_if(not fits, f"{told.name[:200]} is not the file that was read")
 
 
