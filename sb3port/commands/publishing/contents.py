@@ -12,6 +12,7 @@ from sb3port.commands.publishing.private_paths import PrivatePaths
 from sb3port.commands.publishing.reports import read_port_report, report_files
 from sb3port.errors import UsageError
 from sb3port.files.port_files import CARD, PORT_FILE, REPORTS, port_files
+from sb3port.files.untrusted import read_untrusted, refuse_outside
 from sb3port.ports.card.card import is_ours, model_card
 from sb3port.ports.card.facts import CardFacts, Licence
 from sb3port.ports.manifest import hash_files, provenance_of, public_provenance, read_port_file
@@ -72,6 +73,7 @@ def prepare(port: Path, repo_id: str, report_dir: Path | None = None, returns: P
     Raises:
         UsageError: The folder, the report or the returns are absent, or of another port.
         NotPortable: It is not a port, or a broken one.
+        Unsafe: A file of it is a link that leads out of it.
         VerificationFailed: The report says that it does not compute what its source computes.
     """
     checkpoint, public, paths = _public(port)
@@ -82,6 +84,8 @@ def prepare(port: Path, repo_id: str, report_dir: Path | None = None, returns: P
     own = _own_card(port)
     found = list_folder(port).names
     files: dict[str, Content] = {name: port / name for name in port_files(found) if name not in REPORTS}
+    for name in files:  # what a link of a stranger's leads to is none of the world's business
+        refuse_outside(port / name, port, name)
     files |= {PORT_FILE: _json(public), **report_files(report)}
     files[CARD] = own or paths.hide(model_card(checkpoint, facts)).encode()
     left_out = tuple(name for name in found if name not in files and name not in REPORTS)
@@ -116,7 +120,7 @@ def _own_card(port: Path) -> bytes | None:
     path = port / CARD
     if not path.is_file():
         return None
-    content = path.read_bytes()
+    content = read_untrusted(path, within=port)
     return None if is_ours(content.decode(errors="replace")) else content
 
 

@@ -60,7 +60,10 @@ def answer(request: dict[str, Any]) -> str:
         np.savez(request["outputs"], **outputs)  # type: ignore[arg-type]  # numpy's stub of savez
     except Sb3portError as error:
         return error.message
-    except Exception as error:  # whatever code of the user's own raises
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever code of the user's own raises, or a parser of LeRobot's
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -63,3 +63,13 @@ def test_paths_of_this_machine_are_not_sent(
     assert json.loads(sent["sb3port.json"])["source"]["location"] == "ppo-Pendulum-v1"
     assert not [name for name, content in sent.items() if SECRET_FOLDER.encode() in content]
     assert not [name for name, content in sent.items() if str(tmp_path).encode() in content]
+
+
+@pytest.mark.parametrize("name", ["training_state/training_step.json", "README.md"])
+def test_what_a_link_leads_to_is_not_sent(name: str, run: Any, hub: LoopbackHub, port: Path) -> None:
+    secret = port.parent / "secret"
+    secret.write_text("hunter2")
+    (port / name).unlink()
+    (port / name).symlink_to(secret)
+    assert "leads out of" in run("push", port, REPO)
+    assert REPO not in hub.repos
