@@ -114,7 +114,7 @@ _LEROBOT: Mapping[str, Check] = {
     "output_features": optional(mapping(_FEATURE, _MAX_KEYS + 1)),
     "device": optional(text(20, r"([a-z]+)(:\d{1,3})?")),
     "use_amp": FLAG,
-    "use_peft": FLAG,
+    "use_peft": one_of(False),  # LeRobot would load adapters from where the file says
     "push_to_hub": FLAG,
     "repo_id": optional(_NAME),
     "private": optional(FLAG),

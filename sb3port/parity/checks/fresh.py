@@ -63,7 +63,7 @@ def answer(request: dict[str, Any]) -> str:
     except (
         Exception,
         SystemExit,
-    ) as error:  # whatever code of the user's own raises, or a parser of LeRobot's
+    ) as error:  # the user's own code, or LeRobot's parser
         return f"{type(error).__name__}: {error}"
     return ""
 
