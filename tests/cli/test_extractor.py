@@ -272,6 +272,7 @@ def test_an_optimiser_is_left_out_where_parameters_cannot_be_told_from_buffers(t
     assert "optimiser's state" in done.warnings[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["matrix", "dict"])
 def test_exports_on_the_users_word(name: str, cli: Cli, tmp_path: Path) -> None:
     source, cls = saved(name, tmp_path / "source")
@@ -284,6 +285,7 @@ def test_exports_on_the_users_word(name: str, cli: Cli, tmp_path: Path) -> None:
     assert "parity        within noise" in result.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_repair_on_the_users_word(name: str, cli: Cli, tmp_path: Path) -> None:
     """The zip names the class as SB3's do, and nothing of it is lost."""

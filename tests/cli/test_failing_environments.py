@@ -41,6 +41,16 @@ class Failing(gym.Env[Any, Any]):
         return np.zeros((8, 8, 3), np.uint8)
 
 
+MODULE = """
+import gymnasium as gym
+from gymnasium.envs.classic_control import PendulumEnv
+
+class Failing(PendulumEnv):
+    def step(self, action):
+        raise ZeroDivisionError("my own mistake in step")
+
+gym.register("FailingThere-v0", Failing)
+"""
 for _name in ("", "reset", "step", "render", "display"):
     gym.register(f"Failing{_name}-v0", Failing, kwargs={"where": _name}, disable_env_checker=True)
 
@@ -57,13 +67,11 @@ def test_it_is_named_as_the_environments(where: str, command: str, cli: Cli, por
 
 
 @pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
-def test_in_training(vec_env: str, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_training(vec_env: str, cli: Cli, here: Path) -> None:
     """Also in a process of its own, which imports the module."""
-    (here / "failing_module.py").write_text("from tests.cli import test_failing_environments\n")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    ended = cli(
-        "train", "--env", "failing_module:Failingstep-v0", "--steps", 64, "--out", "run", "--vec-env", vec_env
-    )
+    (here / f"failing_{vec_env}.py").write_text(MODULE)
+    where = ("--env", f"failing_{vec_env}:FailingThere-v0", "--vec-env", vec_env)
+    ended = cli("train", *where, "--steps", 64, "--out", "run")
     assert (ended.code, ended.out) == (2, "")
     assert "the environment failed: ZeroDivisionError: my own mistake in step (" in ended.err
     assert "bug in sb3port" not in ended.err

@@ -67,6 +67,7 @@ def test_the_light_check_agrees_with_jsonschema() -> None:
     assert sum(full for full, _ in outcomes.values()) > 100
 
 
+@pytest.mark.long
 def test_whatever_is_valid_is_rendered() -> None:
     rendered = [
         len(render([canonical(mutant)], form).text)

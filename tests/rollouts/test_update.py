@@ -28,6 +28,7 @@ def updates(port: Path, env: str, seeds: range, source: Path | None = None) -> l
     return [check for check in report.checks if check.stage == "update"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_a_right_port_learns_what_sb3_learns(name: str, tmp_path: Path) -> None:
     model = make_model(name, tmp_path / "model")
