@@ -35,7 +35,7 @@ _POSITIVE = number(0, _INFINITY)
 _NAME, _PLACE, _SENTENCE = text(1000), text(4096), text(20_000)
 _SETTINGS = mapping(SETTING, 1000)
 _PLAIN_SETTINGS = mapping(PLAIN, 1000)
-_SHA256 = text(64, "[0-9a-f]{64}")
+_SHA256 = text(64, "[0-9a-f]{64}", "a SHA-256")
 
 _MAX_DIMENSIONS, _MAX_KEYS = 32, 1000
 _SHAPE = listing(integer(0, 2**31), _MAX_DIMENSIONS)
@@ -112,7 +112,7 @@ _LEROBOT: Mapping[str, Check] = {
     "n_obs_steps": integer(1, 1000),
     "input_features": optional(mapping(_FEATURE, _MAX_KEYS + 1)),
     "output_features": optional(mapping(_FEATURE, _MAX_KEYS + 1)),
-    "device": optional(text(20, r"([a-z]+)(:\d{1,3})?")),
+    "device": optional(text(20, r"([a-z]+)(:\d{1,3})?", "a device such as cuda:0")),
     "use_amp": FLAG,
     "use_peft": one_of(False),  # LeRobot would load adapters from where the file says
     "push_to_hub": FLAG,
@@ -164,7 +164,7 @@ _SOURCE = record(
         "no_stats": FLAG,
         "assume_standard_forward": FLAG,
         "extractor": optional(text(500)),
-        "base": text(300, r"([\w.-]+/[\w.-]+@\w+)?"),
+        "base": text(300, r"([\w.-]+/[\w.-]+@\w+)?", "a repository with its commit"),
     },
 )
 _REWARDS = record({"mean": _ANY_NUMBER, "var": _POSITIVE, "count": _POSITIVE})
@@ -219,7 +219,7 @@ _PORT = record(
             )
         ),
         "environment": optional(_ENVIRONMENT),
-        "files": mapping(_SHA256, 100, text(300, FILE_NAMES)),
+        "files": mapping(_SHA256, 100, text(300, FILE_NAMES, "the name of a file of a port")),
     },
 )
 _OPTIMIZER_GROUPS = listing(_PLAIN_SETTINGS, 1, 1)

@@ -59,12 +59,12 @@ def number(low: float, high: float) -> Check:
     )
 
 
-def text(at_most: int = 1000, pattern: str = "(?s:.*)") -> Check:
-    """A text of no more than so many characters, all of it of a pattern."""
+def text(at_most: int = 1000, pattern: str = "(?s:.*)", called: str = "") -> Check:
+    """A text of no more than so many characters, all of it of a pattern, which is called something."""
     whole = re.compile(pattern)
     return _test(
         lambda value: isinstance(value, str) and len(value) <= at_most and bool(whole.fullmatch(value)),
-        f"a text of at most {at_most:,} characters" + (f" such as {pattern}" if pattern[0] != "(" else ""),
+        called or f"a text of at most {at_most:,} characters",
     )
 
 
