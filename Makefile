@@ -5,12 +5,13 @@ RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test interop newest fuzz lint format benchmarks clean setup
+.PHONY: help demo test interop thorough newest fuzz lint format benchmarks clean setup
 
 help:
 	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
 	@echo "make test        run the tests"
 	@echo "make interop     run the tests that take long or build environments with other packages"
+	@echo "make thorough    run the tests that take very long: every case, where the others run some"
 	@echo "make newest      run the tests with the newest releases of all packages"
 	@echo "make fuzz        read changed files without end, from a fresh seed"
 	@echo "make lint        check style and types"
@@ -28,16 +29,19 @@ demo: setup
 	@echo "      --eval.n_episodes=2 --eval.batch_size=2 --eval.use_async_envs=false"
 
 test: setup
-	$(RUN) pytest -m "not interop and not long" $(PARALLEL) --dist worksteal
+	$(RUN) pytest -m "not interop and not long and not thorough" $(PARALLEL) --dist worksteal
 
 interop: setup
-	$(RUN) pytest -m "interop or long" $(PARALLEL) --dist loadfile
+	$(RUN) pytest -m "(interop or long) and not thorough" $(PARALLEL) --dist loadfile
+
+thorough: setup
+	$(RUN) pytest -m thorough $(PARALLEL) --dist worksteal
 
 newest: setup
 	$(UV) venv --quiet --clear .newest
 	$(UV) pip install --quiet --python .newest --exclude-newer "$$(date -u +%Y-%m-%dT%H:%M:%SZ)" --upgrade \
 		--editable . --editable lerobot_policy_ppo --group dev
-	.newest/bin/python -m pytest -m "not interop and not long" $(PARALLEL) --dist worksteal
+	.newest/bin/python -m pytest -m "not interop and not long and not thorough" $(PARALLEL) --dist worksteal
 
 fuzz: setup
 	$(RUN) python -m tests.fuzz

@@ -181,7 +181,7 @@ def test_ctrl_c_saves_with_environments_in_processes(here: Path) -> None:
     assert steps == int((here / "run/checkpoints/last").resolve().name)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_half_trained_port_learns_the_rest(cli: Cli) -> None:
     """The README's command: from -634 to what rl_zoo3 publishes for the whole training, -172 +- 104."""
     cli("convert", FIXTURES / "ppo-Pendulum-v1-half", "ports/half", "--no-verify").succeeds()

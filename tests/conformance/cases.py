@@ -1,6 +1,6 @@
 """Algorithms, spaces and options crossed: the policies that conformance is tested with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -176,7 +176,15 @@ CASES = {**_SPACES, **_OPTIONS, **_MASKABLE, **_RECURRENT}
 
 
 def cases(every: int) -> list[Any]:
-    """Name all cases: of the memory and pictures that take long, but every n-th is left to the long tests."""
+    """Name all cases: of the memory and pictures, all but every n-th are left to `make thorough`."""
     slow = [name for name in CASES if name.startswith("lstm") or "dict" in name or "cnn" in name]
     left = {name for number, name in enumerate(slow) if number % every}
-    return [pytest.param(name, marks=pytest.mark.long) if name in left else name for name in CASES]
+    return [pytest.param(name, marks=pytest.mark.thorough) if name in left else name for name in CASES]
+
+
+def sampled(names: Iterable[str], every: int) -> list[Any]:
+    """Name all, of which all but every n-th are left to `make thorough`."""
+    return [
+        name if number % every == 0 else pytest.param(name, marks=pytest.mark.thorough)
+        for number, name in enumerate(names)
+    ]

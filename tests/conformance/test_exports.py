@@ -20,6 +20,7 @@ from sb3port.ports.reading import read_port
 from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import Stub, saved
 from tests.conformance.cases import CASES as ALL
+from tests.conformance.cases import sampled
 from tests.exports import export_of, zip_of
 from tests.ports import port_of
 
@@ -50,7 +51,7 @@ SETTINGS = (
 )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sampled(CASES, every=5))
 def test_there_and_back(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model, _ = saved(case, tmp_path / "original")

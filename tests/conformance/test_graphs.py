@@ -21,7 +21,7 @@ from sb3port.families.specs import ACTIVATIONS
 from sb3port.parity.comparison.verdicts import HOLDING
 from sb3port.ports.reading import read_port
 from tests.conformance.building import saved
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, sampled
 from tests.conftest import REPOSITORY
 from tests.exports import export_of
 from tests.ports import port_of
@@ -103,7 +103,7 @@ def given_by(name: str) -> GraphOptions:
     return GraphOptions(OUTPUTS[:2]) if "squashed" in name else ALL
 
 
-@pytest.mark.parametrize("name", ONNX)
+@pytest.mark.parametrize("name", sampled(ONNX, every=6))
 def test_onnx_is_within_noise(name: str, tmp_path: Path) -> None:
     graph = given_by(name)
     done = export_of(ported(name, tmp_path), tmp_path / "export", target="onnx", graph=graph)
@@ -127,7 +127,7 @@ def _zeros(value: Any, count: int) -> np.ndarray:
     return np.full(shape, kind == "bool", dtype=kinds.get(kind, kind))
 
 
-@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.parametrize("name", sampled(TORCH, every=6))
 def test_torch_program_gives_the_same_bits(name: str, tmp_path: Path) -> None:
     done = export_of(ported(name, tmp_path), tmp_path / "export", target="torch", graph=given_by(name))
     assert done.report is not None
@@ -135,7 +135,7 @@ def test_torch_program_gives_the_same_bits(name: str, tmp_path: Path) -> None:
     assert done.report.holds(exact="lstm" not in name)
 
 
-@pytest.mark.parametrize("name", NUMPY)
+@pytest.mark.parametrize("name", sampled(NUMPY, every=6))
 def test_numpy_is_within_noise_or_refused_by_name(name: str, tmp_path: Path) -> None:
     port = ported(name, tmp_path)
     options: dict[str, Any] = {"target": "numpy", "graph": GraphOptions(("action", "value"))}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sb3port.exports.graphs import OUTPUTS, GraphOptions
+from tests.conformance.cases import sampled
 from tests.exports import export_of
 from tests.golden.test_eras import ERAS, NAMES
 from tests.golden.test_zoo import MODELS
@@ -27,12 +28,12 @@ def export_to_onnx(source: Path, folder: Path) -> None:
     assert done.report.holds()
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", sampled(SOME, every=4))
 def test_fixtures_are_within_noise(name: str, tmp_path: Path) -> None:
     export_to_onnx(ERAS / name, tmp_path)
 
 
 @pytest.mark.zoo
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, every=4))
 def test_zoo_models_are_within_noise(name: str, zoo: Path, tmp_path: Path) -> None:
     export_to_onnx(zoo / name, tmp_path)

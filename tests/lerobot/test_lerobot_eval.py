@@ -35,7 +35,7 @@ def lander(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return source
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("batch_size", [1, pytest.param(4, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1", "LunarLander-v3"])
 def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tmp_path: Path) -> None:
     source = lander if env_id in lander.name else FIXTURES / f"ppo-{env_id}"

@@ -73,7 +73,7 @@ def test_every_checkpoint_leads_to_the_same_end(name: str, tmp_path: Path) -> No
     same_runs(whole, again)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_run_that_is_cut_off_ten_times_is_the_undisturbed_one(tmp_path: Path, number: int) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -81,8 +82,13 @@ def _exported(folder: Path) -> dict[str, Any]:
     for file in note["files"]:
         raw = (folder / file["name"]).read_bytes()
         assert hashlib.sha256(raw).hexdigest() == file["sha256"]
-        found[file["name"]] = unpack(folder / file["name"]) if file["name"].endswith(".zip") else raw
+        found[file["name"]] = _unpacked(folder / file["name"]) if file["name"].endswith(".zip") else raw
     return found
+
+
+def _unpacked(path: Path) -> dict[str, bytes]:
+    """Give the members of a zip; SB3 notes beside pickles where in the memory things were."""
+    return {name: re.sub(rb"0x[0-9a-f]+", b"0x", raw) for name, raw in unpack(path).items()}
 
 
 @dataclass(frozen=True)
