@@ -68,7 +68,8 @@ def _harmless_refusals() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except _Refusal as refusal:
-        refusal.message = shown(refusal.message).shortened(LONGEST).plain
+        if type(refusal).__name__ != "NoArgsIsHelpError":  # whose message is the help
+            refusal.message = shown(refusal.message).shortened(LONGEST).plain
         raise
 
 

@@ -146,7 +146,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     if options.verify:
         need("sb3", "verifying", "leave it out with --no-verify")
     source = resolve(label, options.source)
-    dest = dest or Path("ports") / short_name(source.location)
+    dest = dest or Path("ports") / _own_name(source)
     refuse_existing(dest, options.force)
     if options.verify:
         warm_up()
@@ -164,6 +164,11 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
             report = _verify_staged(staging, checkpoint, source, dest.name)
             announce("verify", describe_report(report))
     return Conversion(dest, checkpoint, report)
+
+
+def _own_name(source: Source) -> str:
+    name = short_name(source.location)
+    return name if name.strip(".") else "policy"
 
 
 def describe_source(source: Source, checkpoint: Checkpoint) -> str:

@@ -21,7 +21,7 @@ from sb3port.ppo.runs.plans import Plan, with_options
 from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
 from sb3port.ppo.runs.running import make_environments, prepare, resume
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
-from sb3port.ppo.runs.starting import start_fresh, start_from
+from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.readers.meaning.zoo_values import read_kwargs
 
@@ -137,8 +137,7 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     flags_alone = None if normalizer is None else without_statistics(normalizer)
     if options.run.get("seed") is None:
         options = replace(options, run={**options.run, "seed": _count(known.get("seed"), 2**32)})
-    done = _count(known.get("num_timesteps"), 2**53)
-    run = _run(options, plan, settings, environment, flags_alone, done)
+    run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     envs = make_environments(run)
     check_spaces(envs, checkpoint.spec, run.env)
     return start_from(run, checkpoint, envs), checkpoint

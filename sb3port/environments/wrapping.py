@@ -63,19 +63,32 @@ def wrapping_of(environment: EnvironmentSpec, own: Sequence[str] = (), recorded:
         return Wrapping(wrappers=mine)
     _refuse_arguments(environment.env_kwargs)
     if not own:
+        for wrapper in environment.wrappers:
+            _refuse_arguments(wrapper.kwargs)
         return Wrapping(environment.env_kwargs, applied(environment), tuple(wrapper_warnings(environment)))
     stack = applied(EnvironmentSpec(frame_stack=environment.frame_stack))
     return Wrapping(environment.env_kwargs, (*mine, *stack))
 
 
+_MOST_STEPS = 1_000_000
+
+
 def _refuse_arguments(kwargs: Mapping[str, Any]) -> None:
-    odd = [name for name, value in kwargs.items() if not _is_plain(value)]
+    """Refuse what a file has no business to choose: places, modules, windows, and episodes without an end."""
+    odd = [name for name, value in kwargs.items() if not _is_plain(value) or _is_endless(name, value)]
+    odd += [name for name, value in kwargs.items() if (name, value) == ("render_mode", "human")]
     if odd:
         raise UsageError(
             f"the environment of the training got {odd[0][:100]}={str(kwargs[odd[0]])[:100]!r}, and a file "
-            "does not choose places or modules",
+            "does not choose places or modules, windows, or episodes without an end",
             LEAVE_OUT,
         )
+
+
+def _is_endless(name: str, value: Any) -> bool:
+    """Whether it is a number of steps that nobody waits for."""
+    is_number = isinstance(value, int | float)
+    return is_number and ("step" in name or "skip" in name or "stack" in name) and abs(value) > _MOST_STEPS
 
 
 def _is_plain(value: Any) -> bool:

@@ -82,6 +82,9 @@ class Budget:
             raise self._refusal(Cost.SECONDS, where)
 
     def _refusal(self, cost: Cost, where: str) -> NotPortable:
+        if cost is Cost.FILES:
+            few = f"{where[:200]} holds more than {self.limit(cost):,.0f} files and folders"
+            return NotPortable(few, "name the file or the folder that is meant")
         limit = f"{_shown(self.limit(cost), cost)} {cost.value}"
         return NotPortable(
             f"reading {where[:200]} takes more than {limit}, which no honest checkpoint of its size does",

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from .conftest import PENDULUM, Cli
+from .conftest import PENDULUM, STATISTICS, ZIP, Cli
 
 PRE, POST = "policy_preprocessor.json", "policy_postprocessor.json"
 TOUCH = {"class": "subprocess.Popen", "config": {"args": ["touch", "ran"]}}
@@ -173,3 +173,48 @@ def test_resume_neither_imports_nor_removes_nor_writes_elsewhere(cli: Cli, here:
     cli("train", "--resume", "run/checkpoints/000064").fails(2, f"--env {OURS}")
     cli("train", "--resume", "run/checkpoints/000064", "--env", OURS).fails(2, "does not choose places")
     assert not evil.exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("hyperparameters", "n_epochs", 10**9, "1,000,000,000 epochs"),
+        ("hyperparameters", "n_steps", 10**9, "a rollout of 1,000,000,000 steps"),
+        ("hyperparameters", "n_envs", 10**7, "in 10,000,000 environments"),
+        ("env_kwargs", "max_episode_steps", 10**12, "episodes without an end"),
+        ("env_kwargs", "render_mode", "human", "windows"),
+    ],
+)
+def test_what_nobody_waits_for(part: str, key: str, value: Any, said: str, cli: Cli, port: Path) -> None:
+    content = json.loads((port / "sb3port.json").read_text())
+    place = content["environment"] if part == "env_kwargs" else content["training"]
+    place[part][key] = value
+    if part == "hyperparameters" and content["configured"]:
+        content["configured"] = None
+    (port / "sb3port.json").write_text(json.dumps(content))
+    cli("finetune", port, "--steps", 10, "--out", "run").fails(2, said)
+
+
+def test_a_number_of_steps_that_cannot_be_one(cli: Cli, port: Path) -> None:
+    content = json.loads((port / "sb3port.json").read_text())
+    content["training"]["hyperparameters"]["num_timesteps"] = 10**30
+    (port / "sb3port.json").write_text(json.dumps(content))
+    ended = cli(
+        "finetune", port, "--steps", 10, "--n-steps", 8, "--batch-size", 8, "--n-envs", 1, "--out", "run"
+    )
+    ended.succeeds()
+
+
+@pytest.mark.parametrize("name", [".zip", "..zip"])
+def test_zips_without_a_name(name: str, cli: Cli, here: Path) -> None:
+    shutil.copy(ZIP, here / name)
+    shutil.copy(STATISTICS, here / "vec_normalize.pkl")
+    cli("convert", here / name, "--no-verify").succeeds()
+    assert (here / "ports" / "policy" / "sb3port.json").is_file()
+
+
+def test_without_arguments_the_help_is_shown(cli: Cli) -> None:
+    ended = cli()
+    assert ended.code == 2
+    assert "\\n" not in ended.out + ended.err
+    assert len((ended.out + ended.err).splitlines()) > 20

@@ -121,7 +121,7 @@ def test_very_many_checkpoints_in_a_folder(victim: Victim, tmp_path: Path) -> No
 
 def test_a_folder_of_very_many_files(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "walk", lambda root: iter([(str(root), [], ["x.zip"] * 60_000)]))
-    with bounded(), pytest.raises(NotPortable, match="50,000 files"):
+    with bounded(), pytest.raises(NotPortable, match="more than 50,000 files"):
         victim.read()
 
 
@@ -183,3 +183,11 @@ def test_a_space_of_many_bounds_is_honest(port: Path) -> None:
         (port / name).write_text(json.dumps(content, indent=4))
     with pytest.raises(NotPortable, match="do not fit its spaces"):
         read_port(port)
+
+
+def test_a_zip_of_very_many_members(victim: Victim) -> None:
+    with zipfile.ZipFile(victim.zip, "a") as archive:
+        for number in range(25_000):
+            archive.writestr(f"{number}.txt", b"")
+    victim.members.clear()
+    assert_refused(victim)

@@ -13,7 +13,7 @@ from sb3port.ppo.runs.checkpoints import LAST
 from sb3port.ppo.runs.plans import Plan
 from sb3port.ppo.runs.settings import RunSettings
 
-_MOST_ENVS = 4096
+_MOST_ENVS, _MOST_EPOCHS = 4096, 10_000
 _MOST_TRANSITIONS = 2**26  # of three observations, five gigabytes
 
 
@@ -45,6 +45,11 @@ def check_sizes(settings: Hyperparameters, n_envs: int) -> None:
         UsageError: A rollout or a minibatch has one transition, whose advantages cannot be normalised; or
             there are more environments or transitions than anyone wants, which a file may ask for.
     """
+    if settings.n_epochs > _MOST_EPOCHS:
+        raise UsageError(
+            f"{settings.n_epochs:,} epochs of every rollout are none that can be done",
+            f"take 1 to {_MOST_EPOCHS:,} with --n-epochs",
+        )
     if not 1 <= n_envs <= _MOST_ENVS or settings.n_steps * n_envs > _MOST_TRANSITIONS:
         raise UsageError(
             f"a rollout of {settings.n_steps:,} steps in {n_envs:,} environments is none that can be done",

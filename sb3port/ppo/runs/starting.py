@@ -42,6 +42,9 @@ def start_from(settings: RunSettings, checkpoint: Checkpoint, envs: Environments
     return trainer
 
 
+_BEYOND = 2**50  # a billion steps a second for two weeks; floats count further
+
+
 def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
     """Make a trainer with the state of a checkpoint, without beginning an episode."""
     spec, training = checkpoint.spec, checkpoint.training
@@ -50,12 +53,18 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
     if spec.use_sde:
         policy.reset_noise()
     optimizer = optimizer_of(checkpoint, policy)
-    steps = training.hyperparameters.get("num_timesteps")
+    steps = steps_done(checkpoint)
     trainer = _trainer(
         settings, spec, envs, policy, (training.optimizer_class, optimizer), checkpoint.normalizer
     )
-    trainer.counters.num_timesteps = int(steps or 0)
+    trainer.counters.num_timesteps = steps
     return trainer
+
+
+def steps_done(checkpoint: Checkpoint) -> int:
+    """Give how many steps a checkpoint was trained for, 0 where it says a number that cannot be one."""
+    steps = checkpoint.training.hyperparameters.get("num_timesteps")
+    return steps if isinstance(steps, int) and 0 <= steps < _BEYOND else 0
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:

@@ -11,7 +11,9 @@ from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.budget import Cost, spend
 
 # The list of members is read before anything is known of them. torch writes a hundred bytes for each.
-_MAX_DIRECTORY = 8 * 1024**2
+_MAX_DIRECTORY = 1024**2
+# Python takes as long for each as JSON does for ten values.
+_VALUES_PER_MEMBER = 10
 
 _DAMAGES = (
     zipfile.BadZipFile,
@@ -39,6 +41,7 @@ def open_zip(file: BinaryIO, where: str) -> zipfile.ZipFile:
     except _DAMAGES as error:
         raise NotPortable(f"{where} is not a whole zip archive ({error})", "download it again") from error
     members.longest_read = sys.maxsize
+    spend(Cost.VALUES, _VALUES_PER_MEMBER * len(archive.filelist), where)
     _refuse_deceptive(archive.namelist(), where)
     return archive
 

@@ -54,7 +54,8 @@ class Candidate:
         """The path of the zip without `.zip`, also for one that was unzipped."""
         path = PurePosixPath(self.name)
         if not self.members:
-            return path.with_name(path.name.removesuffix(".zip"))
+            stem = path.name.removesuffix(".zip")
+            return path if stem.strip(".") == "" else path.with_name(stem)
         return path.parent if path.name == "data" else path.with_name(path.name[: -len("_data")])
 
     @property
