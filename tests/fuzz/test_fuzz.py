@@ -47,6 +47,7 @@ _PLANTED = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_planted_faults_are_found_kept_and_replayed(tmp_path: Path) -> None:
     done = _run(str(PLANTED), "--seed", "1", "--inputs", "600", folder=tmp_path)

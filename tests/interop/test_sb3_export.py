@@ -180,12 +180,14 @@ def test_sb3_2_3_is_within_noise_on_fixtures(fixtures: Batch) -> None:
     assert_settings(fixtures, results, linear=False)
 
 
+@pytest.mark.thorough
 def test_todays_sb3_computes_the_same_bits_from_every_case(cases: Batch) -> None:
     results = cases.load_with(newest())
     assert_bit_exact(cases, results)
     assert_settings(cases, results)
 
 
+@pytest.mark.thorough
 def test_sb3_2_3_is_within_noise_on_every_case(cases: Batch) -> None:
     results = cases.load_with(old())
     assert_within_noise(cases, results)
