@@ -22,6 +22,7 @@ from sb3port.files.renaming import exchange, flush, rename_new
 _MARK = "-sb3port-"
 _OWNER = "sb3port-staging.json"
 _CONTENT = "content"
+_REPLACED = "replaced"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ PORT = Kind("a port", "sb3port.json")
 DATASET = Kind("a LeRobotDataset", "meta/info.json")
 EXPORT = Kind("an export", "export.json")
 CHECKPOINT = Kind("a checkpoint of a training", "training_state/training.json")
+_KINDS = (PORT, DATASET, EXPORT, CHECKPOINT)
 
 
 @contextmanager
@@ -56,11 +58,11 @@ def staged_folder(dest: Path, force: bool = False, kind: Kind = PORT) -> Iterato
         folder.mkdir()
         yield folder
         flush(folder)
-        if _take_place(folder, dest, force):
+        if (replaced := _take_place(folder, dest, force)) is not None:
             try:
-                _refuse_kind(folder, kind, dest)
+                _refuse_kind(replaced, kind, dest)
             except UsageError:  # something else appeared there while we worked
-                exchange(folder, dest)
+                exchange(replaced, dest)
                 raise
 
 
@@ -77,8 +79,9 @@ def staged_file(dest: Path, force: bool = False) -> Iterator[Path]:
         file = staging / dest.name
         yield file
         flush(file)
-        if _take_place(file, dest, force) and not file.is_file():
-            exchange(file, dest)
+        replaced = _take_place(file, dest, force)
+        if replaced is not None and not _is_file(replaced):
+            exchange(replaced, dest)
             refuse_existing_file(dest, force)
 
 
@@ -112,14 +115,24 @@ def refuse_existing_file(dest: Path, force: bool) -> None:
     Raises:
         UsageError: It exists and `force` is false, or it is no file.
     """
-    if _is_taken(dest, force) and (dest.is_symlink() or not dest.is_file()):
+    if _is_taken(dest, force) and not _is_file(dest):
         raise UsageError(f"{dest} is not a file, so --force does not replace it", "choose another place")
 
 
 def _refuse_kind(folder: Path, kind: Kind, dest: Path) -> None:
-    replaceable = folder.is_dir() and (not any(folder.iterdir()) or (folder / kind.mark).is_file())
-    if not replaceable or folder.is_symlink():
+    if not _is_of_kind(folder, kind):
         raise UsageError(f"{dest} is not {kind.name}, so --force does not replace it", "choose another place")
+
+
+def _is_of_kind(folder: Path, kind: Kind) -> bool:
+    """Whether it is an empty folder, or one of a kind that we write."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return not any(folder.iterdir()) or (folder / kind.mark).is_file()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _is_taken(dest: Path, force: bool) -> bool:
@@ -130,8 +143,12 @@ def _is_taken(dest: Path, force: bool) -> bool:
     return True
 
 
-def _take_place(made: Path, dest: Path, force: bool) -> bool:
-    """Give what was made its name; whether something had it before, which is then where that was made."""
+def _take_place(made: Path, dest: Path, force: bool) -> Path | None:
+    """Give what was made its name, and say where that is which had it before, None where nothing had.
+
+    What lies there is the user's, until it is known to be something that may be replaced.
+    """
+    replaced = None
     try:
         rename_new(made, dest)
     except FileExistsError:
@@ -139,10 +156,8 @@ def _take_place(made: Path, dest: Path, force: bool) -> bool:
             raise UsageError(
                 f"{dest} exists: it appeared while sb3port worked", "choose another place"
             ) from None
-        exchange(made, dest)
-        replaced = True
-    else:
-        replaced = False
+        replaced = made.rename(made.with_name(_REPLACED))
+        exchange(replaced, dest)
     flush_names(dest.parent)
     return replaced
 
@@ -199,19 +214,38 @@ def _own_folder(dest: Path) -> Path:
 def sweep(folder: Path) -> None:
     """Remove the staging folders in a folder whose processes were killed; nothing else."""
     for left_over in folder.glob(f".*{_MARK}*"):
-        is_folder = not left_over.is_symlink() and left_over.is_dir()
-        if is_folder and (_is_abandoned(left_over / _OWNER) or _is_unborn(left_over)):
+        if left_over.is_symlink() or not left_over.is_dir():
+            continue
+        if _is_abandoned(left_over / _OWNER):
             _remove(left_over)
+        elif _is_unborn(left_over):
+            _remove_note(left_over)
 
 
 def _remove(staging: Path) -> None:
-    """Remove a staging folder, so far as that is possible; until the end it says whose it was."""
+    """Remove a staging folder, so far as that is possible; until the end it says whose it was.
+
+    What it took the place of stays where it is not surely what may be replaced: nobody has looked yet.
+    """
     with suppress(OSError):
-        for path in [path for path in staging.iterdir() if path.name != _OWNER]:
+        if _may_be_replaced(staging / _REPLACED):
+            # Under another name: when it is half removed, nobody could tell any more what it was.
+            (staging / _REPLACED).rename(staging / _CONTENT)
+        for path in [path for path in staging.iterdir() if path.name not in (_OWNER, _REPLACED)]:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+        _remove_note(staging)
+
+
+def _may_be_replaced(path: Path) -> bool:
+    return _is_file(path) or any(_is_of_kind(path, kind) for kind in _KINDS)
+
+
+def _remove_note(staging: Path) -> None:
+    """Remove a staging folder in which nothing is but the note whose it is."""
+    with suppress(OSError):
         if {path.name for path in staging.iterdir()} <= {_OWNER}:
             (staging / _OWNER).unlink(missing_ok=True)
             staging.rmdir()
@@ -236,12 +270,20 @@ def _is_abandoned(owner: Path) -> bool:
         host, pid, started = noted["host"], int(noted["pid"]), noted["started"]
     except (OSError, ValueError, TypeError, LookupError):
         return False
-    return bool(host == socket.gethostname() and started != _started(pid))
+    return bool(host == _host() and started != _started(pid))
 
 
 def _this_process() -> dict[str, int | str]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": _started(pid)}
+    return {"host": _host(), "pid": pid, "started": _started(pid)}
+
+
+def _host() -> str:
+    """Name what process ids are of: containers of one name can share folders, and do not see each other's."""
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (it is no path)
+    except OSError:
+        return socket.gethostname()
 
 
 def _started(pid: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from sb3port.errors import UsageError
 from sb3port.files import renaming
+from sb3port.files import staging as room
 from sb3port.files.staging import put_link, staged_file, staged_folder
 
 
@@ -135,6 +136,41 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
     with staged_folder(tmp_path / "other") as staging:
         fill(staging, "new")
     assert {*names(tmp_path)} == {*kept, "other"}
+
+
+@pytest.mark.parametrize("theirs", ["folder", "link"])
+def test_what_was_exchanged_and_not_looked_at_is_kept(tmp_path: Path, theirs: str) -> None:
+    """A process that is killed between the two has taken something that nobody has called replaceable."""
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "port"], check=False)
+    (left_over,) = names(tmp_path)
+    taken = tmp_path / left_over / "replaced"
+    if theirs == "link":
+        taken.symlink_to(tmp_path)
+    else:
+        taken.mkdir()
+        (taken / "precious").write_text("all my work")
+    with staged_folder(tmp_path / "other") as staging:
+        fill(staging, "new")
+    assert os.path.lexists(taken)
+    assert names(tmp_path) == [left_over, "other"]
+
+
+def test_a_folder_that_its_process_begins_to_fill_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a process that is not seen from here, it was empty when it was looked at."""
+    begun = tmp_path / ".port-sb3port-999999999-x"
+    begun.mkdir()
+    looked = room._is_unborn
+
+    def look(folder: Path) -> bool:
+        is_unborn = looked(folder)
+        (folder / "content").mkdir()
+        return is_unborn
+
+    monkeypatch.setattr(room, "_is_unborn", look)
+    room.sweep(tmp_path)
+    assert (begun / "content").is_dir()
 
 
 def test_staging_folders_of_running_processes_and_other_machines_stay(tmp_path: Path) -> None:
