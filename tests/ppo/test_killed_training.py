@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.security.file_operations import (
     PowerLoss,
     Tree,
     disk_full,
+    folder_in_memory,
     in_child,
     killed,
     operations,
@@ -28,7 +28,6 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings run in forks of this process"),
 ]
-_MEMORY = Path("/dev/shm")
 _TINY = {"n_steps": 20, "batch_size": 20, "n_epochs": 1}
 _OPTIONS = RunOptions(
     "CartPole-v1", _TINY, steps=60, n_envs=1, save_every=20, run={"eval_episodes": 1, "seed": 5}
@@ -37,9 +36,8 @@ _OPTIONS = RunOptions(
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="sb3port-kills-", dir=_MEMORY if _MEMORY.is_dir() else None))
-    yield folder
-    shutil.rmtree(folder)
+    with folder_in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

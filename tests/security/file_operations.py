@@ -5,9 +5,12 @@ Hooks cannot be removed, so they are only ever set in a process that is forked f
 
 import errno
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -36,6 +39,15 @@ _EVENTS = frozenset(
 CREATING = frozenset({"open", "os.mkdir", "os.symlink"})
 """Operations that need room on the disk."""
 _BUG = 99
+_MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """Give a folder in memory, where there is such a thing: there `fsync` costs nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="sb3port-kills-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from .file_operations import (
     Child,
     PowerLoss,
     disk_full,
+    folder_in_memory,
     in_child,
     killed,
     operations,
@@ -35,15 +35,13 @@ from .file_operations import (
 from .hostile import unpack
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands run in forks of this process")
-_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder in memory, where there is such a thing: there `fsync` costs nothing."""
-    folder = Path(tempfile.mkdtemp(prefix="sb3port-kills-", dir=_MEMORY if _MEMORY.is_dir() else None))
-    yield folder
-    shutil.rmtree(folder)
+    with folder_in_memory() as folder:
+        yield folder
 
 
 def _convert(name: str, dest: Path, force: bool = False) -> None:
