@@ -21,7 +21,7 @@ from sb3port.ppo.runs.plans import Plan, with_options
 from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
 from sb3port.ppo.runs.running import make_environments, prepare, resume
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
-from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done
+from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done, whole_number
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.readers.meaning.zoo_values import read_kwargs
 
@@ -132,11 +132,10 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     for sentence in (*change_warnings(port), *notes, *doubts, *rewards, *wrapper_warnings(environment)):
         warn(sentence)
     checkpoint = replace(checkpoint, normalizer=normalizer)
-    known = checkpoint.training.hyperparameters
     settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
     flags_alone = None if normalizer is None else without_statistics(normalizer)
     if options.run.get("seed") is None:
-        options = replace(options, run={**options.run, "seed": _count(known.get("seed"), 2**32)})
+        options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     envs = make_environments(run)
     check_spaces(envs, checkpoint.spec, run.env)
@@ -225,11 +224,6 @@ def _run(
         own_wrappers=options.wrappers,
         **options.run,
     )
-
-
-def _count(value: Any, beyond: int) -> int:
-    """Give a whole number of a file, 0 where it can be none."""
-    return value if isinstance(value, int) and 0 <= value < beyond else 0
 
 
 def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:

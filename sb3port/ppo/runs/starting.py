@@ -63,8 +63,13 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
 
 def steps_done(checkpoint: Checkpoint) -> int:
     """Give how many steps a checkpoint was trained for, 0 where it says a number that cannot be one."""
-    steps = checkpoint.training.hyperparameters.get("num_timesteps")
-    return steps if isinstance(steps, int) and 0 <= steps < _BEYOND else 0
+    return whole_number(checkpoint, "num_timesteps", _BEYOND)
+
+
+def whole_number(checkpoint: Checkpoint, name: str, beyond: int) -> int:
+    """Give a setting of a checkpoint from 0 to below `beyond`, 0 where what it says can be none."""
+    value = checkpoint.training.hyperparameters.get(name)
+    return value if isinstance(value, int) and 0 <= value < beyond else 0
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:
