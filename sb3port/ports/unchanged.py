@@ -4,38 +4,45 @@ That tells of accidents and of edits, not of enemies: whoever changes a file can
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sb3port.files.port_files import CONFIG_FILE, PORT_FILE, PREPROCESSOR_FILE
 from sb3port.files.untrusted import read_json
-from sb3port.ports.manifest import hash_files, read_port_file, recorded_files
+from sb3port.ports.manifest import hash_files, read_port_file
 
 _MOST = 5
 _OF_THE_NORMALIZER = ("clip_obs", "epsilon")
 
 
-def changed_files(folder: Path) -> list[str]:
-    """Name the files that are not as the conversion wrote them."""
-    recorded = recorded_files(folder)
+@dataclass(frozen=True)
+class Changes:
+    """What of a port is not as the conversion wrote it.
+
+    Args:
+        recorded: How many files the conversion recorded; none, where a port is older than that.
+        changed: The files that differ, each with those settings in it that have changed, if they are known.
+        gone: The files that are missing.
+    """
+
+    recorded: int
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+def changes(folder: Path) -> Changes:
+    """Hold the files of a port against what the conversion recorded.
+
+    Raises:
+        UsageError, NotPortable: As `read_port_file`.
+    """
+    noted = read_port_file(folder)
+    recorded: dict[str, str] = noted.get("files", {})
     found = hash_files(folder, recorded)
-    return [name for name, digest in recorded.items() if name in found and found[name] != digest]
-
-
-def missing_files(folder: Path) -> list[str]:
-    """Name the files that the conversion wrote and that are gone."""
-    recorded = recorded_files(folder)
-    return [name for name in recorded if not (folder / name).is_file()]
-
-
-def with_settings(name: str, folder: Path) -> str:
-    """Name a changed file, with those settings in it that have changed, if they are known."""
-    try:
-        settings = _changed_settings(name, folder)
-    except (LookupError, TypeError, ValueError, AttributeError):  # it may hold anything
-        settings = []
-    more = f", and {len(settings) - _MOST} more" if len(settings) > _MOST else ""
-    return f"{name} ({', '.join(settings[:_MOST])}{more})" if settings else name
+    changed = [name for name, digest in recorded.items() if found.get(name, digest) != digest]
+    gone = [name for name in recorded if name not in found]
+    return Changes(len(recorded), tuple(_with_settings(name, noted, folder) for name in changed), tuple(gone))
 
 
 def change_warnings(folder: Path) -> list[str]:
@@ -46,14 +53,21 @@ def change_warnings(folder: Path) -> list[str]:
     """
     if not (folder / PORT_FILE).is_file():
         return []
-    changed = [with_settings(name, folder) for name in changed_files(folder)]
-    gone = missing_files(folder)
-    rows = [(changed, "changed since"), (gone, "gone since")]
+    found = changes(folder)
+    rows = [(found.changed, "changed since"), (found.gone, "gone since")]
     return [f"of {folder.name}, {', '.join(names)} {how} the conversion" for names, how in rows if names]
 
 
-def _changed_settings(name: str, folder: Path) -> list[str]:
-    noted = read_port_file(folder)
+def _with_settings(name: str, noted: Mapping[str, Any], folder: Path) -> str:
+    try:
+        settings = _changed_settings(name, noted, folder)
+    except (LookupError, TypeError, ValueError, AttributeError):  # it may hold anything
+        settings = []
+    more = f", and {len(settings) - _MOST} more" if len(settings) > _MOST else ""
+    return f"{name} ({', '.join(settings[:_MOST])}{more})" if settings else name
+
+
+def _changed_settings(name: str, noted: Mapping[str, Any], folder: Path) -> list[str]:
     if name == CONFIG_FILE:
         return _differences(noted["spec"], read_json(folder / name, within=folder))
     if name == PREPROCESSOR_FILE and noted["normalizer"]:

@@ -7,8 +7,7 @@ from sb3port.checkpoint.checkpoint import Array, Provenance
 from sb3port.parity.comparison.compare import Comparison
 from sb3port.parity.comparison.report import SOURCE, Check
 from sb3port.parity.comparison.verdicts import Verdict
-from sb3port.ports.manifest import recorded_files
-from sb3port.ports.unchanged import changed_files, missing_files, with_settings
+from sb3port.ports.unchanged import changes
 from sb3port.readers.places.recorded import TELLING, OtherSource
 
 _SHOWN = 500
@@ -46,17 +45,15 @@ def unreadable_source(reason: str) -> Check:
 
 def check_files(folder: Path) -> Check:
     """Compare the SHA-256 of the port's files with those that the conversion recorded."""
-    recorded = recorded_files(folder)
-    if not recorded:
+    found = changes(folder)
+    if not found.recorded:
         return _check(
             "files", Comparison(Verdict.SKIPPED, "the port does not record the hashes of its files")
         )
-    changed = [with_settings(name, folder) for name in changed_files(folder)]
-    gone = missing_files(folder)
-    words = [f"changed since the conversion: {', '.join(changed)}"] if changed else []
-    words += [f"missing: {', '.join(gone)}"] if gone else []
+    words = [f"changed since the conversion: {', '.join(found.changed)}"] if found.changed else []
+    words += [f"missing: {', '.join(found.gone)}"] if found.gone else []
     verdict = Verdict.FAIL if words else Verdict.BIT_EXACT
-    return _check("files", Comparison(verdict, "; ".join(words), (len(recorded),)))
+    return _check("files", Comparison(verdict, "; ".join(words), (found.recorded,)))
 
 
 def check_names(expected: Mapping[str, Array], written: Mapping[str, Array]) -> Check:
