@@ -47,7 +47,7 @@ _DTYPES = (
     "float64",
     *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)),
 )
-_MODES = ("IDENTITY", "MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10")
+MODES = ("IDENTITY", "MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10")
 _FEATURES = ("STATE", "VISUAL", "ENV", "ACTION", "REWARD", "LANGUAGE")
 
 
@@ -122,7 +122,7 @@ _LEROBOT: Mapping[str, Check] = {
     "license": optional(_NAME),
     "pretrained_path": optional(_PLACE),
     "pretrained_revision": optional(_NAME),
-    "normalization_mapping": mapping(one_of(*_MODES), 20),
+    "normalization_mapping": mapping(one_of(*MODES), 20),
     "optimizer_lr": _POSITIVE,
     "optimizer_eps": _POSITIVE,
     "optimizer_grad_clip_norm": _POSITIVE,

@@ -18,12 +18,12 @@ from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.port_files import POSTPROCESSOR_FILE, PREPROCESSOR_FILE
 from sb3port.files.untrusted import read_json
+from sb3port.ports.formats import MODES
 from sb3port.ports.lerobot_template import postprocessor_json, preprocessor_json
 
 _VEC_NORMALIZE = "sb3port_vec_normalize"
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
 _DTYPES = frozenset({"float16", "float32", "float64", "bfloat16", "half", "float", "double"})
-_MODES = frozenset({"IDENTITY", "MEAN_STD", "MIN_MAX", "QUANTILES", "QUANTILE10"})
 _ANY = Normalizer(RunningMeanStd(np.zeros(()), np.ones(()), 1.0), None)
 # LeRobot's own normalisers have a state after `lerobot-train`.
 _WITH_STATE = frozenset({"normalizer_processor", "unnormalizer_processor"})
@@ -125,7 +125,7 @@ def _is_float_dtype(value: Any, _: Any) -> bool:
 
 
 def _is_norm_map(value: Any, expected: Mapping[str, Any]) -> bool:
-    return isinstance(value, dict) and set(value) <= set(expected) and set(value.values()) <= _MODES
+    return isinstance(value, dict) and set(value) <= set(expected) and set(value.values()) <= set(MODES)
 
 
 def _is_bound(value: Any, expected: Any) -> bool:

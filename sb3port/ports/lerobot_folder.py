@@ -54,7 +54,7 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
     """
     try:
         config = _read_config(folder)
-        spec = read_spec(folder, _algorithm(config), ())
+        spec = _spec(config, folder, _algorithm(config), ())
         check_processors(folder, spec)
         rate = ConstantSchedule(float(config["optimizer_lr"]))
         return Checkpoint(
@@ -106,7 +106,7 @@ def read_running(folder: Path) -> Running:
         NotPortable: It is of another type, or damaged.
     """
     try:
-        spec = read_spec(folder, _algorithm(_read_config(folder)), ())
+        spec = _own_spec(folder)
         check_processors(folder, spec)
         return Running(
             spec,
@@ -127,7 +127,7 @@ def check_processors_of(folder: Path) -> None:
         NotPortable: It is damaged.
     """
     try:
-        check_processors(folder, read_spec(folder, _algorithm(_read_config(folder)), ()))
+        check_processors(folder, _own_spec(folder))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
 
@@ -151,11 +151,18 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
         algorithm: What only a port knows: a key of `families.algorithms`.
         assumed: Likewise, fields that nothing told.
     """
+    return _spec(_read_config(folder), folder, algorithm, assumed)
+
+
+def _own_spec(folder: Path) -> PolicySpec:
+    """Read what a policy computes, of an algorithm that has such policies."""
     config = _read_config(folder)
+    return _spec(config, folder, _algorithm(config), ())
+
+
+def _spec(config: Mapping[str, Any], folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
     names = {field.name for field in fields(PolicySpec)}
     plain = {name: value for name, value in config.items() if name in names}
-    if not isinstance(plain.get("features_extractor_kwargs", {}), dict):
-        raise NotPortable(f"{folder / CONFIG_FILE} is damaged: features_extractor_kwargs are not named")
     spaces = {
         name: space_from_json(config[name], f"{name} of the port {folder}")
         for name in ("observation_space", "action_space")

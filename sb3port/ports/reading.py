@@ -3,7 +3,6 @@
 What runs is in `config.json`, the tensors and the processors; what is only known of it, in `sb3port.json`.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def read_port(folder: Path) -> Checkpoint:
             training=_training(content["training"]),
             optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
             provenance=provenance,
-            warnings=_texts(content["warnings"]),
+            warnings=tuple(content["warnings"]),
             environment=environment_of(content, folder),
             configured=_configured(content.get("configured")),
         )
@@ -74,18 +73,10 @@ def read_port(folder: Path) -> Checkpoint:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
 
 
-def _texts(noted: Any) -> tuple[str, ...]:
-    if not isinstance(noted, list) or not all(isinstance(text, str) for text in noted):
-        raise ValueError("its warnings are no texts")
-    return tuple(noted)
-
-
 def _normalizer(noted: Mapping[str, Any] | None, space: Space, folder: Path) -> Normalizer | None:
     if noted is None:
         return None
     settings = {name: value for name, value in noted.items() if name not in ("ret_rms", "channels_last")}
-    if odd := [name for name, value in settings.items() if not _is_number(value)]:
-        raise ValueError(f"of its normaliser {odd[:10]} are no numbers")
     obs_rms = read_statistics(folder / STATISTICS_FILE, space) if noted["norm_obs"] else None
     return Normalizer(
         obs_rms=obs_rms,
@@ -120,11 +111,6 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     return ConfiguredTraining(
         _schedules(noted), dict(noted["hyperparameters"]), None if kwargs is None else dict(kwargs)
     )
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a number or a flag; bounds of clipping may be infinite."""
-    return isinstance(value, int) or (isinstance(value, float) and not math.isnan(value))
 
 
 def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
