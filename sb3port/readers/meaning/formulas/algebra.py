@@ -117,6 +117,12 @@ def as_symbol(value: Quantity) -> Symbol:
     return Symbol(ast.Constant(value))
 
 
+def symbol_of(node: ast.expr) -> Symbol:
+    """Give a checked expression as a symbol."""
+    inner = [symbol_of(part) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
+    return Symbol(node, 1 + sum(s.size for s in inner), 1 + max((s.depth for s in inner), default=0))
+
+
 def _grown(node: ast.expr, *operands: Quantity) -> Quantity:
     """Give an expression of these operands, or its value where it is known."""
     known = all(not isinstance(operand, Symbol) for operand in operands)

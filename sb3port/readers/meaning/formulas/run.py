@@ -16,6 +16,7 @@ from sb3port.readers.meaning.formulas import algebra
 from sb3port.readers.meaning.formulas.algebra import Quantity, Symbol, quantity
 from sb3port.readers.meaning.formulas.functions import Function, Named, meaning_of, read_function
 from sb3port.readers.meaning.formulas.stack import HANDLERS, NULL, State, item
+from sb3port.readers.meaning.formulas.tables import told_formula
 
 _MAX_STEPS = 10_000
 _MAX_NESTING = 40  # of calls, and of cases within cases
@@ -67,7 +68,10 @@ class Run:
 
     def _call_record(self, target: Record, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if target.calls("functools.partial"):
-            function, before, given = _partial(target)
+            function, before, given, namespace = _partial(target)
+            told = told_formula(getattr(meaning_of(function), "name", ""), before, namespace, given)
+            if told is not None and args == (algebra.PROGRESS,) and not kwargs:
+                return algebra.symbol_of(told)
             return self.call(function, (*before, *args), {**given, **kwargs})
         if str(target.target) in self.objects and len(args) == 1 and not kwargs:
             return self.objects[str(target.target)](self, target, args[0])
@@ -211,11 +215,11 @@ def _only(args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str) -> tuple[
     return args
 
 
-def _partial(record: Record) -> tuple[Any, tuple[Any, ...], Mapping[str, Any]]:
-    """Take `functools.partial` apart: its state is the function, the arguments before, and those by name."""
+def _partial(record: Record) -> tuple[Any, tuple[Any, ...], Mapping[str, Any], Any]:
+    """Take `functools.partial` apart: its function, first arguments, arguments by name, and attributes."""
     match record.states[-1:]:
-        case [(function, tuple() as args, dict() as kwargs, _)]:
-            return function, args, kwargs
+        case [(function, tuple() as args, dict() as kwargs, namespace)]:
+            return function, args, kwargs, namespace
     raise NotExpressible("it is a partial of an unknown form")
 
 

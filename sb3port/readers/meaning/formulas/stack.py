@@ -175,7 +175,7 @@ HANDLERS: Mapping[str, _Handler] = {
     "STORE_FAST_STORE_FAST": _store_two,
     "LOAD_DEREF": _pushing(lambda function, _, i: meaning_of(item(function.cells, i.arg))),
     "LOAD_GLOBAL": _pushing(lambda function, _, i: _global(function, item(function.code.names, i.arg))),
-    "LOAD_GLOBALNULL": _load_global_null,
+    "LOAD_GLOBAL_NULL": _load_global_null,
     "LOAD_ATTR": _pushing(_attribute),
     "LOAD_METHOD": _load_method,
     "IMPORT_NAME": _pushing(_import),
