@@ -20,7 +20,9 @@ from sb3port.checkpoint.schedules import (
 )
 from sb3port.errors import UsageError
 
-_SCHEDULE_HINT = "give a number, lin_X to go from X down to 0, or a formula: '3e-4 * progress_remaining ** 2'"
+_SCHEDULE_HINT = (
+    "give a number, or lin_X to go from X down to 0, or a formula: '3e-4 * progress_remaining ** 2'"
+)
 SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
 
 

@@ -1,17 +1,27 @@
 """Schedules with their code, pickled by every Python: what is read gives the same bits as the function."""
 
 import math
+import opcode
 import runpy
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sb3port.checkpoint.schedules import CustomSchedule, Schedule, schedule_from_json, schedule_to_json
+from sb3port.checkpoint.schedules import (
+    CustomSchedule,
+    LinearSchedule,
+    Schedule,
+    schedule_from_json,
+    schedule_to_json,
+)
+from sb3port.readers.formats.opcodes import CACHES, NAMES
 from sb3port.readers.formats.pickles import read_pickle
+from sb3port.readers.formats.records import Global, Record
 from sb3port.readers.meaning.schedules import read_schedule
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "schedules"
@@ -64,3 +74,44 @@ def test_more_than_a_formula_is_custom(python: str) -> None:
     for name in DEFINED["MORE_THAN_FORMULAS"]:
         schedule: Schedule = read_schedule(functions[name], name)
         assert isinstance(schedule, CustomSchedule), (name, schedule)
+
+
+def code_of_314(code: bytes, consts: tuple[Any, ...], free: Mapping[str, float]) -> Record:
+    """A function as Python 3.14 would have compiled it; its opcodes are those of its own tables."""
+    args = (1, 0, 0, 1, 9, 3, code, consts, (), ("p",), "f.py", "f", "f", 1, b"", b"", tuple(free), ())
+    builtin = Global("cloudpickle.cloudpickle", "_builtin_type")
+    made = Record(
+        Global("cloudpickle.cloudpickle", "_make_function"),
+        (Record(Record(builtin, ("CodeType",)), args), {}),
+    )
+    cells = tuple(Record(Global("cloudpickle.cloudpickle", "_make_cell"), (cell,)) for cell in free.values())
+    made.states.append(({}, {"__globals__": {}, "__closure__": cells}))
+    return made
+
+
+def test_python_314() -> None:
+    """By hand, as no 3.14 pickled them: COPY_FREE_VARS is 60, RESUME 128, BINARY_OP 44 with five caches."""
+    begin, operation = bytes([60, 1, 128, 0]), lambda number: bytes([44, number]) + bytes(10)
+    # LOAD_FAST_BORROW_LOAD_FAST_BORROW, LOAD_DEREF, RETURN_VALUE
+    quadratic = begin + bytes([87, 0]) + operation(5) + bytes([83, 1]) + operation(5) + bytes([35, 0])
+    schedule = read_schedule(code_of_314(quadratic, (None,), {"initial_value": 3e-4}), "it")
+    assert str(schedule) == "progress_remaining * progress_remaining * 0.0003"
+    # LOAD_SMALL_INT 1, LOAD_FAST_BORROW
+    rest = bytes([94, 1, 86, 0]) + operation(10)
+    # COMPARE_OP > as a truth value, POP_JUMP_IF_FALSE over three, NOT_TAKEN
+    test = rest + bytes([83, 1, 56, 148, 0, 0, 100, 3, 0, 0, 28, 0])
+    end = bytes([83, 2, 35, 0])
+    inner = bytes([83, 3]) + rest + bytes([83, 2, 83, 3]) + operation(10) + operation(5) + bytes([83, 1])
+    linear = begin + test + end + inner + operation(11) + operation(0) + bytes([35, 0])
+    free = {"end_fraction": 0.3, "end": 0.1, "start": 0.7}
+    assert read_schedule(code_of_314(linear, (None,), free), "it") == LinearSchedule(0.7, 0.1, 0.3)
+
+
+def test_opcodes_are_those_of_this_python() -> None:
+    version = sys.version_info[:2]
+    numbers = {number: name for name, number in opcode.opmap.items()}
+    assert {number: numbers.get(number) for number in NAMES[version]} == NAMES[version]
+    entries = opcode._inline_cache_entries
+    caches = entries if isinstance(entries, dict) else dict(zip(opcode.opname, entries, strict=False))
+    known = {name: count for name, count in caches.items() if count and name in NAMES[version].values()}
+    assert known == CACHES.get(version, {})

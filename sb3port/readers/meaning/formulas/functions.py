@@ -92,7 +92,7 @@ def name_of(value: Any, nesting: int = 0) -> str:
         return f"of type {describe(value)}"
     if value.calls("functools.partial") and value.args:
         return f"partial of {name_of(value.args[0], nesting + 1)}"
-    if value.calls("builtins.getattr", "types.MethodType") and len(value.args) == 2:
+    if (value.calls("builtins.getattr") or _is_method(value)) and len(value.args) == 2:
         first, second = value.args
         return (
             f"{name_of(first, nesting + 1)}.{second}"
@@ -100,6 +100,12 @@ def name_of(value: Any, nesting: int = 0) -> str:
             else name_of(first, nesting + 1)
         )
     return _told_name(value) or describe(value)
+
+
+def _is_method(value: Record) -> bool:
+    """Whether it is a bound method: `types.MethodType(function, object)`."""
+    named = isinstance(value.target, Record) and value.target.args == ("MethodType",)
+    return named or value.calls("types.MethodType")
 
 
 def _told_name(value: Record) -> str | None:

@@ -165,7 +165,7 @@ HANDLERS: Mapping[str, _Handler] = {
     "DUP_TOP": _copy,
     "COPY": _copy,
     "SWAP": _swap,
-    "PUSHNULL": _pushing(lambda _, __, ___: NULL),
+    "PUSH_NULL": _pushing(lambda _, __, ___: NULL),
     "LOAD_CONST": _pushing(lambda function, _, i: item(function.code.consts, i.arg)),
     "LOAD_SMALL_INT": _pushing(lambda _, __, i: i.arg),
     "LOAD_FAST": _pushing(lambda _, state, i: _variable(state, i.arg)),
