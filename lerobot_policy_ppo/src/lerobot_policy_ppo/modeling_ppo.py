@@ -72,13 +72,15 @@ class PPOPolicy(ActorCritic, PreTrainedPolicy):
 
     @override
     @torch.no_grad()
-    def select_action(self, batch: Batch, **kwargs: Any) -> Tensor:
+    def select_action(self, batch: Batch, episode_starts: Tensor | None = None, **kwargs: Any) -> Tensor:
         """Deterministic actions for LeRobot's postprocessor, which clips or unscales them.
 
         A recurrent policy remembers its rows from call to call, until `reset`.
 
         Args:
             batch: A preprocessed batch.
+            episode_starts: Recurrent policies: `(B,)`, 1 or True for the rows that begin an episode, which
+                alone forget what was before.
             **kwargs: What LeRobot may pass to any policy; not needed.
 
         Returns:
@@ -87,13 +89,13 @@ class PPOPolicy(ActorCritic, PreTrainedPolicy):
         Raises:
             ValueError: A recurrent policy got another number of rows than since the last `reset`.
         """
-        return ActorCritic.select_action(self, batch)
+        return ActorCritic.select_action(self, batch, episode_starts)
 
     @override
     @torch.no_grad()
     def predict_action_chunk(self, batch: Batch, **kwargs: Any) -> Tensor:
         """`select_action` as a chunk of one action, `(B, 1, A)`."""
-        return self.select_action(batch).unsqueeze(1)
+        return self.select_action(batch, **kwargs).unsqueeze(1)
 
     def forward(self, batch: Batch, reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
         """Behaviour-cloning loss, for lerobot-train: negative log-likelihood of the recorded actions.
