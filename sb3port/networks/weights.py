@@ -1,6 +1,6 @@
 """From tensors by name to a policy in torch, and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +35,27 @@ def load_tensors(policy: ActorCritic, tensors: Mapping[str, Array]) -> None:
         RuntimeError: They do not fit it.
     """
     state = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
+    for name, twin in twins(policy, state).items():
+        state.setdefault(name, state[twin])
     policy.load_state_dict(state, strict=True)
+
+
+def twins(policy: nn.Module, names: Container[str]) -> dict[str, str]:
+    """Tell of tied parameters, which a policy has under several names, one that is there.
+
+    Args:
+        policy: Ours.
+        names: Those that are there: LeRobot saves each parameter once.
+
+    Returns:
+        By each of their names, one of `names`; nothing where none is there.
+    """
+    groups: dict[int, list[str]] = {}
+    for name, tensor in policy.state_dict(keep_vars=True).items():
+        groups.setdefault(id(tensor), []).append(name)
+    tied = [group for group in groups.values() if len(group) > 1]
+    there = [(group, next((name for name in group if name in names), None)) for group in tied]
+    return {name: one for group, one in there if one is not None for name in group}
 
 
 def policy_tensors(policy: ActorCritic) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from lerobot_policy_ppo.configuration_ppo import PPOConfig
 from sb3port.errors import NotPortable
 from sb3port.files.port_files import CONFIG_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE
 from sb3port.networks.actor_critic import ActorCritic, Batch
+from sb3port.networks.weights import twins
 from sb3port.ports.lerobot_folder import check_processors_of
 
 
@@ -66,8 +67,9 @@ class PPOPolicy(ActorCritic, PreTrainedPolicy):
 
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
-        if strict:
-            _check_weights(model.state_dict(), model_file)
+        if strict and _check_weights(model, model_file):
+            # Safetensors takes a tied parameter that is there under both of its names for an unknown one.
+            strict = False
         return super()._load_as_safetensor(model, model_file, map_location, strict)
 
     @override
@@ -157,16 +159,21 @@ def _fetch_processors(repo_id: str, options: Mapping[str, Any]) -> Path | None:
     return paths[0].parent
 
 
-def _check_weights(expected: dict[str, Tensor], model_file: str) -> None:
+def _check_weights(model: PPOPolicy, model_file: str) -> bool:
     """Raise one ValueError that lists every tensor of a file that is missing, unknown or misshapen.
 
     Args:
-        expected: The policy's state dictionary.
+        model: The policy.
         model_file: A safetensors file, of which only the header is read.
+
+    Returns:
+        Whether the policy has tied parameters, each of which may be there under one of its names or more.
     """
+    expected = model.state_dict()
     with safe_open(model_file, framework="pt") as tensors:
         found = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
-    problems = [f"{key} is missing" for key in expected if key not in found]
+    tied = twins(model, found)
+    problems = [f"{key} is missing" for key in expected if key not in found and key not in tied]
     problems += [f"{key} is unknown" for key in found if key not in expected]
     problems += [
         f"{key} has shape {found[key]} instead of {tuple(tensor.shape)}"
@@ -175,3 +182,4 @@ def _check_weights(expected: dict[str, Tensor], model_file: str) -> None:
     ]
     if problems:
         raise ValueError(f"The weights in {model_file} do not fit its configuration: {'; '.join(problems)}.")
+    return bool(tied)
