@@ -250,12 +250,9 @@ class ActorCritic(nn.Module):
         """
         observations = self.preprocess(batch)
         features = self.features_extractor(observations)
-        if self.lstm_actor is None:
-            actions, _ = self._act(batch, features, True, None, episode_starts)
-        else:
-            before = self._memory.before_acting(len(features), episode_starts)
-            actions, state = self._act(batch, features, True, before.pi if before else None, None)
-            assert state is not None
+        before = self._memory.before_acting(len(features), episode_starts)
+        actions, state = self._act(batch, features, True, before.pi if before else None, episode_starts)
+        if state is not None:
             after = RNNStates(state, self._critic_state(observations, features, before, state))
             self._memory.acted(batch, before, after)
         return actions.unsqueeze(1) if actions.ndim == 1 else actions
