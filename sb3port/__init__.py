@@ -195,7 +195,11 @@ def repair(
 
 
 def load_policy(
-    source: str | Path, backend: "Backend" = "torch", *, sandbox: bool | None = None
+    source: str | Path,
+    backend: "Backend" = "torch",
+    *,
+    extractor: str | None = None,
+    sandbox: bool | None = None,
 ) -> "PortedPolicy":
     """Load a policy that is called as SB3's models are, without LeRobot and without SB3.
 
@@ -203,6 +207,8 @@ def load_policy(
         source: A port, here or on the Hub, or whatever `convert` takes, which nobody has verified then.
         backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch; it gives them
             within noise, and has neither convolutions nor LSTMs nor random actions.
+        extractor: `module:Class` of a features extractor whose code is your own; it is imported. One that
+            `lerobot_policy_ppo.register_extractor` knows need not be named.
         sandbox: As for `convert`; ports need none.
 
     Warns:
@@ -214,11 +220,17 @@ def load_policy(
     import warnings
 
     from sb3port.commands.convert import read_anything
+    from sb3port.commands.own_code import blaming, use_extractor
+    from sb3port.families.extractors import BY_NAME
     from sb3port.inference.policy import PortedPolicy
     from sb3port.ports.unchanged import change_warnings
     from sb3port.readers.places.source import SourceOptions
 
-    checkpoint, port = read_anything(str(source), SourceOptions(), sandbox=sandbox)
+    named = extractor or BY_NAME
+    checkpoint, port = read_anything(str(source), SourceOptions(), extractor=named, sandbox=sandbox)
     for sentence in change_warnings(port) if port is not None else ():
         warnings.warn(sentence, stacklevel=2)
-    return PortedPolicy(checkpoint, backend)
+    if backend == "torch":
+        use_extractor(checkpoint.spec, extractor, str(source))
+    with blaming(checkpoint.spec):
+        return PortedPolicy(checkpoint, backend)

@@ -62,6 +62,54 @@ class Pair(nn.Module):
         return self.one(observations["z"]) * self.two(observations["a"])
 
 
+class Buffers(BaseFeaturesExtractor):
+    """Parameters among buffers, which no shape tells apart; some are learned from, and one is not saved."""
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int = 3) -> None:
+        super().__init__(observation_space, features_dim)
+        self.register_buffer("shift", torch.linspace(-0.5, 0.5, 3))
+        self.scale = nn.Parameter(torch.ones(3))
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("count", torch.tensor(0))
+        self.register_buffer("table", torch.eye(3), persistent=False)
+        self.first, self.normalize = nn.Linear(3, 3), nn.BatchNorm1d(3)
+        self.last = nn.Sequential(nn.LayerNorm(3), nn.Linear(3, features_dim))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        if self.training:
+            self.count += len(observations)
+            self.mean += (observations.detach().mean(0) - self.mean) / self.count
+        seen = (observations - self.mean + self.shift) * self.scale
+        return self.last(self.normalize(self.first(seen) @ self.table))
+
+
+class Frozen(BaseFeaturesExtractor):
+    """A layer that is not trained, one that is there twice, dropout, and a mask as attention has it."""
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int = 3) -> None:
+        super().__init__(observation_space, features_dim)
+        self.fixed = nn.Linear(3, 3).requires_grad_(False)
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, features_dim)
+        self.second.weight = self.first.weight
+        self.again, self.drop = self.first, nn.Dropout(0.2)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        seen = self.drop(torch.tanh(self.again(self.fixed(observations))))
+        return self.second(seen @ torch.softmax(self.mask, dim=1))
+
+
+class Doubled(nn.Module):
+    """It has no tensors, but changes the observations."""
+
+    def __init__(self, observation_space: spaces.Box) -> None:
+        super().__init__()
+        (self.features_dim,) = observation_space.shape
+
+    def forward(self, observations: Tensor) -> Tensor:
+        return 2 * observations
+
+
 class Plain(nn.Flatten):
     """Not what any policy of the tests was trained with: it has no tensors."""
 

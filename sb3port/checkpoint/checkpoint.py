@@ -201,14 +201,19 @@ class ConfiguredTraining:
 class OptimizerState:
     """The state of a `torch.optim` optimiser with one parameter group.
 
+    Parameters have torch's numbers, those of SB3's `named_parameters()` order. Which tensors
+    of a features extractor of the user's own are parameters, only its code tells: buffers have no number.
+
     Args:
         group: The group's settings (`lr`, `betas`, `eps`, ...) without `params`.
-        state: Per parameter name, its tensors (`exp_avg`, `step`, ...); a step count was a plain number
-            before torch 1.12.
+        state: Per parameter, its tensors (`exp_avg`, `step`, ...); a step count was a plain number before
+            torch 1.12. A parameter that was never learned has none.
+        count: How many parameters there are.
     """
 
     group: Mapping[str, Any]
-    state: Mapping[str, Mapping[str, Array | float]]
+    state: Mapping[int, Mapping[str, Array | float]]
+    count: int
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)],
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
+    extractor: options.Extractor = None,
     sandbox: options.Sandbox = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
@@ -37,13 +38,14 @@ def diff(
     """Tell what differs between two checkpoints or ports.
 
     Settings, spaces, normaliser and training are compared, and every tensor to the bit. Exit code 0 says that
-    they are equal, 1 that they differ. Nothing in them is executed, and torch is not needed.
+    they are equal, 1 that they differ. Nothing in them is executed, and torch is not needed. A features
+    extractor of your own is compared by its name, and not imported; --extractor names one that a zip carries.
     """
     from sb3port.ports.difference import difference
 
     output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
-    one, other = (_read(label, no_stats, assume_standard_forward, sandbox) for label in (a, b))
+    one, other = (_read(label, not no_stats, assume_standard_forward, extractor, sandbox) for label in (a, b))
     found = difference(one, other)
     essence = "equal" if found.equal else "different"
     if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, shown(essence)):
@@ -52,14 +54,18 @@ def diff(
         raise typer.Exit(1)
 
 
-def _read(label: str, no_stats: bool, assume_standard_forward: bool, sandbox: bool | None) -> "Checkpoint":
-    from sb3port.commands.convert import read
+def _read(
+    label: str, use_stats: bool, assume_standard_forward: bool, extractor: str | None, sandbox: bool | None
+) -> "Checkpoint":
+    from sb3port.commands.convert import read, read_anything
+    from sb3port.families.extractors import BY_NAME
     from sb3port.files.port_files import PORT_FILE
     from sb3port.readers.places.source import SourceOptions
 
     if (Path(label) / PORT_FILE).is_file():  # which says itself how it was read
         return read(label, SourceOptions())
-    return read(label, SourceOptions(), not no_stats, assume_standard_forward, sandbox=sandbox)
+    reading = (use_stats, assume_standard_forward, extractor or BY_NAME, sandbox)
+    return read_anything(label, SourceOptions(), *reading)[0]
 
 
 def _print(output: Output, found: "Difference") -> None:

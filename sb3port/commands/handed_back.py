@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState, Provenance, RunningMeanStd, SourceFile
+from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState, RunningMeanStd, SourceFile
 from sb3port.checkpoint.plain_form import NotPlain
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.algorithms import algorithm_of
-from sb3port.families.extractors import is_own
+from sb3port.families.extractors import BY_NAME, is_own
+from sb3port.families.parameters import parameters_of
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.files.untrusted import sha256_of
 from sb3port.readers.meaning.statistics import check_statistics
@@ -34,7 +35,7 @@ class Reading:
         source: Where its files are.
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
-        extractor: `module:Class` of a features extractor whose code is the user's own.
+        extractor: `module:Class` of a features extractor whose code is the user's own, or `BY_NAME`.
     """
 
     source: Source
@@ -77,7 +78,7 @@ def check_handed_back(checkpoint: Checkpoint, reading: Reading) -> None:
     except (NotPortable, UsageError) as error:
         raise NotPlain(error.message) from error
     _check_optimizer(checkpoint.optimizer, checkpoint)
-    _check_provenance(checkpoint.provenance, reading)
+    _check_provenance(checkpoint, reading)
     _refuse_if(len(checkpoint.warnings) > _MAX_WARNINGS, f"it has {len(checkpoint.warnings):,} warnings")
 
 
@@ -91,8 +92,14 @@ def _check_policy(checkpoint: Checkpoint, reading: Reading) -> None:
     check_tensors(checkpoint.tensors, spec, where)
     ordered = list(expected_shapes(spec, checkpoint.tensors))
     _refuse_if(list(checkpoint.tensors) != ordered, "its tensors are not in SB3's order")
-    own = spec.features_extractor if is_own(spec.features_extractor) else None
-    _refuse_if(own is not None and own != reading.extractor, "it names code that the user has not named")
+    own = _own_of(checkpoint)
+    named = reading.extractor in (own, BY_NAME)
+    _refuse_if(own is not None and not named, "it names code that the user has not named")
+
+
+def _own_of(checkpoint: Checkpoint) -> str | None:
+    name = checkpoint.spec.features_extractor
+    return name if is_own(name) else None
 
 
 def _check_space(space: Simple) -> None:
@@ -134,19 +141,17 @@ def _check_statistics(rms: RunningMeanStd) -> None:
 
 
 def _check_optimizer(optimizer: OptimizerState | None, checkpoint: Checkpoint) -> None:
-    for name, row in (optimizer.state if optimizer else {}).items():
-        _refuse_if(name not in checkpoint.tensors, "its optimiser has a state of what is no tensor")
-        shapes = ((), (1,), checkpoint.tensors[name].shape)
-        fits = all(np.shape(value) in shapes and bool(np.isfinite(value).all()) for value in row.values())
-        _refuse_if(not fits, "its optimiser's state does not fit the tensors")
+    fits = optimizer is None or parameters_of(checkpoint.spec, checkpoint.tensors).fit(optimizer)
+    _refuse_if(not fits, "its optimiser's state does not fit the tensors")
 
 
-def _check_provenance(told: Provenance, reading: Reading) -> None:
+def _check_provenance(checkpoint: Checkpoint, reading: Reading) -> None:
     """Hold what a checkpoint says of its source against the source."""
-    source = reading.source
+    source, told = reading.source, checkpoint.provenance
     asked = (source.kind, source.location, source.revision)
     _refuse_if((told.kind, told.location, told.revision) != asked, "it names another source")
-    options = (not reading.use_stats, reading.assume_standard_forward, reading.extractor)
+    named = _own_of(checkpoint) if reading.extractor == BY_NAME else reading.extractor
+    options = (not reading.use_stats, reading.assume_standard_forward, named)
     said = (told.no_stats, told.assume_standard_forward, told.extractor)
     _refuse_if(said != options or told.base != "", "it was not read as it was to be read")
     version = told.sb3_version

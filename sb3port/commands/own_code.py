@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import PolicySpec
-from sb3port.errors import Sb3portError, UsageError
+from sb3port.errors import Sb3portError, UsageError, need
 from sb3port.families.extractors import is_own
 from sb3port.files.importing import working_folder_first
 
 
 def use_extractor(spec: PolicySpec, named: str | None, where: str) -> None:
     """Import the features extractor that a policy needs, if the user names it, and see whether it works.
+
+    One that is registered (`register_extractor`) need not be named.
 
     Args:
         spec: The policy.
@@ -28,14 +30,17 @@ def use_extractor(spec: PolicySpec, named: str | None, where: str) -> None:
     if named is not None and named != needed:
         reason = f"needs {needed}" if needed else "needs no code of your own"
         raise UsageError(f"--extractor names {named[:200]}, but {where} {reason}")
+    if needed is None:
+        return
+    need("torch", f"the features extractor {needed[:200]}")
     if named is not None:
         _import(named)
-        _try(spec)
-    elif needed is not None and not _is_allowed(needed):
+    elif not _is_allowed(needed):
         raise UsageError(
             f"{where} needs the features extractor {needed[:200]}, whose code is not part of it",
-            f"if you trust that code, say --extractor {needed[:200]}",
+            f"if you trust that code, say --extractor {needed[:200]}, in Python extractor={needed[:200]!r}",
         )
+    _try(spec)
 
 
 @contextmanager
@@ -78,14 +83,17 @@ def _import(name: str) -> None:
 
 
 def _try(spec: PolicySpec) -> None:
+    import torch
+
     from sb3port.networks.own_extractors import make_own
 
     try:
-        make_own(spec.features_extractor, spec.observation_space, spec.features_extractor_kwargs)
+        with torch.random.fork_rng(devices=[]):
+            make_own(spec.features_extractor, spec.observation_space, spec.features_extractor_kwargs)
     except ValueError as error:
         why = repr(error.__cause__) if error.__cause__ else str(error)
         raise UsageError(
-            f"--extractor {spec.features_extractor[:200]} does not work: {why[:500]}",
+            f"the features extractor {spec.features_extractor[:200]} does not work: {why[:500]}",
             "name the class that the policy was trained with",
         ) from error
 

@@ -14,6 +14,7 @@ from sb3port.parity.oracle.oracle import Oracle
 from sb3port.parity.oracle.sb3_normalizer import build_normalizer
 
 _STATES = ("hidden_state", "cell_state", "critic_hidden_state", "critic_cell_state")
+_REMEMBERED = ("action", "value")
 _OF_A_SAMPLE = ("sampled_action", "log_prob")
 
 
@@ -32,11 +33,11 @@ class Deployed:
 
     @property
     def gives(self) -> Collection[str]:
-        """The outputs that were asked for, and a recurrent policy's states."""
-        recurrent = self._spec.lstm_hidden_size is not None
-        acts = recurrent and not self._options.raw and "action" in self._options.outputs
+        """The outputs that were asked for, and of a recurrent policy its states and what comes of them."""
         names = {self._name(output) for output in self._options.outputs}
-        return names | ({"final_states"} if recurrent else set()) | ({"remembered_action"} if acts else set())
+        if self._spec.lstm_hidden_size is None:
+            return names
+        return names | {"final_states"} | {f"remembered_{name}" for name in _REMEMBERED if name in names}
 
     def oracle(self, checkpoint: Checkpoint) -> Oracle:
         """Build what it is compared with."""
@@ -59,8 +60,9 @@ class Deployed:
         found = self._steps(feeds, observations, observations.states, observations.starts)
         never = np.zeros_like(observations.starts)
         forgetful = self._steps(feeds, observations, np.zeros_like(observations.states), never)
-        remembered = {"remembered_action": forgetful["action"]} if "action" in forgetful else {}
-        return {**self._named(found), **remembered}
+        remembered = {name: self._named(forgetful).get(name) for name in _REMEMBERED}
+        kept = {f"remembered_{name}": array for name, array in remembered.items() if array is not None}
+        return {**self._named(found), **kept}
 
     def _shown(self, batch: Observations) -> Observations:
         spaces = parts(self._spec.observation_space)

@@ -39,11 +39,13 @@ def _of_optimizers(written: OptimizerState | None, read: OptimizerState | None) 
     yield from (
         name for name, value in written.group.items() if _plain(read.group.get(name)) != _plain(value)
     )
-    for name in dict.fromkeys((*written.state, *read.state)):
-        ours, theirs = written.state.get(name, {}), read.state.get(name, {})
+    if written.count != read.count:
+        yield "parameters"
+    for number in dict.fromkeys((*written.state, *read.state)):
+        ours, theirs = written.state.get(number, {}), read.state.get(number, {})
         # A step count is a plain number in old files.
         if ours.keys() != theirs.keys() or not all(np.array_equal(ours[k], theirs[k]) for k in ours):
-            yield name
+            yield f"parameter {number}"
 
 
 def _plain(value: object) -> object:

@@ -34,6 +34,7 @@ from sb3port.families.registry import family_of
 from sb3port.networks.compiler import without_compiler
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
 from sb3port.networks.own_extractors import registered_extractor
+from sb3port.networks.weights import of_parameters
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS, load_weights
 
 _CLASSES: dict[tuple[str, str], type[policies.BasePolicy]] = {
@@ -104,7 +105,8 @@ def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
         model._setup_model()
         load_weights(model.policy, spec, checkpoint.tensors)
         if checkpoint.optimizer is not None:
-            _load_optimizer(model.policy, checkpoint.optimizer)
+            saved = of_parameters(checkpoint.optimizer, model.policy, checkpoint.tensors)
+            _load_optimizer(model.policy, saved)
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError, AttributeError) as error:
         raise NotPortable(
             f"SB3 cannot express this {display_name(spec.algorithm)} model: {str(error)[:500]}"
@@ -199,13 +201,12 @@ def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
 
 def _load_optimizer(policy: Any, saved: OptimizerState) -> None:
     """Load an optimiser's state; settings that its torch did not have yet are those of a new optimiser."""
-    numbers = {name: number for number, (name, _) in enumerate(policy.named_parameters())}
     (fresh,) = policy.optimizer.state_dict()["param_groups"]
     state = {
-        numbers[name]: {key: torch.as_tensor(np.array(value)) for key, value in row.items()}
-        for name, row in saved.state.items()
+        number: {key: torch.as_tensor(np.array(value)) for key, value in row.items()}
+        for number, row in saved.state.items()
     }
-    group = {**fresh, **_with_tuples(saved.group), "params": list(numbers.values())}
+    group = {**fresh, **_with_tuples(saved.group), "params": list(range(saved.count))}
     policy.optimizer.load_state_dict({"state": state, "param_groups": [group]})
 
 

@@ -1,9 +1,8 @@
 """What a checkpoint becomes in today's SB3: the same outputs and schedules, in the terms that it has."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from itertools import dropwhile
 
 from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
 from sb3port.checkpoint.schedules import (
@@ -99,11 +98,13 @@ def _unshared(checkpoint: Checkpoint) -> Checkpoint:
     separate = NetArch(pi=(*arch.shared, *arch.pi), vf=(*arch.shared, *arch.vf))
     spec = replace(checkpoint.spec, net_arch=separate)
     origins = {new: old for old in checkpoint.tensors for new in _new_names(old, len(arch.shared))}
+    tensors = {new: checkpoint.tensors[old] for new, old in origins.items()}
+    ordered = {new: origins[new] for new in expected_shapes(spec, tensors)}
     return replace(
         checkpoint,
         spec=spec,
-        tensors={name: checkpoint.tensors[origins[name]] for name in expected_shapes(spec)},
-        optimizer=_optimizer(checkpoint.optimizer, origins),
+        tensors={name: tensors[name] for name in ordered},
+        optimizer=_optimizer(checkpoint.optimizer, list(checkpoint.tensors), list(ordered.values())),
         warnings=(*checkpoint.warnings, _COPIED),
     )
 
@@ -119,12 +120,22 @@ def _new_names(name: str, depth: int) -> tuple[str, ...]:
     return (f"mlp_extractor.{net}.{index + 2 * depth}.{rest}",)  # a layer and its activation
 
 
-def _optimizer(optimizer: OptimizerState | None, origins: Mapping[str, str]) -> OptimizerState | None:
+def _optimizer(
+    optimizer: OptimizerState | None, before: list[str], origins: list[str]
+) -> OptimizerState | None:
+    """Give every parameter the row of the one that it was, by their order: `origins` are the new ones."""
     if optimizer is None:
         return None
-    moved: dict[str, Mapping[str, Any]] = {
-        new: optimizer.state[old]
-        for new, old in origins.items()
-        if old in optimizer.state and ".shared_net." not in old
-    }
-    return OptimizerState(optimizer.group, moved)
+    old, new = (list(dropwhile(_is_before_layers, names)) for names in (before, origins))
+    # What is before the layers may be code of the user's own, and stays where it is.
+    first = optimizer.count - len(old)
+    rows = {number: row for number, row in optimizer.state.items() if number < first}
+    for number, origin in enumerate(new):
+        was = first + old.index(origin)
+        if was in optimizer.state and ".shared_net." not in origin:
+            rows[first + number] = optimizer.state[was]
+    return OptimizerState(optimizer.group, rows, first + len(new))
+
+
+def _is_before_layers(name: str) -> bool:
+    return not name.startswith("mlp_extractor.")

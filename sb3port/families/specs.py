@@ -13,7 +13,7 @@ from sb3port.checkpoint.checkpoint import Array, NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, Space
 from sb3port.errors import NotPortable
 from sb3port.families.base import Family
-from sb3port.families.extractors import extractor_of, infer_extractor
+from sb3port.families.extractors import extractor_of, infer_extractor, is_own
 from sb3port.families.layers import Shapes, linear, mlp, mlp_sizes, under
 from sb3port.families.names import CRITICS, EXTRACTOR
 from sb3port.families.registry import family_of
@@ -147,7 +147,7 @@ def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) ->
     Raises:
         NotPortable: With everything that does not fit, at once.
     """
-    _refuse_unfinite(tensors, where)
+    _refuse_unfinite(tensors, spec, where)
     expected, dtypes = expected_shapes(spec, tensors), _dtypes(spec, tensors)
     problems = [f"{name[:200]} has no place" for name in tensors if name not in expected]
     problems += [f"{name[:200]} is missing" for name in expected if name not in tensors]
@@ -168,18 +168,12 @@ def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) ->
         )
 
 
-def parameter_names(spec: PolicySpec, tensors: Mapping[str, Array]) -> list[str]:
-    """Name the tensors that are parameters, for which optimisers have a state, in SB3's order."""
-    buffers = _of_extractors(spec, extractor_of(spec.features_extractor, tensors).buffers)
-    return [name for name in expected_shapes(spec, tensors) if name not in buffers]
-
-
 def _dtypes(spec: PolicySpec, tensors: Mapping[str, Array]) -> dict[str, str]:
     dtypes = extractor_of(spec.features_extractor, tensors).dtypes
-    return {name: dtypes[below] for name, below in _of_extractors(spec, dtypes).items()}
+    return {name: dtypes[below] for name, below in of_extractors(spec, dtypes).items()}
 
 
-def _of_extractors(spec: PolicySpec, names: Iterable[str]) -> dict[str, str]:
+def of_extractors(spec: PolicySpec, names: Iterable[str]) -> dict[str, str]:
     """Give the full names of tensors of a features extractor, of two where the critic has one of its own."""
     prefixes = (EXTRACTOR,) if spec.share_features_extractor else (EXTRACTOR, CRITICS)
     return {prefix + name: name for prefix in prefixes for name in names}
@@ -218,8 +212,21 @@ def _full_std(tensors: Mapping[str, Array], use_sde: bool) -> dict[str, bool]:
     return {"full_std": log_std.shape[1] == bias.size}
 
 
-def _refuse_unfinite(tensors: Mapping[str, Array], where: str) -> None:
-    broken = [name for name, array in tensors.items() if not np.isfinite(array).all()]
+def unfinite(spec: PolicySpec, tensors: Mapping[str, Array]) -> list[str]:
+    """Name the tensors that hold NaN, or infinities where no buffer of the user's own can hold them.
+
+    An extractor of one's own may have a mask of minus infinities, as attention has.
+    """
+    masks = (EXTRACTOR, CRITICS) if is_own(spec.features_extractor) else ()
+    return [
+        name
+        for name, array in tensors.items()
+        if not np.isfinite(array).all() and (np.isnan(array).any() or not name.startswith(masks))
+    ]
+
+
+def _refuse_unfinite(tensors: Mapping[str, Array], spec: PolicySpec, where: str) -> None:
+    broken = unfinite(spec, tensors)
     if broken:
         raise NotPortable(
             f"{where} holds NaN or infinite weights in {', '.join(broken)[:2000]}",

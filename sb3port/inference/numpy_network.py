@@ -9,6 +9,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, parts
 from sb3port.errors import UsageError
+from sb3port.families.extractors import is_own
 from sb3port.inference.layers import actor_layers, layer
 from sb3port.inference.observations import Input
 
@@ -70,6 +71,8 @@ def _check(spec: PolicySpec, tensors: Mapping[str, Array]) -> None:
         lacks = "LSTMs"
     elif any(isinstance(space, Box) and space.is_image for space in parts(spec.observation_space).values()):
         lacks = "images"
+    elif is_own(spec.features_extractor):
+        lacks = f"features extractors of one's own, such as this policy's {spec.features_extractor}"
     elif any(name.startswith("features_extractor.") for name in tensors):
         lacks = f"features extractors with weights, such as this policy's {spec.features_extractor}"
     elif spec.activation_fn not in _ACTIVATIONS:

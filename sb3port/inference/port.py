@@ -126,10 +126,14 @@ class Port:
             chosen = chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
             actions.append(np.asarray(self._postprocess(chosen).numpy()))
         self.policy.reset()
-        remembered = [self._select(rows) for rows in steps]
+        remembered = [(self._select(rows), self.policy.predict_values(rows).numpy()) for rows in steps]
         self.policy.reset()
-        acts = {"action": in_sequence(actions), "remembered_action": in_sequence(remembered)}
-        return {name: self._shaped(action) for name, action in acts.items()}
+        chosen_again, values = map(in_sequence, map(list, zip(*remembered, strict=True)))
+        return {
+            "action": self._shaped(in_sequence(actions)),
+            "remembered_action": self._shaped(chosen_again),
+            "remembered_value": values,
+        }
 
     def _select(self, batch: dict[str, Tensor]) -> Array:
         return np.asarray(self._postprocess(self.policy.select_action(batch)).numpy())

@@ -3,11 +3,13 @@
 Source: `stable_baselines3/common/policies.py`, `sb3_contrib/common/{maskable,recurrent}/policies.py`.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from sb3port.checkpoint.checkpoint import PolicySpec
-from sb3port.families.features import mask_key
+from sb3port.families.features import batch_keys, mask_key
 from sb3port.networks.architecture import check_architecture
 from sb3port.networks.distributions import ActionDistribution
 from sb3port.networks.extractors import make_extractor
@@ -15,7 +17,8 @@ from sb3port.networks.gaussian import StateDependentHead
 from sb3port.networks.heads import make_head
 from sb3port.networks.mlp import MlpExtractor, make_mlp, orthogonal_init
 from sb3port.networks.preprocessing import Preprocessor, flat_rows
-from sb3port.networks.recurrent import LSTMState, RNNStates, make_core, make_lstms
+from sb3port.networks.recurrent import LSTMState, RNNStates, make_core, make_lstms, run_lstm
+from sb3port.networks.remembering import EpisodeMemory
 
 Batch = dict[str, Tensor]
 
@@ -32,7 +35,9 @@ class ActorCritic(nn.Module):
 
     A recurrent policy takes `lstm_states`, a pair of tensors `(L, n_seq, H)`, and `episode_starts`, `(B,)`:
     the B rows are n_seq sequences of equal length, one after the other, and the state is zeroed where an
-    episode starts. Without `lstm_states` every row is a sequence that starts from zero.
+    episode starts. Without `lstm_states` every row is a sequence that starts from zero. `select_action` and
+    `predict_values` go on with what the policy remembers instead: row by row, from one `select_action` to the
+    next, until `reset`.
 
     Attributes:
         spec: What it computes.
@@ -72,7 +77,7 @@ class ActorCritic(nn.Module):
             self._initialise()
         self.lstm_actor, self.lstm_critic, self.critic = make_lstms(spec, n_features)
         self._core = make_core(self.lstm_actor, self.lstm_critic, self.critic)
-        self._state: LSTMState | None = None
+        self._memory = EpisodeMemory(list(batch_keys(spec.observation_space).values()))
 
     def _build_head(self, n_features: int) -> None:
         latent_dim, sizes = self.mlp_extractor.latent_dim_pi, self.spec.sde_net_arch
@@ -133,17 +138,25 @@ class ActorCritic(nn.Module):
     ) -> Tensor:
         """Estimated returns of the observations.
 
+        A recurrent policy remembers: the values are those of the rows that `select_action` acts for, and it
+        may act on this batch before or after. Nothing is remembered of this call, however often it is made.
+
         Args:
             batch: A preprocessed batch.
             lstm_states: Recurrent policies: the critic's state before these rows, the actor's if they share
-                an LSTM.
+                an LSTM, as `explore` gives them; None for what the policy remembers, zero after a `reset`.
             episode_starts: Recurrent policies: the rows at which an episode starts.
 
         Returns:
             `(B,)`, in the units of the (normalised) training reward.
+
+        Raises:
+            ValueError: A recurrent policy got another number of rows than it remembers, and no states.
         """
-        extractor = self.vf_features_extractor or self.features_extractor
-        latent = self._core.critic(extractor(self.preprocess(batch)), lstm_states, episode_starts)
+        features = (self.vf_features_extractor or self.features_extractor)(self.preprocess(batch))
+        if lstm_states is None and self.lstm_actor is not None:
+            lstm_states = self._memory.before_seeing(batch, len(features))
+        latent, _ = self._core.critic(features, lstm_states, episode_starts)
         return self.value_net(self.mlp_extractor.forward_critic(latent)).flatten()
 
     def evaluate_actions(
@@ -165,7 +178,8 @@ class ActorCritic(nn.Module):
             Values, log-likelihoods in nats and entropies in nats, each `(B,)`. The entropy is None for
             squashed gSDE, which has no analytical form.
         """
-        distribution, latent_vf, _ = self._outlook(batch, lstm_states, episode_starts)
+        features, latent_pi, latent_vf, _ = self._latents(batch, lstm_states, episode_starts)
+        distribution = self._distribution(batch, features, latent_pi)
         log_prob = distribution.log_prob(self.head.as_actions(actions))
         return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy()
 
@@ -175,20 +189,26 @@ class ActorCritic(nn.Module):
         batch: Batch,
         lstm_states: RNNStates | None = None,
         episode_starts: Tensor | None = None,
+        deterministic: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor, RNNStates | None]:
-        """Choose actions at random and evaluate them, as SB3's `policy.forward` does in training.
+        """Choose actions and evaluate them: what SB3's `policy.forward` does, at random in training.
 
         Args:
             batch: A preprocessed batch.
             lstm_states: Recurrent policies: the states of actor and critic before these rows.
             episode_starts: Recurrent policies: the rows at which an episode starts.
+            deterministic: Take the most likely actions instead of random ones.
 
         Returns:
             Actions as `predict` gives them, values and log-likelihoods, each `(B,)`, and the states after
             these rows, None when there is no memory.
         """
-        distribution, latent_vf, states = self._outlook(batch, lstm_states, episode_starts)
-        actions = distribution.sample()
+        features, latent_pi, latent_vf, states = self._latents(batch, lstm_states, episode_starts)
+        distribution = self._distribution(batch, features, latent_pi)
+        if deterministic:
+            actions = self.head.mode(self.action_net(latent_pi), self._mask(batch))
+        else:
+            actions = distribution.sample()
         return actions, self.value_net(latent_vf).flatten(), distribution.log_prob(actions), states
 
     def negative_log_likelihood(self, batch: Batch, actions: Tensor) -> Tensor:
@@ -213,13 +233,14 @@ class ActorCritic(nn.Module):
         return -distribution.log_prob(self.head.from_environment(actions))
 
     @torch.no_grad()
-    def select_action(self, batch: Batch) -> Tensor:
+    def select_action(self, batch: Batch, episode_starts: Tensor | None = None) -> Tensor:
         """Deterministic actions, neither clipped nor unscaled.
 
         A recurrent policy remembers its rows from call to call, until `reset`.
 
         Args:
             batch: A preprocessed batch.
+            episode_starts: Recurrent policies: the rows at which an episode starts: they alone forget.
 
         Returns:
             `(B, A)` float32 for a Box, `(B, 1)` int64 for a Discrete, `(B, k)` int64 for the other two.
@@ -227,18 +248,18 @@ class ActorCritic(nn.Module):
         Raises:
             ValueError: A recurrent policy got another number of rows than since the last `reset`.
         """
-        features = self.features_extractor(self.preprocess(batch))
-        if self._state is not None and self._state[0].shape[1] != len(features):
-            raise ValueError(
-                f"The batch has {len(features)} rows, but the policy remembers {self._state[0].shape[1]}: "
-                "call reset() before another rollout."
-            )
-        actions, self._state = self._act(batch, features, True, self._state, None)
+        observations = self.preprocess(batch)
+        features = self.features_extractor(observations)
+        before = self._memory.before_acting(len(features), episode_starts)
+        actions, state = self._act(batch, features, True, before.pi if before else None, episode_starts)
+        if state is not None:
+            after = RNNStates(state, self._critic_state(observations, features, before, state))
+            self._memory.acted(batch, before, after)
         return actions.unsqueeze(1) if actions.ndim == 1 else actions
 
     def reset(self) -> None:
         """Forget the episodes so far; only recurrent policies remember any."""
-        self._state = None
+        self._memory.forget()
 
     def reset_noise(self, n_envs: int = 1) -> None:
         """Draw new exploration matrices from the current `log_std`.
@@ -267,17 +288,26 @@ class ActorCritic(nn.Module):
             return self.head.mode(self.action_net(latent), self._mask(batch)), state
         return self._distribution(batch, features, latent).sample(), state
 
-    def _outlook(
+    def _critic_state(
+        self, observations: Any, features: Tensor, before: RNNStates | None, actor: LSTMState
+    ) -> LSTMState:
+        """Give the critic's state after a step; one without an LSTM of its own has the actor's."""
+        if self.lstm_critic is None:
+            return actor
+        if self.vf_features_extractor is not None:
+            features = self.vf_features_extractor(observations)
+        return run_lstm(self.lstm_critic, features, before.vf if before else None, None)[1]
+
+    def _latents(
         self, batch: Batch, states: RNNStates | None, starts: Tensor | None
-    ) -> tuple[ActionDistribution, Tensor, RNNStates | None]:
-        """Distribution of the actions, latent of the value, and the states after these rows."""
+    ) -> tuple[Tensor, Tensor, Tensor, RNNStates | None]:
+        """Features of the actor, latents of policy and value, and the states after these rows."""
         observations = self.preprocess(batch)
         pi = vf = self.features_extractor(observations)
         if self.vf_features_extractor is not None:
             vf = self.vf_features_extractor(observations)
         *latents, states = self._core.both(pi, vf, states, starts)
-        latent_pi, latent_vf = self.mlp_extractor(*latents)
-        return self._distribution(batch, pi, latent_pi), latent_vf, states
+        return pi, *self.mlp_extractor(*latents), states
 
     def _distribution(self, batch: Batch, features: Tensor, latent_pi: Tensor) -> ActionDistribution:
         extract = self.sde_features_extractor

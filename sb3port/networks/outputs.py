@@ -14,8 +14,8 @@ Outputs are arrays by name:
 - `action`: the deterministic action for the environment, of the action space's shape;
 - `final_states`, of a recurrent policy: the actor's hidden and cell state after the last step, `(2, layers,
   sequences, hidden)`;
-- `remembered_action`, of a recurrent policy: `action`, chosen step by step with the memory that the policy
-  itself keeps from its reset on.
+- `remembered_action` and `remembered_value`, of a recurrent policy: `action` and `value`, step by step with
+  the memory that the policy itself keeps from its reset on.
 """
 
 from collections.abc import Iterator
@@ -44,6 +44,7 @@ _STAGES = {
     "action": "action",
     "final_states": "recurrent",
     "remembered_action": "recurrent",
+    "remembered_value": "recurrent",
 }
 
 

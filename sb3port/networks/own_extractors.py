@@ -53,6 +53,11 @@ def registered_extractor(name: str) -> Callable[..., Any]:
     return _registered[name]
 
 
+def allowed_extractors() -> list[str]:
+    """Name the extractors that the user has registered, or allowed by LEROBOT_POLICY_PPO_EXTRACTORS."""
+    return [*filter(None, dict.fromkeys((*os.environ.get(VARIABLE, "").split(","), *_registered)))]
+
+
 def make_own(name: str, space: Space, kwargs: Mapping[str, Any]) -> Any:
     """Make the extractor of a name as SB3 makes it.
 

@@ -45,8 +45,10 @@ class Core(ABC):
         """
 
     @abstractmethod
-    def critic(self, features: Tensor, state: LSTMState | None, starts: Tensor | None) -> Tensor:
-        """Input of the value's MLP, from the critic's features and its state, as `actor` takes them."""
+    def critic(
+        self, features: Tensor, state: LSTMState | None, starts: Tensor | None
+    ) -> tuple[Tensor, LSTMState | None]:
+        """Input of the value's MLP, from the critic's features and its state, and the state after it."""
 
     @abstractmethod
     def both(
@@ -71,14 +73,11 @@ class FeedForwardCore(Core):
         return features, None
 
     @override
-    def critic(self, features: Tensor, state: LSTMState | None, starts: Tensor | None) -> Tensor:
-        """Give the features as they are.
-
-        Raises:
-            ValueError: There is a state, or `starts`.
-        """
-        self._refuse(state, starts)
-        return features
+    def critic(
+        self, features: Tensor, state: LSTMState | None, starts: Tensor | None
+    ) -> tuple[Tensor, LSTMState | None]:
+        """Do the same as `actor`."""
+        return self.actor(features, state, starts)
 
     @override
     def both(
@@ -120,13 +119,16 @@ class RecurrentCore(Core):
         return run_lstm(self._lstm_actor, features, state, starts)
 
     @override
-    def critic(self, features: Tensor, state: LSTMState | None, starts: Tensor | None) -> Tensor:
+    def critic(
+        self, features: Tensor, state: LSTMState | None, starts: Tensor | None
+    ) -> tuple[Tensor, LSTMState | None]:
         """Input of the value's MLP, `(B, H)`: from the linear layer, the critic's LSTM, or the actor's."""
         if self._linear is not None:
-            return self._linear(features)
+            return self._linear(features), state
         if self._lstm_critic is not None:
-            return run_lstm(self._lstm_critic, features, state, starts)[0]
-        return run_lstm(self._lstm_actor, features, state, starts)[0].detach()
+            return run_lstm(self._lstm_critic, features, state, starts)
+        latent, state = run_lstm(self._lstm_actor, features, state, starts)
+        return latent.detach(), state
 
     @override
     def both(
@@ -194,11 +196,16 @@ def zero_state(lstm: nn.LSTM, features: Tensor) -> LSTMState:
     return zeros, zeros
 
 
+def zeroed(state: LSTMState, starts: Tensor) -> LSTMState:
+    """Give a state that is zero in the sequences that start, `(n_seq,)`."""
+    keep = (1.0 - starts.float()).view(1, -1, 1)
+    return keep * state[0], keep * state[1]
+
+
 def _run_steps(lstm: nn.LSTM, steps: Tensor, state: LSTMState, starts: Tensor) -> tuple[Tensor, LSTMState]:
     outputs = []
     for step, start in zip(steps, starts, strict=True):
-        keep = (1.0 - start).view(1, -1, 1)
-        output, state = lstm(step.unsqueeze(0), (keep * state[0], keep * state[1]))
+        output, state = lstm(step.unsqueeze(0), zeroed(state, start))
         outputs.append(output)
     return torch.cat(outputs), state
 

@@ -23,7 +23,7 @@ from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.hyperparameters import is_setting
-from sb3port.families.specs import parameter_names
+from sb3port.families.parameters import Parameters, parameters_of
 from sb3port.files.budget import metered
 from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
 from sb3port.files.untrusted import read_json
@@ -63,7 +63,7 @@ def read_port(folder: Path) -> Checkpoint:
             tensors=tensors,
             normalizer=normalizer,
             training=_training(content["training"]),
-            optimizer=_optimizer(folder / "training_state", parameter_names(spec, tensors)),
+            optimizer=_optimizer(folder / "training_state", parameters_of(spec, tensors)),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
             environment=environment_of(content, folder),
@@ -113,7 +113,7 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     )
 
 
-def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
+def _optimizer(folder: Path, parameters: Parameters) -> OptimizerState | None:
     """Read LeRobot's flat form of torch's optimiser state: `state/<parameter number>/<tensor>`."""
     if not (folder / "optimizer_state.safetensors").is_file():
         return None
@@ -121,8 +121,12 @@ def _optimizer(folder: Path, names: list[str]) -> OptimizerState | None:
     groups = read_json(path, within=folder)
     check_optimizer_groups(groups, path)
     (group,) = groups
-    state: dict[str, dict[str, Array]] = {}
+    state: dict[int, dict[str, Array]] = {}
     for key, array in read_tensors(folder / "optimizer_state.safetensors").items():
         _, number, name = key.split("/")
-        state.setdefault(dict(enumerate(names))[int(number)], {})[name] = array
-    return OptimizerState({key: value for key, value in group.items() if key != "params"}, state)
+        state.setdefault(int(number), {})[name] = array
+    settings = {key: value for key, value in group.items() if key != "params"}
+    found = OptimizerState(settings, state, len(group["params"]))
+    if not parameters.fit(found):
+        raise ValueError("its optimiser's state does not fit the parameters of its policy")
+    return found

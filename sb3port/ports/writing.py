@@ -15,7 +15,6 @@ from safetensors.numpy import load_file, save
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, OptimizerState
 from sb3port.checkpoint.schedules import CustomSchedule, Schedule
 from sb3port.families.hyperparameters import true_settings
-from sb3port.families.specs import parameter_names
 from sb3port.files.port_files import CARD, PORT_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE, STATISTICS_FILE
 from sb3port.ports.card.card import model_card
 from sb3port.ports.lerobot_template import (
@@ -79,17 +78,17 @@ def _write_training_state(checkpoint: Checkpoint, folder: Path) -> None:
     steps = checkpoint.training.hyperparameters.get("num_timesteps", 0)
     _write_json(folder / "training_step.json", {"step": steps}, indent=4)
     if checkpoint.optimizer is not None:
-        names = parameter_names(checkpoint.spec, checkpoint.tensors)
-        group = {**checkpoint.optimizer.group, "params": list(range(len(names)))}
+        optimizer = checkpoint.optimizer
+        group = {**optimizer.group, "params": list(range(optimizer.count))}
         _write_json(folder / "optimizer_param_groups.json", [group], indent=4)
-        _write_tensors(folder / "optimizer_state.safetensors", _optimizer_state(checkpoint.optimizer, names))
+        _write_tensors(folder / "optimizer_state.safetensors", _optimizer_state(optimizer))
 
 
-def _optimizer_state(optimizer: OptimizerState, names: list[str]) -> dict[str, Array]:
+def _optimizer_state(optimizer: OptimizerState) -> dict[str, Array]:
     """Flatten torch's nested optimiser state as LeRobot does: `state/<parameter number>/<tensor>`."""
     return {
-        f"state/{names.index(name)}/{key}": _state_array(value)
-        for name, tensors in optimizer.state.items()
+        f"state/{number}/{key}": _state_array(value)
+        for number, tensors in optimizer.state.items()
         for key, value in tensors.items()
     }
 

@@ -265,11 +265,28 @@ def test_what_is_read_back_is_what_was_read(tmp_path: Path) -> None:
     assert not done.warnings
 
 
-def test_an_optimiser_is_left_out_where_parameters_cannot_be_told_from_buffers(tmp_path: Path) -> None:
+def test_an_optimiser_counts_no_buffers(tmp_path: Path) -> None:
     source, cls = saved("image", tmp_path)
     done = port_of(source, tmp_path / "port", verify=False, extractor=cls).checkpoint
-    assert done.optimizer is None
-    assert "optimiser's state" in done.warnings[0]
+    parameters = list(PPO.load(source, device="cpu").policy.parameters())
+    for found in (done.optimizer, read_port(tmp_path / "port").optimizer):
+        assert found is not None
+        assert found.count == len(parameters) < len(done.tensors)
+    assert not done.warnings
+
+
+def test_nothing_is_imported_to_compare(cli: Cli, tmp_path: Path) -> None:
+    """The name that a zip has is enough; a class that it carries is named by the user."""
+    source, cls = saved("matrix", tmp_path)
+    port_of(source, Path("port"), verify=False, extractor=cls)
+    cli("diff", source, "port").succeeds()
+    other, _ = saved("matrix", tmp_path / "other", by_value=True)
+    cli("diff", other, "port").fails(5, "--extractor MODULE:Waves")
+    cli("diff", other, "port", "--extractor", cls).succeeds()
+    ended = cli("diff", other, "port", "--extractor", "elsewhere:Waves")
+    assert ended.code == 1
+    assert "elsewhere:Waves" in ended.out
+    assert own._registered == {}
 
 
 @pytest.mark.long

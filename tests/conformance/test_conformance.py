@@ -47,14 +47,16 @@ def test_port_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
 
 
 def assert_same_parameters(model: Any, checkpoint: Checkpoint) -> None:
-    """The port has SB3's parameters, in SB3's order, by which the optimiser's state is named."""
+    """The port has SB3's parameters, in SB3's order, by which the optimiser's state is numbered."""
     parameters = dict(model.policy.named_parameters())
+    numbered = dict(enumerate(parameters.values()))
     assert list(checkpoint.tensors) == list(parameters)
     left_out = set(model.policy.state_dict()) - set(parameters)
     assert set(checkpoint.provenance.ignored) == left_out
     assert checkpoint.optimizer is not None
-    for name, state in checkpoint.optimizer.state.items():
-        original = model.policy.optimizer.state[parameters[name]]
+    assert checkpoint.optimizer.count == len(parameters)
+    for number, state in checkpoint.optimizer.state.items():
+        original = model.policy.optimizer.state[numbered[number]]
         for key, value in state.items():
             assert torch.equal(torch.as_tensor(np.array(value)), torch.as_tensor(original[key]).cpu())
 

@@ -7,15 +7,21 @@ import pytest
 import torch
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from stable_baselines3 import PPO
 
 from lerobot_policy_ppo import PPOConfig, VecNormalizeProcessorStep, make_ppo_pre_post_processors
+from sb3port import load_policy
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.networks import own_extractors as own
+from sb3port.ports.reading import read_port
+from tests import own_extractors
 from tests.conformance.building import saved
 from tests.conformance.cases import CASES
 from tests.golden.test_zoo import MODELS
 from tests.ports import port_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
+FROZEN = "tests.own_extractors:Frozen"
 CONFORMANCE = (
     "ppo-uneven-bounds",
     "ppo-uneven-matrix",
@@ -99,3 +105,24 @@ def test_zoo_model_saved_again_is_the_same(name: str, zoo: Path, tmp_path: Path)
     port_of(zoo / name, tmp_path / "port", verify=False)
     saved_again(tmp_path / "port", tmp_path / "again")
     assert_same_files(tmp_path / "port", tmp_path / "again")
+
+
+def test_tied_parameters_are_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port has them under both names, and LeRobot saves them under one: both load, and compute the same."""
+    monkeypatch.setattr(own, "_registered", {})
+    own.register_extractor(FROZEN, own_extractors.Frozen)
+    kwargs = {"features_extractor_class": own_extractors.Frozen}
+    model = PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8, policy_kwargs=kwargs, device="cpu")
+    model.save(tmp_path / "model.zip")
+    port_of(tmp_path / "model.zip", tmp_path / "port", verify=False, extractor=FROZEN)
+    saved_again(tmp_path / "port", tmp_path / "again")
+    assert len(read_port(tmp_path / "again").tensors) < len(read_port(tmp_path / "port").tensors)
+    seen = np.float32([[0.1, 0.2, 0.3]])
+    expected, _ = model.predict(seen, deterministic=True)
+    for folder in (tmp_path / "port", tmp_path / "again"):
+        assert np.array_equal(load_policy(folder).predict(seen)[0], expected)
+        with torch.no_grad():
+            action = PPOPolicy.from_pretrained(folder).select_action(
+                {"observation.state": torch.tensor(seen)}
+            )
+        assert np.array_equal(action.numpy(), expected)

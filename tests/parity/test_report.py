@@ -116,7 +116,9 @@ def test_recurrent_policies_are_followed_step_by_step(tmp_path: Path) -> None:
     assert report is not None
     outputs = {(check.output, check.observations) for check in report.checks if check.stage == "recurrent"}
     assert outputs == {
-        (output, name) for output in ("final_states", "remembered_action") for name in ("recorded", "edge")
+        (output, name)
+        for output in ("final_states", "remembered_action", "remembered_value")
+        for name in ("recorded", "edge")
     }
 
 

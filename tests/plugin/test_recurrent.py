@@ -183,7 +183,8 @@ def test_episodes_through_select_action(pair: Pair) -> None:
             elif isinstance(oracle.action_space, spaces.Box):
                 got = oracle.unscale_action(got)
             assert np.array_equal(got, expected)
-            assert all(np.array_equal(a.numpy(), b) for a, b in zip(port._state, state, strict=True))
+            remembered = port._memory.before_acting(4, None).pi
+            assert all(np.array_equal(a.numpy(), b) for a, b in zip(remembered, state, strict=True))
 
 
 def test_memory_matters() -> None:

@@ -190,8 +190,10 @@ Pairs: TypeAlias = dict[str, tuple[Any, Any]]
 
 
 def _weights(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
-    theirs = {name: p.detach().numpy() for name, p in model.policy.named_parameters()}
+    theirs = {name: array.numpy() for name, array in model.policy.state_dict().items()}
     ours = trainer.engine.tensors()
+    aliases = ("pi_features_extractor.", "vf_features_extractor.")
+    theirs = {name: array for name, array in theirs.items() if name in ours or not name.startswith(aliases)}
     assert list(ours) == list(theirs)
     return {name: (array, theirs[name]) for name, array in ours.items()}
 
@@ -200,11 +202,13 @@ def _optimizer(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
     ours, theirs = trainer.engine.optimizer(), model.policy.optimizer
     group = {key: value for key, value in theirs.param_groups[0].items() if key != "params"}
     assert group == dict(ours.group), (group, ours.group)
-    state = {name: theirs.state[parameter] for name, parameter in model.policy.named_parameters()}
-    assert {name for name in state if state[name]} == set(ours.state)
+    named = list(model.policy.named_parameters())
+    state = {n: theirs.state[p] for n, (_, p) in enumerate(named) if p in theirs.state}
+    assert set(state) == set(ours.state)
+    assert ours.count == len(named)
     return {
-        f"optimiser {name} {key}": (ours.state[name][key], np.asarray(value))
-        for name, row in state.items()
+        f"optimiser {named[number][0]} {key}": (ours.state[number][key], np.asarray(value))
+        for number, row in state.items()
         for key, value in row.items()
     }
 

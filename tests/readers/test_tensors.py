@@ -82,6 +82,6 @@ def test_a_zip_of_the_first_days(pendulum: Path, tmp_path: Path) -> None:
         assert found.tensors[name].tobytes() == array.tobytes()
     assert found.optimizer is not None
     assert expected.optimizer is not None
-    for name, state in expected.optimizer.state.items():
+    for number, state in expected.optimizer.state.items():
         for key, value in state.items():
-            assert np.array_equal(found.optimizer.state[name][key], value)
+            assert np.array_equal(found.optimizer.state[number][key], value)

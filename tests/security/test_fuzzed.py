@@ -13,6 +13,7 @@ from sb3port import load_policy
 from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState
 from sb3port.checkpoint.spaces import space_from_json
 from sb3port.errors import NotPortable, Sb3portError
+from sb3port.families.parameters import Parameters
 from sb3port.ports.difference import difference
 from sb3port.ports.reading import read_port
 from sb3port.ports.writing import write_port
@@ -107,14 +108,14 @@ def _optimizer(state: Any, settings: dict[str, Any], patch: pytest.MonkeyPatch) 
     saved = {"state": state, "param_groups": [{"params": [0, 1], **settings}]}
     patch.setattr(training, "read_torch", lambda *_: (saved, frozenset()))
     archive = Archive("it", {}, {}, {"policy.optimizer.pth": b""})
-    return training.read_optimizer(archive, {"one": np.zeros(2), "other": np.zeros(3)})[0]
+    return training.read_optimizer(archive, Parameters(((2,), (3,))))[0]
 
 
 def test_an_optimisers_row_with_nothing_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port has no place for it, so that it came back without it."""
     found = _optimizer({0: {"step": None}, 1: {"step": 1.0}}, {"lr": 1e-3}, monkeypatch)
     assert found is not None
-    assert found.state == {"other": {"step": 1.0}}
+    assert found.state == {1: {"step": 1.0}}
 
 
 @pytest.mark.parametrize("key", ["a/b", "\x1b[31m", 5])

@@ -283,7 +283,7 @@ def lies(honest: Checkpoint) -> dict[str, Checkpoint]:
         "statistics are not those of a file": replace(honest, normalizer=None),
         "optimiser": replace(
             honest,
-            optimizer=replace(honest.optimizer, state={name: {"exp_avg": np.zeros(7)}}),  # type: ignore[type-var]
+            optimizer=replace(honest.optimizer, state={0: {"exp_avg": np.zeros(7)}}),  # type: ignore[type-var]
         ),
         "1,001 warnings": replace(honest, warnings=("",) * 1001),
         "bytes of JSON": replace(honest, warnings=("x" * 17_000_000,)),

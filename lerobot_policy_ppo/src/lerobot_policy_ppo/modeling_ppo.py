@@ -17,6 +17,7 @@ from lerobot_policy_ppo.configuration_ppo import PPOConfig
 from sb3port.errors import NotPortable
 from sb3port.files.port_files import CONFIG_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE
 from sb3port.networks.actor_critic import ActorCritic, Batch
+from sb3port.networks.weights import twins
 from sb3port.ports.lerobot_folder import check_processors_of
 
 
@@ -66,19 +67,22 @@ class PPOPolicy(ActorCritic, PreTrainedPolicy):
 
     @classmethod
     def _load_as_safetensor(cls, model: Self, model_file: str, map_location: str, strict: bool) -> Self:
-        if strict:
-            _check_weights(model.state_dict(), model_file)
+        if strict and _check_weights(model, model_file):
+            # Safetensors takes a tied parameter that is there under both of its names for an unknown one.
+            strict = False
         return super()._load_as_safetensor(model, model_file, map_location, strict)
 
     @override
     @torch.no_grad()
-    def select_action(self, batch: Batch, **kwargs: Any) -> Tensor:
+    def select_action(self, batch: Batch, episode_starts: Tensor | None = None, **kwargs: Any) -> Tensor:
         """Deterministic actions for LeRobot's postprocessor, which clips or unscales them.
 
         A recurrent policy remembers its rows from call to call, until `reset`.
 
         Args:
             batch: A preprocessed batch.
+            episode_starts: Recurrent policies: `(B,)`, 1 or True for the rows that begin an episode, which
+                alone forget what was before.
             **kwargs: What LeRobot may pass to any policy; not needed.
 
         Returns:
@@ -87,13 +91,13 @@ class PPOPolicy(ActorCritic, PreTrainedPolicy):
         Raises:
             ValueError: A recurrent policy got another number of rows than since the last `reset`.
         """
-        return ActorCritic.select_action(self, batch)
+        return ActorCritic.select_action(self, batch, episode_starts)
 
     @override
     @torch.no_grad()
     def predict_action_chunk(self, batch: Batch, **kwargs: Any) -> Tensor:
         """`select_action` as a chunk of one action, `(B, 1, A)`."""
-        return self.select_action(batch).unsqueeze(1)
+        return self.select_action(batch, **kwargs).unsqueeze(1)
 
     def forward(self, batch: Batch, reduction: str = "mean") -> tuple[Tensor, dict[str, float]]:
         """Behaviour-cloning loss, for lerobot-train: negative log-likelihood of the recorded actions.
@@ -155,16 +159,21 @@ def _fetch_processors(repo_id: str, options: Mapping[str, Any]) -> Path | None:
     return paths[0].parent
 
 
-def _check_weights(expected: dict[str, Tensor], model_file: str) -> None:
+def _check_weights(model: PPOPolicy, model_file: str) -> bool:
     """Raise one ValueError that lists every tensor of a file that is missing, unknown or misshapen.
 
     Args:
-        expected: The policy's state dictionary.
+        model: The policy.
         model_file: A safetensors file, of which only the header is read.
+
+    Returns:
+        Whether the policy has tied parameters, each of which may be there under one of its names or more.
     """
+    expected = model.state_dict()
     with safe_open(model_file, framework="pt") as tensors:
         found = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
-    problems = [f"{key} is missing" for key in expected if key not in found]
+    tied = twins(model, found)
+    problems = [f"{key} is missing" for key in expected if key not in found and key not in tied]
     problems += [f"{key} is unknown" for key in found if key not in expected]
     problems += [
         f"{key} has shape {found[key]} instead of {tuple(tensor.shape)}"
@@ -173,3 +182,4 @@ def _check_weights(expected: dict[str, Tensor], model_file: str) -> None:
     ]
     if problems:
         raise ValueError(f"The weights in {model_file} do not fit its configuration: {'; '.join(problems)}.")
+    return bool(tied)

@@ -13,9 +13,10 @@ from sb3port.families.extractors.combined import COMBINED
 from sb3port.families.extractors.flatten import FLATTEN
 from sb3port.families.extractors.nature_cnn import NATURE_CNN
 from sb3port.families.extractors.normalize_features import NORMALIZE_FEATURES
-from sb3port.families.extractors.own import is_own, own_extractor
+from sb3port.families.extractors.own import BY_NAME, is_own, own_extractor
 
 __all__ = [
+    "BY_NAME",
     "EXTRACTORS",
     "Extractor",
     "extractor_of",

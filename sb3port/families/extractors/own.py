@@ -11,6 +11,8 @@ from sb3port.families.names import EXTRACTOR
 
 # The variable that says which of them commands may import; names are separated by commas.
 VARIABLE = "LEROBOT_POLICY_PPO_EXTRACTORS"
+# In place of a name, where the code is not needed or asked for later: the one by which the file has it.
+BY_NAME = "*"
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 # The first layers after the features: where the LSTM is, where nothing else is.
 _READERS = (

@@ -123,6 +123,9 @@ def _log_std(subject: Subject) -> Iterator[Check]:
 
 def check_reload(subject: Subject) -> Iterator[Check]:
     """Another process loads the port, and computes the same on the first batch."""
+    if subject.checkpoint.spec.features_extractor.startswith("__main__:"):
+        yield skipped("reload", "its features extractor is in __main__, which other processes do not have")
+        return
     if subject.fresh is None:
         unasked = "not asked for; sb3port verify loads the port in another process, too"
         yield skipped("reload", unasked if is_installed() else NO_LEROBOT)

@@ -20,7 +20,6 @@ from typing import IO, Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.families.extractors.own import VARIABLE
 from sb3port.networks.observations import Observations
 
 # Beyond this, it hangs.
@@ -56,6 +55,7 @@ class FreshProcess:
         Returns:
             The outputs, or what the process said before it failed.
         """
+        own = _own_extractors()
         with tempfile.TemporaryDirectory(prefix="sb3port-") as scratch:
             inputs, outputs = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
             np.savez(inputs, actions=actions, **observations.inputs)  # type: ignore[arg-type]
@@ -63,8 +63,8 @@ class FreshProcess:
                 "port": str(self._folder),
                 "inputs": str(inputs),
                 "outputs": str(outputs),
-                "extractors": os.environ.get(VARIABLE, ""),
-                "path": [*_places_of_own_code(), *(place for place in sys.path if place)],
+                "extractors": ",".join(own),
+                "path": [*_places_of_own_code(own), *(place for place in sys.path if place)],
             }
             if failure := _shared.ask(request):
                 return failure[:_SHOWN]
@@ -77,9 +77,15 @@ def fresh_process(folder: Path) -> FreshProcess | None:
     return FreshProcess(folder) if is_installed() else None
 
 
-def _places_of_own_code() -> list[str]:
+def _own_extractors() -> list[str]:
+    from sb3port.networks.own_extractors import allowed_extractors  # needs torch, which is there by now
+
+    return allowed_extractors()
+
+
+def _places_of_own_code(names: list[str]) -> list[str]:
     """Where this process found the modules of the user's extractors: others may have their names."""
-    tops = {name.partition(":")[0].partition(".")[0] for name in os.environ.get(VARIABLE, "").split(",")}
+    tops = {name.partition(":")[0].partition(".")[0] for name in names}
     found = [sys.modules[top] for top in sorted(tops) if top in sys.modules]
     folders = [folder for module in found for folder in list(getattr(module, "__path__", []))[:1]]
     files = [module.__file__ for module in found if not hasattr(module, "__path__") and module.__file__]

@@ -46,7 +46,8 @@ class NoiseMeter:
             exact["sample"] = self._sample(batch, observations, exact)
         gaps = {name: _gap(outputs[name], array) for name, array in exact.items()}
         normalised = dict.fromkeys((name for name in outputs if is_observation(name)), 0.0)
-        return {**gaps, **normalised, "remembered_action": gaps["action"]}
+        remembered = {f"remembered_{name}": gaps[name] for name in ("action", "value")}
+        return {**gaps, **normalised, **remembered}
 
     def _sample(self, batch: Any, observations: Observations, exact: Outputs) -> Array:
         """Sample with the oracle's own random numbers, which are drawn in float32."""

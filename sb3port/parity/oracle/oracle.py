@@ -19,7 +19,13 @@ from sb3port.networks.outputs import (
     plain_actions,
     seeded,
 )
-from sb3port.parity.oracle.sb3_networks import distribution_of, masks_of, network_outputs
+from sb3port.parity.oracle.sb3_networks import (
+    distribution_of,
+    masks_of,
+    network_outputs,
+    remembered_values,
+    rows_at,
+)
 from sb3port.parity.oracle.sb3_normalizer import build_normalizer
 from sb3port.parity.oracle.sb3_policies import build_policy
 
@@ -103,19 +109,13 @@ class Oracle:
             "action": self._step(normalized, observations.steps, states, observations.starts),
             "remembered_action": self._step(normalized, observations.steps, None, never),
         }
-        return {name: plain_actions(self.spec.action_space, action) for name, action in acts.items()}
+        plain = {name: plain_actions(self.spec.action_space, action) for name, action in acts.items()}
+        return {**plain, "remembered_value": remembered_values(self.policy, normalized, observations)}
 
     def _step(self, normalized: Any, steps: int, state: Any, starts: Array) -> Array:
         actions = []
         for step in range(steps):
-            shown = _rows(normalized, step, steps)
+            shown = rows_at(normalized, step, steps)
             action, state = self.policy.predict(shown, state, starts[step::steps], deterministic=True)
             actions.append(action)
         return in_sequence(actions)
-
-
-def _rows(values: Any, step: int, steps: int) -> Any:
-    """Give the rows of all sequences at one step."""
-    if isinstance(values, dict):
-        return {key: array[step::steps] for key, array in values.items()}
-    return values[step::steps]

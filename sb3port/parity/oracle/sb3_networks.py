@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.networks.observations import Observations
-from sb3port.networks.outputs import Outputs, head_name, outputs_of, plain_actions
+from sb3port.networks.outputs import Outputs, head_name, in_sequence, outputs_of, plain_actions
 
 
 def network_outputs(
@@ -45,6 +45,25 @@ def distribution_of(policy: Any, batch: Any, observations: Observations) -> tupl
     states, starts = memory
     distribution, final = policy.get_distribution(batch, states.pi, starts)
     return distribution, torch.stack(tuple(final))
+
+
+def remembered_values(policy: Any, normalized: Any, observations: Observations) -> Array:
+    """Compute the values of sequences from their beginning on, step by step."""
+    layers, _, hidden = policy.lstm_hidden_state_shape
+    zeros = torch.zeros(layers, len(observations) // observations.steps, hidden)
+    states, values = RNNStates((zeros, zeros), (zeros, zeros)), []
+    for step in range(observations.steps):
+        batch, _ = policy.obs_to_tensor(rows_at(normalized, step, observations.steps))
+        _, value, _, states = policy.forward(batch, states, torch.zeros(zeros.shape[1]), deterministic=True)
+        values.append(value.flatten().numpy())
+    return in_sequence(values)
+
+
+def rows_at(values: Any, step: int, steps: int) -> Any:
+    """Give the rows of all sequences at one step."""
+    if isinstance(values, dict):
+        return {key: array[step::steps] for key, array in values.items()}
+    return values[step::steps]
 
 
 def masks_of(observations: Observations) -> dict[str, Array]:

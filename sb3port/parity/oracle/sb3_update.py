@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.checkpoint.spaces import Dict
 from sb3port.networks.gymnasium_spaces import SpacesOnly
+from sb3port.networks.weights import of_parameters
 from sb3port.parity.observations.transitions import Transitions
 from sb3port.parity.oracle.oracle import Oracle
 
@@ -65,13 +66,13 @@ def _model(checkpoint: Checkpoint, n_steps: int, settings: Mapping[str, Any]) ->
 def _load_optimizer(policy: Any, checkpoint: Checkpoint) -> None:
     """Make the optimiser of the training, and give it its state."""
     training, saved = checkpoint.training, checkpoint.optimizer
-    names = [name for name, _ in policy.named_parameters()]
     kwargs = dict(training.optimizer_kwargs) or ({"eps": 1e-5} if training.optimizer_class == "Adam" else {})
     made = getattr(torch.optim, training.optimizer_class)(policy.parameters(), lr=1.0, **kwargs)
     if saved is not None:
+        saved = of_parameters(saved, policy, checkpoint.tensors)
         state = {
-            names.index(name): {key: torch.as_tensor(np.array(value)) for key, value in row.items()}
-            for name, row in saved.state.items()
+            number: {key: torch.as_tensor(np.array(value)) for key, value in row.items()}
+            for number, row in saved.state.items()
         }
         (group,) = made.state_dict()["param_groups"]
         known = {

@@ -87,7 +87,7 @@ class AutogradEngine(Engine):
         return policy_tensors(self.policy)
 
     def optimizer(self) -> OptimizerState:
-        """Give a copy of the optimiser's state by parameter name."""
+        """Give a copy of the optimiser's state."""
         return optimizer_state(self.policy, self._optimizer)
 
     def _minibatches(self, flat: Rollout, count: int) -> Iterator[Minibatch]:

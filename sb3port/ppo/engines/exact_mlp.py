@@ -41,7 +41,7 @@ def fits(learner: Learner) -> bool:
         and layers
         and known
         and has_head(spec)
-        and fits_adam(learner.optimizer_class, learner.optimizer, names)
+        and fits_adam(learner.optimizer_class, learner.optimizer)
     )
 
 
@@ -111,7 +111,7 @@ class MlpEngine(Engine):
         return policy_tensors(self.policy)
 
     def optimizer(self) -> OptimizerState:
-        """Give a copy of Adam's state by parameter name."""
+        """Give a copy of Adam's state."""
         return self._adam.state()
 
     def _minibatches(self, rows: Tensor, actions: Tensor, numbers: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -41,12 +41,12 @@ class FlatAdam:
             "exp_avg": _views(self._mean, shapes),
             "exp_avg_sq": _views(self._square, shapes),
         }
-        for name, parameter in policy.named_parameters():
+        for number, (name, parameter) in enumerate(policy.named_parameters()):
             self.parameters[name].copy_(parameter.detach())
             parameter.data = self.parameters[name]
             for moment, views in self._moments.items():
-                if name in state.state:
-                    views[name].copy_(torch.from_numpy(np.array(state.state[name][moment])))
+                if number in state.state:
+                    views[name].copy_(torch.from_numpy(np.array(state.state[number][moment])))
 
     def step(self, learning_rate: float, max_grad_norm: float) -> None:
         """Cut the gradients to a length, as `clip_grad_norm_` does, and move the parameters."""
@@ -66,22 +66,22 @@ class FlatAdam:
     def state(self) -> OptimizerState:
         """Give a copy of the state as torch's Adam keeps it."""
         if self._steps == 0:
-            return OptimizerState(dict(self._group), {})
+            return OptimizerState(dict(self._group), {}, len(self.parameters))
         rows = {
-            name: {
+            number: {
                 "step": np.array(self._steps, np.float32),
                 **{moment: views[name].numpy().copy() for moment, views in self._moments.items()},
             }
-            for name in self.parameters
+            for number, name in enumerate(self.parameters)
         }
-        return OptimizerState(dict(self._group), rows)
+        return OptimizerState(dict(self._group), rows, len(rows))
 
 
-def fits_adam(optimizer_class: str, state: OptimizerState, names: list[str]) -> bool:
+def fits_adam(optimizer_class: str, state: OptimizerState) -> bool:
     """Whether an optimiser is a plain Adam, in which every parameter has taken the same number of steps."""
     plain = not any(state.group.get(name) for name in _OFF)
     steps = {float(np.asarray(row["step"])) for row in state.state.values()}
-    together = len(steps) <= 1 and set(state.state) in (set(), set(names))
+    together = len(steps) <= 1 and len(state.state) in (0, state.count)
     moments = all(set(row) == {"step", "exp_avg", "exp_avg_sq"} for row in state.state.values())
     return optimizer_class == "Adam" and plain and together and moments
 

@@ -1,4 +1,4 @@
-"""Optimisers of torch, made as SB3 makes them, and their states by parameter name."""
+"""Optimisers of torch, made as SB3 makes them, and their states."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,28 +29,28 @@ def new_optimizer(policy: ActorCritic, name: str, kwargs: Mapping[str, Any]) -> 
             made = getattr(torch.optim, name)(policy.parameters(), **given)
     except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(f"the optimiser {name} cannot be made: {error}") from error
-    return OptimizerState(_settings(made), {})
+    return OptimizerState(_settings(made), {}, len(list(policy.parameters())))
 
 
 def load_optimizer(policy: ActorCritic, name: str, saved: OptimizerState) -> torch.optim.Optimizer:
     """Make an optimiser of a class of `torch.optim` with a saved state, as `load_state_dict` does it."""
-    order = [key for key, _ in policy.named_parameters()]
     optimizer: torch.optim.Optimizer = getattr(torch.optim, name)(policy.parameters())
-    state = {order.index(key): _tensors(row) for key, row in saved.state.items()}
+    state = {number: _tensors(row) for number, row in saved.state.items()}
     defaults = _settings(optimizer)
     group = defaults | {key: value for key, value in saved.group.items() if key in defaults}
-    optimizer.load_state_dict({"state": state, "param_groups": [{**group, "params": [*range(len(order))]}]})
+    optimizer.load_state_dict({"state": state, "param_groups": [{**group, "params": [*range(saved.count)]}]})
     return optimizer
 
 
 def optimizer_state(policy: ActorCritic, optimizer: torch.optim.Optimizer) -> OptimizerState:
-    """Give a copy of an optimiser's state by parameter name."""
+    """Give a copy of an optimiser's state."""
+    parameters = list(policy.parameters())
     state = {
-        name: {key: _array(value) for key, value in optimizer.state[parameter].items()}
-        for name, parameter in policy.named_parameters()
+        number: {key: _array(value) for key, value in optimizer.state[parameter].items()}
+        for number, parameter in enumerate(parameters)
         if parameter in optimizer.state
     }
-    return OptimizerState(_settings(optimizer), state)
+    return OptimizerState(_settings(optimizer), state, len(parameters))
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -36,9 +36,11 @@ def our_update(
     optimizer = checkpoint.training.optimizer_class, optimizer_of(checkpoint, policy)
     engine = make_engine("exact", Learner(checkpoint.spec, policy, settings, *optimizer, torch.device("cpu")))
     engine.update(_rollout(checkpoint, steps, settings), sizes)
-    state = engine.optimizer().state
+    names = [name for name, _ in policy.named_parameters()]
     moments = {
-        f"{name}/{key}": np.asarray(array) for name, row in state.items() for key, array in row.items()
+        f"{names[number]}/{key}": np.asarray(array)
+        for number, row in engine.optimizer().state.items()
+        for key, array in row.items()
     }
     return engine.tensors() | moments
 

@@ -1,13 +1,14 @@
 """How a training begins: from scratch or where a checkpoint stopped, with SB3's random numbers."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
 from sb3port.networks.actor_critic import ActorCritic
-from sb3port.networks.weights import load_tensors
+from sb3port.networks.weights import load_tensors, of_parameters
 from sb3port.ppo.engines.base import Learner
 from sb3port.ppo.engines.optimisers import new_optimizer
 from sb3port.ppo.engines.table import make_engine
@@ -73,13 +74,17 @@ def whole_number(checkpoint: Checkpoint, name: str, beyond: int) -> int:
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:
-    """Give the state of a checkpoint's optimiser, a new one where it has none."""
+    """Give the state of a checkpoint's optimiser, a new one where it has none.
+
+    Raises:
+        NotPortable: It does not fit the policy's parameters.
+    """
     found, training = checkpoint.optimizer, checkpoint.training
     if found is None:
-        found = new_optimizer(policy, training.optimizer_class, training.optimizer_kwargs)
+        return new_optimizer(policy, training.optimizer_class, training.optimizer_kwargs)
     # JSON has made lists of torch's tuples.
     group = {key: tuple(value) if isinstance(value, list) else value for key, value in found.group.items()}
-    return OptimizerState(group, found.state)
+    return of_parameters(replace(found, group=group), policy, checkpoint.tensors)
 
 
 def _trainer(

@@ -11,6 +11,7 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.errors import TrainingDiverged
+from sb3port.families.specs import unfinite
 from sb3port.ppo.engines.base import Engine, StepSizes, UpdateStatistics
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Environments
@@ -105,7 +106,7 @@ class Trainer:
         return update
 
     def _refuse_unfinite_weights(self) -> None:
-        if not all(np.isfinite(array).all() for array in self.engine.tensors().values()):
+        if unfinite(self.spec, self.engine.tensors()):
             raise TrainingDiverged("weights of the policy became NaN or infinite")
 
     def _step_sizes(self) -> StepSizes:

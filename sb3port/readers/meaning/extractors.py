@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sb3port.errors import NotPortable, Unsafe, UsageError
-from sb3port.families.extractors import EXTRACTORS, is_own
+from sb3port.families.extractors import BY_NAME, EXTRACTORS, is_own
 from sb3port.readers.formats.arrays import as_flag
 from sb3port.readers.formats.plain import as_dict, as_plain_tree, shown_key
 from sb3port.readers.formats.records import Global, Record, describe
@@ -23,7 +23,8 @@ class Vouched:
 
     Args:
         standard_forward: That a policy class of the author's own computes what SB3's does.
-        extractor: `module:Class`, where the code of the features extractor is.
+        extractor: `module:Class`, where the code of the features extractor is; `BY_NAME` for the one that the
+            file names.
         source: How the user named the checkpoint, for hints.
     """
 
@@ -65,12 +66,13 @@ def read_extractor(kwargs: Mapping[Any, Any], where: str, vouched: Vouched) -> E
     cls = kwargs.get("features_extractor_class")
     arguments = as_dict(kwargs.get("features_extractor_kwargs"), f"{where}: features_extractor_kwargs")
     is_known = cls is None or (isinstance(cls, Global) and str(cls) in _CLASSES)
-    if vouched.extractor is not None:
+    named = _by_name(cls, is_known, vouched) if vouched.extractor == BY_NAME else vouched.extractor
+    if named is not None:
         # A policy class of the author's own may have chosen its extractor itself.
         if is_known and not (cls is None and vouched.standard_forward):
             raise UsageError(f"{where} has no features extractor of your own", "leave --extractor out")
         given = {shown_key(key): as_plain_tree(value, _where(where, key)) for key, value in arguments.items()}
-        return ExtractorKwargs(vouched.extractor, given)
+        return ExtractorKwargs(named, given)
     warning = "" if is_known else _of_the_authors_own(cls, where, vouched)
     _check_arguments(arguments, where, vouched)
     flag = arguments.get("normalized_image", False)
@@ -83,8 +85,16 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: It is nothing of the kind.
     """
-    if not is_own(name):
+    if name != BY_NAME and not is_own(name):
         raise UsageError(f"--extractor {name[:200]} does not name a class", "name it as MODULE:CLASS")
+
+
+def _by_name(cls: Any, is_known: bool, vouched: Vouched) -> str | None:
+    """Give the name that the file has for an extractor of the author's own, None where it has none."""
+    if is_known or vouched.standard_forward or not isinstance(cls, Global):
+        return None
+    name = f"{cls.module}:{cls.name}"
+    return name if is_own(name) else None
 
 
 def _of_the_authors_own(cls: Any, where: str, vouched: Vouched) -> str:

@@ -10,8 +10,9 @@ from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of, identify, refuse_others
 from sb3port.families.hyperparameters import training_doubts
 from sb3port.families.names import canonical
+from sb3port.families.parameters import parameters_of
 from sb3port.families.registry import recognise_family
-from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes, parameter_names
+from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.files.budget import metered
 from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
@@ -42,11 +43,6 @@ class _Policy:
     imports: frozenset[Global]
     warnings: tuple[str, ...]
 
-    @property
-    def parameters(self) -> dict[str, Array]:
-        """The tensors without buffers."""
-        return {name: self.tensors[name] for name in parameter_names(self.spec, self.tensors)}
-
 
 @metered
 def read_checkpoint(
@@ -61,7 +57,8 @@ def read_checkpoint(
         source: Where its files are.
         use_stats: False to leave VecNormalize statistics out, even where the zip shows that they were used.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
-        extractor: `module:Class`, where the user has the code of the features extractor; it is not imported.
+        extractor: `module:Class`, where the user has the code of the features extractor, or `BY_NAME` for the
+            one that the zip names; it is not imported.
 
     Raises:
         NotPortable: The zip or the statistics are damaged, or of a kind that is not supported.
@@ -80,7 +77,7 @@ def read_checkpoint(
     )
     algorithm = algorithm_of(policy.spec.algorithm)
     training = read_training(archive, algorithm, policy.kwargs.given)
-    optimizer, of_optimizer = read_optimizer(archive, policy.parameters)
+    optimizer, of_optimizer = read_optimizer(archive, parameters_of(policy.spec, policy.tensors))
     others = {**({"statistics": statistics.file} if statistics else {}), **settings.files}
     known = policy.imports | of_optimizer | (statistics.imports if statistics else frozenset())
     provenance = _provenance(source, archive, others, known)
@@ -95,7 +92,7 @@ def read_checkpoint(
             ignored=policy.ignored,
             no_stats=not use_stats,
             assume_standard_forward=assume_standard_forward,
-            extractor=extractor,
+            extractor=policy.kwargs.extractor.own,
         ),
         warnings=(
             *policy.warnings,

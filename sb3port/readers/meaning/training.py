@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, OptimizerState, Scalar, TrainingSettings
+from sb3port.checkpoint.checkpoint import OptimizerState, Scalar, TrainingSettings
 from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import Algorithm
 from sb3port.families.hyperparameters import is_setting
+from sb3port.families.parameters import Parameters
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.arrays import as_plain
 from sb3port.readers.formats.bytecode import Version
@@ -65,9 +66,13 @@ def _setting(name: str, value: Any, where: str) -> Scalar:
 
 
 def read_optimizer(
-    archive: Archive, tensors: Mapping[str, Array]
+    archive: Archive, parameters: Parameters
 ) -> tuple[OptimizerState | None, frozenset[Global]]:
     """Read `policy.optimizer.pth`, whose parameters are numbered in `named_parameters()` order.
+
+    Args:
+        archive: The zip.
+        parameters: Those of the policy.
 
     Returns:
         The state, None where there is none or it belongs to other parameters, and the globals in its pickle.
@@ -80,19 +85,17 @@ def read_optimizer(
     value, imports = read_torch(archive.members[_OPTIMIZER], f"{archive.name}: {_OPTIMIZER}")
     try:
         (group,), state = value["param_groups"], value["state"]
-        order = dict(zip(group["params"], tensors, strict=True))
+        order = {id_: number for number, id_ in enumerate(group["params"])}
         # Older torch keeps None for what an optimiser has not begun to use; a row of that is none.
         rows = {order[n]: {k: v for k, v in row.items() if v is not None} for n, row in state.items()}
-        named = {name: row for name, row in rows.items() if row}
+        learned = {number: row for number, row in rows.items() if row}
         settings = {key: item for key, item in group.items() if key != "params"}
     except (LookupError, TypeError, ValueError, AttributeError):
         return None, imports
-    fits = all(
-        _is_name(key) and _fits(value, tensors[name])
-        for name, row in named.items()
-        for key, value in row.items()
-    )
-    return (OptimizerState(settings, named) if fits and is_plain(settings) else None), imports
+    values = (pair for row in learned.values() for pair in row.items())
+    found = OptimizerState(settings, learned, len(order))
+    is_sound = all(_is_name(key) and _is_numeric(value) for key, value in values) and is_plain(settings)
+    return (found if is_sound and parameters.fit(found) else None), imports
 
 
 def _is_name(key: Any) -> bool:
@@ -100,11 +103,8 @@ def _is_name(key: Any) -> bool:
     return isinstance(key, str) and "/" not in key and key.isprintable()
 
 
-def _fits(value: Any, parameter: Array) -> bool:
-    """Whether a value belongs to a whole parameter, or is one number such as `step`, and is finite."""
-    is_numeric = isinstance(value, np.ndarray | int | float)
-    shaped = is_numeric and np.shape(value) in ((), (1,), parameter.shape)
-    return shaped and bool(np.isfinite(value).all())
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray | int | float)
 
 
 def optimizer_warnings(archive: Archive, optimizer: OptimizerState | None) -> list[str]:
