@@ -78,7 +78,7 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
 
     Args:
         env_id: A Gymnasium environment id; the module of `module:Id-v0` may lie in the working folder.
-        env_kwargs: Its arguments in training.
+        env_kwargs: Its arguments, of the training or of the user.
         **kwargs: Other arguments.
 
     Raises:
@@ -87,12 +87,12 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
         with working_folder_first() if ":" in env_id else nullcontext():
-            return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
+            return gymnasium.make(env_id, **{**(env_kwargs or {}), **kwargs})
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0]
         if not env_kwargs:
             raise UsageError(f"the environment {env_id} cannot be made: {reason}") from error
-        given = f"with {dict(env_kwargs)}, as in training"
+        given = f"with {dict(env_kwargs)}"
         raise UsageError(f"the environment {env_id} cannot be made {given}: {reason}", LEAVE_OUT) from error
 
 

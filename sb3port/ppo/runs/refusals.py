@@ -1,6 +1,6 @@
 """What is refused before a training begins, because it would fail later, or train something else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,13 @@ def check_sizes(settings: Hyperparameters, n_envs: int) -> None:
         )
 
 
-def refuse_unknown(environment: EnvironmentSpec, own: Sequence[str], plan: Plan) -> None:
+def refuse_unknown(environment: EnvironmentSpec, plan: Plan) -> None:
     """Refuse to train a new policy in another environment than the one that was asked for.
 
     Raises:
         UsageError: A wrapper is not one that we have, or normalised frames are to be stacked.
     """
-    if not own and (names := unknown(environment)):
+    if names := unknown(environment):
         raise UsageError(
             f"{plan.source} asks for {', '.join(names)}, which we do not have",
             "name your own in their place with --wrapper module:Class, or leave them out: --no-wrappers",
