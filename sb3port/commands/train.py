@@ -1,6 +1,7 @@
 """What `train` and `finetune` do, without the command line."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,8 +20,14 @@ from sb3port.ports.unchanged import change_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.runs.plans import Plan, with_options
-from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
-from sb3port.ppo.runs.running import make_environments, prepare, resume
+from sb3port.ppo.runs.refusals import (
+    check_normalised,
+    check_sizes,
+    refuse_other_policy,
+    refuse_run,
+    refuse_unknown,
+)
+from sb3port.ppo.runs.running import Outcome, Watcher, make_environments, prepare, resume, train
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
 from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done, whole_number
 from sb3port.ppo.runs.trainer import Trainer
@@ -139,6 +146,19 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     envs = make_environments(run)
     check_spaces(envs, checkpoint.spec, run.env)
     return start_from(run, checkpoint, envs), checkpoint
+
+
+def run(begin: Callable[[], tuple[Trainer, Checkpoint | None]], out: Path) -> Outcome:
+    """Begin a run, train to its end, and close its environments.
+
+    Raises:
+        UsageError: The folder holds a run already.
+        Sb3portError: As `begin`; or the training diverged.
+    """
+    refuse_run(out)
+    trainer, origin = begin()
+    with closing(trainer.envs):
+        return train(trainer, origin, out, Watcher())
 
 
 def resume_run(

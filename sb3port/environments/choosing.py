@@ -4,23 +4,20 @@ What is noted lies in a file, and a file chooses neither code that is imported n
 there the user has to say it, too, and is told how.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
-from sb3port.environments.given import AS_IN_TRAINING, Around, wrapper_text
+from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.errors import TRUSTED, NeedsOption, UsageError
 from sb3port.families.environment_ids import Home, home_of
-from sb3port.families.wrappers import FRAME_STACK, applied, is_own
+from sb3port.families.strangers_arguments import id_words, is_odd, is_undecided, undecided_words
+from sb3port.families.wrappers import FRAME_STACK, applied
 from sb3port.files.importing import working_folder_first
 
 _GYMNASIUMS = "gymnasium.envs."
-_WORD = re.compile(r"[\w -]{0,100}")
-_MOST_STEPS = 1_000_000
 _VERSIONED = re.compile(r"(?P<name>.+)-v(?P<version>\d+)", re.ASCII)
 _WILL_DO = "where that will do, for returns may differ,"
 
@@ -71,14 +68,12 @@ def needed_words(
     """
     words: list[str] = []
     if env_id is None and noted.env_id is not None and not is_gymnasiums_own(noted.env_id):
-        words += _words(_today(noted.env_id))
+        words += id_words(_today(noted.env_id))
     if not around.recorded:
         return tuple(words)
-    if odd := {k: v for k, v in noted.env_kwargs.items() if k not in around.env_kwargs and _is_odd(k, v)}:
-        words += ["--env-kwargs", json.dumps(odd)]
-    if not around.wrappers and any(_is_undecided(wrapper) for wrapper in noted.wrappers):
-        words += [word for wrapper in noted.wrappers for word in ("--wrapper", wrapper_text(wrapper))]
-    return tuple(words)
+    kept = {name: value for name, value in noted.env_kwargs.items() if name not in around.env_kwargs}
+    undecided = EnvironmentSpec(env_kwargs=kept, wrappers=() if around.wrappers else noted.wrappers)
+    return (*words, *undecided_words(undecided))
 
 
 def _refuse_undecided(noted: EnvironmentSpec, env_id: str | None, around: Around) -> None:
@@ -89,13 +84,13 @@ def _refuse_undecided(noted: EnvironmentSpec, env_id: str | None, around: Around
     if words[0] == "--env":
         _refuse_id(noted.env_id or "", words)
     if words[0] == "--env-kwargs":
-        name, value = next((k, v) for k, v in noted.env_kwargs.items() if _is_odd(k, v))
+        name, value = next((k, v) for k, v in noted.env_kwargs.items() if is_odd(k, v))
         what = (
             f"the environment of the training got {name[:100]}={str(value)[:100]!r}, and a file does not "
             "choose places or modules, windows, or episodes without an end"
         )
     else:
-        names = ", ".join(wrapper.name[:200] for wrapper in noted.wrappers if _is_undecided(wrapper))
+        names = ", ".join(wrapper.name[:200] for wrapper in noted.wrappers if is_undecided(wrapper))
         what = f"the training was behind {names}, which a file alone does not decide to put around it"
     raise NeedsOption(what, words)
 
@@ -111,31 +106,6 @@ def _refuse_id(noted: str, words: tuple[str, ...]) -> NoReturn:
             f"{what}: {why}", f"name it after the module that registers it: --env module:{noted}"
         )
     raise NeedsOption(f"{what}: {why}", words, _after_installing(home))
-
-
-def _is_undecided(wrapper: Wrapper) -> bool:
-    return is_own(wrapper) or any(_is_odd(name, value) for name, value in wrapper.kwargs.items())
-
-
-def _is_odd(name: str, value: Any) -> bool:
-    """Whether an argument could be a place, a module, a window, or more steps than anybody waits for."""
-    return not _is_plain(value) or _is_endless(name, value) or (name, value) == ("render_mode", "human")
-
-
-def _is_endless(name: str, value: Any) -> bool:
-    is_number = isinstance(value, int | float)
-    return is_number and ("step" in name or "skip" in name or "stack" in name) and abs(value) > _MOST_STEPS
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether an argument is numbers and words, which name neither a file nor a module."""
-    if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    if isinstance(value, str):
-        return _WORD.fullmatch(value) is not None
-    return value is None or isinstance(value, bool | int | float)
 
 
 def is_gymnasiums_own(env_id: str) -> bool:
@@ -167,11 +137,11 @@ def check_id(env_id: str) -> str:
         )
     if home.package is not None:
         what = f"the environment {env_id} cannot be made: it is in the package {home.package}"
-        raise NeedsOption(what, _words(home), _after_installing(home))
+        raise NeedsOption(what, id_words(home), _after_installing(home))
     if _VERSIONED.fullmatch(env_id) is None:
         return home.env_id
     what = f"the environment {env_id} cannot be made: Gymnasium has {home.env_id} in its place"
-    raise NeedsOption(what, _words(home), _WILL_DO)
+    raise NeedsOption(what, id_words(home), _WILL_DO)
 
 
 def _is_registered(env_id: str) -> bool:
@@ -181,8 +151,9 @@ def _is_registered(env_id: str) -> bool:
     spec = gymnasium.registry.get(env_id)
     if spec is None:
         return False
-    is_stub = str(spec.entry_point).startswith(_GYMNASIUMS) and home_of(env_id).env_id != env_id
-    return not is_stub
+    entry = spec.entry_point
+    module = entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
+    return not f"{module}.".startswith(_GYMNASIUMS) or home_of(env_id).env_id == env_id
 
 
 def _today(env_id: str) -> Home:
@@ -202,11 +173,6 @@ def _newest(env_id: str) -> str | None:
     known = [match for match in map(_VERSIONED.fullmatch, gymnasium.registry) if match]
     versions = [int(match["version"]) for match in known if match["name"] == name]
     return f"{name}-v{max(versions)}" if versions else None
-
-
-def _words(home: Home) -> tuple[str, ...]:
-    more = ("--env-kwargs", json.dumps(dict(home.env_kwargs))) if home.env_kwargs else ()
-    return ("--env", home.env_id, *more)
 
 
 def _after_installing(home: Home) -> str:

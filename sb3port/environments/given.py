@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from sb3port.checkpoint.checkpoint import Wrapper
 from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable, UsageError
-from sb3port.families.wrappers import known_name, own_name
+from sb3port.families.wrappers import known_name
 from sb3port.readers.meaning.zoo_values import read_expression
 
 GivenWrapper: TypeAlias = str | Mapping[str, Mapping[str, Any] | None]
@@ -175,9 +175,9 @@ def _dictionary(text: str, where: str, forms: str) -> dict[str, Any]:
     try:
         found = _literal(text, where)
     except NotPortable as error:
-        raise UsageError(f"{where} is not a dictionary that can be read: {text[:200]}", forms) from error
+        raise UsageError(f"{where} has arguments that cannot be read: {text[:200]}", forms) from error
     if not isinstance(found, dict) or not all(isinstance(key, str) and key for key in found):
-        raise UsageError(f"{where} is not a dictionary of arguments: {text[:200]}", forms)
+        raise UsageError(f"{where} has arguments that are no dictionary: {text[:200]}", forms)
     return found
 
 
@@ -194,9 +194,3 @@ def _literal(text: str, where: str) -> Any:
     if not is_plain(found):
         raise NotPortable(f"{where} holds a number that is none")
     return found
-
-
-def wrapper_text(wrapper: Wrapper) -> str:
-    """Give a wrapper as `read_wrapper` reads it."""
-    name = wrapper.name.removeprefix(own_name(""))
-    return f"{name}:{json.dumps(dict(wrapper.kwargs))}" if wrapper.kwargs else name

@@ -13,8 +13,9 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.environments.frames import frames_missing
 from sb3port.environments.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
-from sb3port.errors import UsageError
+from sb3port.errors import NeedsOption, UsageError
 from sb3port.files.importing import working_folder_first
 
 Env: TypeAlias = gymnasium.Env[Any, Any]
@@ -113,10 +114,18 @@ def check_spaces(env: HasSpaces, spec: PolicySpec, env_id: str) -> None:
     found = (env.observation_space, env.action_space)
     for name, want, have in zip(("observations", "actions"), wanted, found, strict=True):
         if not _is_same(want, have):
-            raise UsageError(
-                f"{env_id} has the {name} {_in_words(have)}, but the policy was trained with {want}",
-                "name the environment of the training, or wrap it as then with --wrapper module:Class",
-            )
+            trained = f"the policy was trained with {want}"
+            raise _refusal(f"{env_id} has the {name} {_in_words(have)}, but {trained}", env, spec)
+
+
+def _refusal(message: str, env: HasSpaces, spec: PolicySpec) -> UsageError:
+    """Say how to make the environment that of the training."""
+    count = frames_missing(env, spec.observation_space)
+    if count is not None:
+        when = "if the training stacked them, as VecFrameStack does,"
+        return NeedsOption(message, ("--frame-stack", str(count)), when)
+    hint = "name the environment of the training, and say what it had: --env-kwargs, --wrapper module:Class"
+    return UsageError(message, hint)
 
 
 def frames_per_second(env: Env) -> int:

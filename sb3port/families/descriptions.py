@@ -24,10 +24,11 @@ def networks_text(spec: PolicySpec) -> str:
 
 def environment_text(environment: EnvironmentSpec) -> str:
     """Describe the environment of the training in one line; empty where nothing is known of it."""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in environment.env_kwargs.items())
     wrappers = ", ".join(wrapper.name.rpartition(".")[2] for wrapper in environment.wrappers)
     frames = environment.frame_stack
     parts = (
-        environment.env_id,
+        f"{environment.env_id} with {arguments}" if arguments else environment.env_id,
         f"behind {wrappers}" if wrappers else None,
         f"{frames} frames stacked" if frames else None,
     )

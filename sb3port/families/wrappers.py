@@ -3,6 +3,7 @@
 A name from a file is looked up here and nowhere else: it is never imported.
 """
 
+import json
 from dataclasses import dataclass
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
@@ -76,6 +77,12 @@ def known_name(name: str) -> str | None:
 def is_own(wrapper: Wrapper) -> bool:
     """Whether it is a class of the user's, `module:Class`, which only the user's word imports."""
     return ":" in wrapper.name
+
+
+def wrapper_text(wrapper: Wrapper) -> str:
+    """Give a wrapper as the option `--wrapper` takes it."""
+    name = wrapper.name.removeprefix(own_name(""))
+    return f"{name}:{json.dumps(dict(wrapper.kwargs))}" if wrapper.kwargs else name
 
 
 def applied(environment: EnvironmentSpec) -> tuple[Wrapper, ...]:

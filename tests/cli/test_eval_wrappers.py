@@ -210,9 +210,7 @@ def test_no_wrappers(cli: Cli, timed: Path) -> None:
 
 def test_arguments_that_the_environment_does_not_take(cli: Cli, timed: Path) -> None:
     note(timed, env_kwargs={"power": 3})
-    cli("eval", timed).fails(
-        2, "Pendulum-v1 cannot be made with {'power': 3}: ", "--no-wrappers"
-    )
+    cli("eval", timed).fails(2, "Pendulum-v1 cannot be made with {'power': 3}: ", "--no-wrappers")
 
 
 def test_wrappers_that_do_not_fit(cli: Cli, timed: Path) -> None:

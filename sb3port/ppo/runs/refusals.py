@@ -72,11 +72,12 @@ def refuse_unknown(environment: EnvironmentSpec, plan: Plan) -> None:
     if names := unknown(environment):
         raise UsageError(
             f"{plan.source} asks for {', '.join(names)}, which we do not have",
-            "name your own in their place with --wrapper module:Class, or leave them out: --no-wrappers",
+            "name others in their place, such as --wrapper module:Class, or leave them out: --no-wrappers",
         )
     if environment.frame_stack and (plan.normalize or {}).get("norm_obs", plan.normalize is not None):
         raise UsageError(
-            f"{plan.source} asks for frames that are normalised and then stacked, which is not done"
+            f"frames that are normalised, as {plan.source} asks for, and then stacked are not trained on",
+            "take --no-normalize, or --frame-stack 1",
         )
 
 
