@@ -100,7 +100,10 @@ def evaluate(
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
     if compare and n_envs > 1:
-        raise UsageError("--compare runs one episode after the other, as both compute", "drop --n-envs")
+        raise UsageError(
+            "--compare runs one episode at a time, for batches of other sizes differ in the last bits",
+            "drop --n-envs",
+        )
     if sandbox is not None and not compare:
         raise UsageError("--sandbox is for the source, which --compare reads", "add --compare, or drop it")
     need("torch", "sb3port eval")
@@ -305,10 +308,11 @@ def _compared_rows(found: _Found) -> dict[str, str]:
 def _setting(result: "Evaluation") -> dict[str, str]:
     count, first, last = len(result.seeds), result.seeds[0], result.seeds[-1]
     episodes = f"1, seed {first}" if count == 1 else f"{count}, seeds {first} to {last}"
-    arguments = ", ".join(f"{name}={value!r}" for name, value in result.env_kwargs.items())
+    from sb3port.families.descriptions import arguments_text
+
     return {
         "environment": result.env,
-        **({"arguments": arguments} if arguments else {}),
+        **({"arguments": arguments_text(result.env_kwargs)} if result.env_kwargs else {}),
         **({"wrappers": ", ".join(result.wrappers)} if result.wrappers else {}),
         "episodes": episodes + ("" if result.deterministic else ", with sampled actions"),
     }

@@ -1,9 +1,9 @@
 """`sb3port record`: what a policy sees and does in real episodes, kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -127,6 +127,8 @@ def _write(recording: "Recording", out: Path, form: Format, force: bool) -> None
 
 
 def _print(output: Output, recording: "Recording", out: Path, form: Format) -> None:
+    from sb3port.families.descriptions import arguments_text
+
     files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
     size = sum(file.stat().st_size for file in files)
     content = {
@@ -147,7 +149,7 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
                 "policy": recording.policy
                 + (", sampling" if recording.outputs and not recording.deterministic else ""),
                 "environment": recording.env,
-                **_arguments(recording.env_kwargs),
+                **({"arguments": arguments_text(recording.env_kwargs)} if recording.env_kwargs else {}),
                 **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
                 "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
                 "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
@@ -156,11 +158,6 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
     )
     if recording.outputs:
         output.hint(terminal("compare a port on it: {}", shell("sb3port verify PORT --observations {}", out)))
-
-
-def _arguments(env_kwargs: Mapping[str, Any]) -> dict[str, str]:
-    text = ", ".join(f"{name}={value!r}" for name, value in env_kwargs.items())
-    return {"arguments": text} if text else {}
 
 
 def _episodes(seeds: Sequence[int]) -> str:

@@ -13,7 +13,16 @@ from sb3port.families.environment_ids import Home, home_of
 from sb3port.families.wrappers import is_own, wrapper_text
 
 _WORD = re.compile(r"[\w -]{0,100}")
-_MOST_STEPS = 1_000_000
+# What nobody waits for or has room for, by a part of the argument's name.
+_MOST = {
+    "step": 1_000_000,
+    "skip": 1_000_000,
+    "delay": 1_000_000,
+    "stack": 1000,
+    "noop": 1000,
+    "size": 10_000,
+    "shape": 10_000,
+}
 
 
 def command_words(environment: EnvironmentSpec) -> tuple[str, ...]:
@@ -43,13 +52,15 @@ def is_undecided(wrapper: Wrapper) -> bool:
 
 
 def is_odd(name: str, value: Any) -> bool:
-    """Whether an argument could be a place, a module, a window, or more steps than anybody waits for."""
-    return not _is_plain(value) or _is_endless(name, value) or (name, value) == ("render_mode", "human")
+    """Whether an argument could be a place, a module, a window, or more than anybody waits for."""
+    return not _is_plain(value) or _is_too_much(name, value) or (name, value) == ("render_mode", "human")
 
 
-def _is_endless(name: str, value: Any) -> bool:
-    is_number = isinstance(value, int | float)
-    return is_number and ("step" in name or "skip" in name or "stack" in name) and abs(value) > _MOST_STEPS
+def _is_too_much(name: str, value: Any) -> bool:
+    numbers = [
+        n for n in (value if isinstance(value, list | tuple) else [value]) if isinstance(n, int | float)
+    ]
+    return any(abs(n) > most for part, most in _MOST.items() if part in name for n in numbers)
 
 
 def _is_plain(value: Any) -> bool:
