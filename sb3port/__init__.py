@@ -5,17 +5,32 @@ The functions here are the commands of the same names; what they need is importe
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sb3port.checkpoint.version import __version__
 
 if TYPE_CHECKING:
     from sb3port.commands.convert import Conversion
+    from sb3port.commands.evaluate import Evaluation
     from sb3port.commands.export import Export
+    from sb3port.environments.given import GivenWrapper
+    from sb3port.environments.recording import Recording
     from sb3port.inference.policy import Backend, PortedPolicy
     from sb3port.parity.comparison.report import ParityReport
+    from sb3port.ppo.runs.running import Outcome
 
-__all__ = ["__version__", "convert", "export", "load_policy", "repair", "verify"]
+__all__ = [
+    "__version__",
+    "convert",
+    "evaluate",
+    "export",
+    "finetune",
+    "load_policy",
+    "record",
+    "repair",
+    "train",
+    "verify",
+]
 
 
 def convert(
@@ -71,6 +86,9 @@ def verify(
     source: str | Path | None = None,
     observations: str | Path | Sequence[str | Path] = (),
     env: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: "Sequence[GivenWrapper]" = (),
+    frame_stack: int | None = None,
     atol: float | None = None,
     reload: bool = True,
     extractor: str | None = None,
@@ -84,6 +102,9 @@ def verify(
         observations: "recorded", "drawn", "edge", "rollout", or what `sb3port record` wrote, or several of
             these; by default what lies beside the source, or drawn ones. Edge cases are added in any case.
         env: A Gymnasium environment id, for rollouts and for the comparison of returns.
+        env_kwargs: As for `evaluate`.
+        wrappers: As for `evaluate`.
+        frame_stack: As for `evaluate`.
         atol: Largest difference of outputs that passes, in place of the rule.
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is your own.
@@ -97,10 +118,187 @@ def verify(
     """
     from sb3port.commands.verify import VerifyOptions
     from sb3port.commands.verify import verify as run
+    from sb3port.environments.given import around
 
     named = [observations] if isinstance(observations, str | Path) else observations
-    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox)
+    said = around(env_kwargs, wrappers, frame_stack)
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox, said)
     return run(Path(port), str(source) if source is not None else None, options)
+
+
+def evaluate(
+    port: str | Path,
+    env: str | None = None,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: "Sequence[GivenWrapper]" = (),
+    frame_stack: int | None = None,
+    episodes: int = 10,
+    seed: int = 0,
+    deterministic: bool = True,
+    n_envs: int = 1,
+    extractor: str | None = None,
+) -> "Evaluation":
+    """Run a port in an environment, by default that of its training, and measure its returns.
+
+    Args:
+        port: A folder that `convert` wrote, or its name on the Hub.
+        env: A Gymnasium environment id; `module:Id` imports the module.
+        env_kwargs: Arguments of the environment, each before that of the training.
+        wrappers: In place of those of the training, innermost first: names of ours or of Gymnasium's, your
+            own as `module:Class`, which are imported, or `{name: arguments}`.
+        frame_stack: How many observations to put together outside of them, as SB3's VecFrameStack does.
+        episodes: How many; there is one seed for each.
+        seed: Of the first episode.
+        deterministic: False to sample actions.
+        n_envs: How many episodes run side by side.
+        extractor: `module:Class` that the port needs, whose code is your own.
+
+    Returns:
+        `mean`, `std`, `standard_error`, `success_rate`, `returns` and `lengths`.
+
+    Raises:
+        sb3port.errors.Sb3portError: The port is broken, or the environment is not one for it.
+    """
+    from sb3port.commands.evaluate import evaluate as run
+    from sb3port.environments.given import around
+
+    said, seeds = around(env_kwargs, wrappers, frame_stack), range(seed, seed + episodes)
+    return run(Path(port), env, said, seeds, extractor, deterministic=deterministic, n_envs=n_envs)
+
+
+def record(
+    source: str | Path,
+    env: str | None = None,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: "Sequence[GivenWrapper]" = (),
+    frame_stack: int | None = None,
+    episodes: int = 10,
+    seed: int = 0,
+    deterministic: bool = True,
+    extractor: str | None = None,
+) -> "Recording":
+    """Record what a policy sees, does and gets in an environment, by default that of its training.
+
+    Args:
+        source: A port, or what `convert` takes, for which SB3's own policy acts.
+        env: As for `evaluate`, likewise the other arguments.
+        env_kwargs: Arguments of the environment.
+        wrappers: What goes around it.
+        frame_stack: How many observations to put together.
+        episodes: How many; there is one seed for each.
+        seed: Of the first episode.
+        deterministic: False to sample actions.
+        extractor: `module:Class` that the policy needs, whose code is your own.
+
+    Returns:
+        The recording; `arrays()` are what `sb3port record` writes.
+
+    Raises:
+        sb3port.errors.Sb3portError: It cannot be read, or the environment is not one for it.
+    """
+    from sb3port.commands.record import RecordOptions
+    from sb3port.commands.record import record as run
+    from sb3port.environments.given import around
+
+    said = around(env_kwargs, wrappers, frame_stack)
+    seeds = range(seed, seed + episodes)
+    return run(str(source), RecordOptions(env, seeds, deterministic, extractor=extractor, around=said))
+
+
+def train(
+    env: str,
+    out: str | Path,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: "Sequence[GivenWrapper]" = (),
+    frame_stack: int | None = None,
+    steps: int | None = None,
+    n_envs: int | None = None,
+    seed: int | None = 0,
+    algo: str = "ppo",
+    hyperparameters: Mapping[str, Any] | None = None,
+) -> "Outcome":
+    """Train a new policy with PPO, as `sb3port train` does.
+
+    Args:
+        env: As for `evaluate`, likewise the arguments of the environment and what goes around it.
+        out: Folder of the run.
+        env_kwargs: Arguments of the environment.
+        wrappers: What goes around it.
+        frame_stack: How many observations to put together.
+        steps: Environment steps; tuned ones by default.
+        n_envs: Environments stepped together; tuned by default.
+        seed: Of all random numbers.
+        algo: "ppo", "ppo_mask" or "ppo_lstm".
+        hyperparameters: By SB3's names, before tuned ones.
+
+    Returns:
+        The checkpoints: `last` and `best`, each with a port in `pretrained_model`.
+
+    Raises:
+        sb3port.errors.Sb3portError: Something does not fit, or the training diverged.
+    """
+    from sb3port.commands.train import PolicyOptions, RunOptions, begin_training, run
+    from sb3port.environments.choosing import check_id
+    from sb3port.environments.given import around
+
+    said = around(env_kwargs, wrappers, frame_stack)
+    settings = {"seed": seed}
+    options = RunOptions(check_id(env), hyperparameters or {}, steps, n_envs, run=settings, around=said)
+    return run(lambda: (begin_training(options, PolicyOptions(algo), lambda _: None), None), Path(out))
+
+
+def finetune(
+    port: str | Path,
+    out: str | Path,
+    steps: int,
+    *,
+    env: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: "Sequence[GivenWrapper]" = (),
+    frame_stack: int | None = None,
+    n_envs: int | None = None,
+    seed: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    extractor: str | None = None,
+) -> "Outcome":
+    """Go on with a port where its training stopped, as `sb3port finetune` does.
+
+    Args:
+        port: A folder that `convert` wrote, or its name on the Hub.
+        out: Folder of the run.
+        steps: Environment steps to do.
+        env: As for `evaluate`, likewise the arguments of the environment and what goes around it.
+        env_kwargs: Arguments of the environment.
+        wrappers: What goes around it.
+        frame_stack: How many observations to put together.
+        n_envs: Environments stepped together; those of the training by default.
+        seed: Of all random numbers; that of the training by default.
+        hyperparameters: By SB3's names, before those of the training.
+        extractor: `module:Class` that the port needs, whose code is your own.
+
+    Returns:
+        As `train`.
+
+    Warns:
+        UserWarning: Something is not as it was in the training.
+
+    Raises:
+        sb3port.errors.Sb3portError: Something does not fit, or the training diverged.
+    """
+    import warnings
+
+    from sb3port.commands.train import RunOptions, begin_finetuning, run
+    from sb3port.environments.given import around
+    from sb3port.ports.finding import find_port
+
+    said = around(env_kwargs, wrappers, frame_stack)
+    options = RunOptions(
+        env, hyperparameters or {}, steps, n_envs, run={"seed": seed}, extractor=extractor, around=said
+    )
+    return run(lambda: begin_finetuning(find_port(Path(port)), options, warnings.warn), Path(out))
 
 
 def export(

@@ -71,17 +71,21 @@ class UsageError(Sb3portError):
     exit_code = 2
 
 
+TRUSTED = "if you trust it,"
+
+
 class NeedsOption(UsageError):
-    """Something that a file alone does not decide; the user has to say it (2).
+    """Something that a file alone does not decide, or that has another name; the user has to say it (2).
 
     Args:
         message: What, and where it is from.
         options: The words that are missing on the command line, such as `("--env", "ALE/Pong-v5")`.
+        when: In which case to say them, as the beginning of the hint.
     """
 
-    def __init__(self, message: str, options: tuple[str, ...]) -> None:
-        super().__init__(message, f"if you trust it, add {shlex.join(options)}")
-        self.options = options
+    def __init__(self, message: str, options: tuple[str, ...], when: str = TRUSTED) -> None:
+        super().__init__(message, f"{when} add {shlex.join(options)}")
+        self.options, self.when = options, when
 
 
 class SourceUnreachable(Sb3portError):

@@ -13,6 +13,7 @@ import typer
 from sb3port.checkpoint.version import __version__
 from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
 from sb3port.cli import eval as evaluation
+from sb3port.cli.environment_options import completed
 from sb3port.cli.help import Command, Commands, examples, exit_codes
 from sb3port.cli.output import Output
 from sb3port.environments.failures import failure_of_others
@@ -112,7 +113,7 @@ class _LogFormatter(logging.Formatter):
 
 def _fail(error: Sb3portError) -> None:
     if isinstance(error, NeedsOption):
-        words = (shell("{}", word) for word in (*sys.argv[1:], *error.options))
-        error.hint = f"if you trust it, run: {joined(ShellCode, ' ', (shell('sb3port'), *words))}"
+        words = (shell("{}", word) for word in completed(sys.argv[1:], error.options))
+        error.hint = f"{error.when} run: {joined(ShellCode, ' ', (shell('sb3port'), *words))}"
     Output().error(error)
     sys.exit(error.exit_code)

@@ -11,7 +11,8 @@ from sb3port.cli.output import Output
 from sb3port.cli.stages import stages
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, VerificationFailed
-from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.media import joined
+from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _print(output: Output, done: "Conversion") -> None:
 
 def _print_summary(output: Output, done: "Conversion") -> None:
     from sb3port.cli.summary import policy_rows
+    from sb3port.families.strangers_arguments import command_words
 
     own = done.checkpoint.provenance.extractor
     classes = f"SB3's own classes{f' and {own}' if own else ''}"
@@ -101,8 +103,8 @@ def _print_summary(output: Output, done: "Conversion") -> None:
     output.line()
     named = shell(" --extractor {}", own) if own else shell("")
     if done.report:
-        env_id = done.checkpoint.environment.registered_id or "ENV_ID"
-        command = shell("sb3port eval {} --env {}{}", done.port, env_id, named)
+        words = (shell("{}", word) for word in command_words(done.checkpoint.environment))
+        command = shell("sb3port eval {} {}{}", done.port, joined(ShellCode, " ", words), named)
         output.hint(terminal("run it with: {}", command))
     else:
         command = shell("sb3port verify {}{}", done.port, named)

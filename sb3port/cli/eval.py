@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
+from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, need
@@ -18,14 +20,22 @@ from sb3port.files.texts.terminal import shown, shown_rows, terminal
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
     from sb3port.commands.evaluate import Evaluation
+    from sb3port.environments.given import Around
     from sb3port.environments.rollouts import Setting
     from sb3port.readers.meaning.published import PublishedResult
 
 EXAMPLES = (
     "sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20",
+    "sb3port eval ports/lander --env-kwargs continuous=True --frame-stack 4",
     "sb3port eval ports/ppo-Pendulum-v1 --compare --plot a.png --video a.mp4",
 )
 _SHOWN = 10
+
+
+class Render(StrEnum):
+    """How episodes are shown."""
+
+    HUMAN = "human"
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,20 @@ class _Found:
         return [one - other for one, other in pairs]
 
 
+@with_environment("sb3port eval")
 def evaluate(
     port: options.Port,
-    env: options.Env = None,
+    env: str | None,
+    around: "Around",
     episodes: options.Episodes = 10,
     seed: options.Seed = 0,
-    wrapper: options.OwnWrappers = None,
-    no_wrappers: options.NoWrappers = False,
+    stochastic: options.Stochastic = False,
+    n_envs: Annotated[
+        int, typer.Option("--n-envs", metavar="N", min=1, help="Environments stepped together, for speed.")
+    ] = 1,
+    render: Annotated[
+        Render | None, typer.Option(metavar="human", help="Show the episodes in a window.")
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Run the source's SB3 policy on the same seeds, too.")
     ] = False,
@@ -73,29 +90,35 @@ def evaluate(
 ) -> None:
     """Run a port in a Gymnasium environment and print its returns.
 
-    There is one episode per seed, and actions are deterministic. The environment gets the arguments and the
-    wrappers that it had in training, as far as we have them. With --compare or --plot, the return that the
-    authors published is looked for in results.json or the model card. With --quiet only the mean return is
-    printed.
+    There is one episode per seed, and actions are deterministic unless --stochastic is given. The environment
+    gets the arguments and the wrappers that it had in training, as far as we have them and unless options say
+    otherwise. With --compare or --plot, the return that the authors published is looked for in results.json
+    or the model card. With --quiet only the mean return is printed.
     """
     from sb3port.commands.own_code import use_extractor
 
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
+    if compare and n_envs > 1:
+        raise UsageError(
+            "--compare runs one episode at a time, for batches of other sizes differ in the last bits",
+            "drop --n-envs",
+        )
     if sandbox is not None and not compare:
         raise UsageError("--sandbox is for the source, which --compare reads", "add --compare, or drop it")
     need("torch", "sb3port eval")
     if compare:
         need("sb3", "--compare")
     _check_files(video, plot, force)
+    _check_render(render, n_envs)
     output, folder = Output(json, quiet, verbose), _find(port)
     warn_of_missing_walls(output, sandbox)
     ported = _read(folder)
     for sentence in _changes(folder):
         output.warn(shown(sentence))
-    setting = _setting_of(
-        output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
-    )
+    seeds = range(seed, seed + episodes)
+    setting = _setting_of(output, (ported.environment, env, around), seeds)
+    setting = replace(setting, deterministic=not stochastic, n_envs=n_envs, render=render)
     with output.working(terminal("loading torch")):
         use_extractor(ported.spec, extractor, str(folder))
     found = _run(output, (folder, ported), setting, (compare, source, sandbox), plot is not None)
@@ -151,21 +174,28 @@ def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
             refuse_existing_file(path, force)
 
 
-def _setting_of(
-    output: Output,
-    environment: "EnvironmentSpec",
-    env: str | None,
-    seeds: Sequence[int],
-    wrappers: tuple[list[str] | None, bool],
-) -> "Setting":
-    from sb3port.environments.rollouts import Setting
-    from sb3port.environments.wrapping import env_id_of, wrapping_of
+def _check_render(render: Render | None, n_envs: int) -> None:
+    from sb3port.environments.video import check_display
 
-    own, none = wrappers
-    wrapping = wrapping_of(environment, own or (), not none)
+    if render is None:
+        return
+    if n_envs > 1:
+        raise UsageError("--render human shows one environment, not several", "drop --n-envs")
+    check_display()
+
+
+def _setting_of(
+    output: Output, where: "tuple[EnvironmentSpec, str | None, Around]", seeds: Sequence[int]
+) -> "Setting":
+    from sb3port.environments.choosing import choose_environment
+    from sb3port.environments.rollouts import Setting
+    from sb3port.environments.wrapping import wrapping_in
+
+    chosen = choose_environment(*where)
+    wrapping = wrapping_in(chosen)
     for warning in wrapping.warnings:
         output.warn(shown(warning))
-    return Setting(env_id_of(environment, env), seeds, wrapping)
+    return Setting(chosen.env_id or "", seeds, wrapping)
 
 
 def _run(
@@ -253,8 +283,10 @@ def _rows(result: "Evaluation", shown: int | None) -> dict[str, str]:
     return {
         **_setting(result),
         "return": _mean(result),
+        **_spread(result),
         "returns": returns + more,
         "length": f"{result.mean_length:.1f} steps" + ("" if count == 1 else " (mean)"),
+        **_success(result),
     }
 
 
@@ -265,22 +297,42 @@ def _compared_rows(found: _Found) -> dict[str, str]:
     return {
         **_setting(found.port),
         "return": _mean(found.port),
+        **_spread(found.port),
         "SB3's": _mean(found.sb3),
         "difference": f"{difference:.1e} of the means" if difference else "none of the means",
         "identical": f"{same} of {len(found.port.seeds)} episodes",
+        **_success(found.port),
     }
 
 
 def _setting(result: "Evaluation") -> dict[str, str]:
     count, first, last = len(result.seeds), result.seeds[0], result.seeds[-1]
     episodes = f"1, seed {first}" if count == 1 else f"{count}, seeds {first} to {last}"
-    wrappers = {"wrappers": ", ".join(result.wrappers)} if result.wrappers else {}
-    return {"environment": result.env, **wrappers, "episodes": episodes}
+    from sb3port.families.descriptions import arguments_text
+
+    return {
+        "environment": result.env,
+        **({"arguments": arguments_text(result.env_kwargs)} if result.env_kwargs else {}),
+        **({"wrappers": ", ".join(result.wrappers)} if result.wrappers else {}),
+        "episodes": episodes + ("" if result.deterministic else ", with sampled actions"),
+    }
 
 
 def _mean(result: "Evaluation") -> str:
     error = f" ± {result.standard_error:.2f} (mean ± standard error)" if len(result.seeds) > 1 else ""
     return f"{result.mean:.2f}{error}"
+
+
+def _spread(result: "Evaluation") -> dict[str, str]:
+    return {"spread": f"{result.std:.2f} (standard deviation)"} if len(result.seeds) > 1 else {}
+
+
+def _success(result: "Evaluation") -> dict[str, str]:
+    """Say how often the environment called an episode a success, where it says that at all."""
+    if result.success_rate is None:
+        return {}
+    known = [success for success in result.successes if success is not None]
+    return {"success": f"{result.success_rate:.0%} ({sum(known)} of {len(known)} episodes)"}
 
 
 def _published(found: _Found) -> str:

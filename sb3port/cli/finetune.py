@@ -1,24 +1,30 @@
 """`sb3port finetune`: go on with a port where its training stopped."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sb3port.cli import options, training_options
+from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.terminal import shown, terminal
 
+if TYPE_CHECKING:
+    from sb3port.environments.given import Around
+
 EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out runs/w",)
 
 
 @with_hyperparameters
+@with_environment("sb3port finetune")
 def finetune(
     port: options.Port,
     given: dict[str, Any],
-    env: options.Env = None,
+    env: str | None,
+    around: "Around",
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Environment steps to do.", show_default=False)
     ] = None,
@@ -26,8 +32,6 @@ def finetune(
     config: training_options.Config = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
-    wrapper: options.OwnWrappers = None,
-    no_wrappers: options.NoWrappers = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = None,
     device: training_options.Device = "cpu",
@@ -63,21 +67,10 @@ def finetune(
 
         refuse_run(out)
         folder = find_port(port)
-        own = tuple(wrapper or ())
         trainer, checkpoint = begin_finetuning(
             folder,
             RunOptions(
-                env,
-                given,
-                steps,
-                n_envs,
-                normalize_kwargs,
-                save_every,
-                config,
-                own,
-                not no_wrappers,
-                run,
-                extractor,
+                env, given, steps, n_envs, normalize_kwargs, save_every, config, run, extractor, around
             ),
             lambda text: output.warn(shown(text)),
         )

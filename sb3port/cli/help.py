@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from sb3port.cli.environment_options import repeated
 from sb3port.errors import LONGEST
 from sb3port.files.texts.terminal import shown
 
@@ -31,6 +32,10 @@ EXIT_CODES = {
 
 class Command(TyperCommand):
     """A command whose help names no Python types and has no braces around arguments."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command line."""
+        return super().parse_args(ctx, repeated(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Give the usage line, `[OPTIONS] SOURCE [DEST]`."""

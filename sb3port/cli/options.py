@@ -73,31 +73,11 @@ Sandbox = Annotated[
         show_default=False,
     ),
 ]
-Env = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID",
-        help="Gymnasium environment, such as Pendulum-v1; by default that of the training, if known.",
-        show_default=False,
-    ),
-]
-OwnWrappers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--wrapper",
-        metavar="MODULE:CLASS",
-        help="Your own wrapper, in place of those of the training; may be repeated, innermost first.",
-        show_default=False,
-    ),
-]
-NoWrappers = Annotated[
-    bool,
-    typer.Option(
-        "--no-wrappers", help="Leave out the arguments and wrappers that the environment had in training."
-    ),
-]
 Episodes = Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")]
+Stochastic = Annotated[
+    bool, typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones.")
+]
 ReportDir = Annotated[
     Path | None,
     typer.Option(

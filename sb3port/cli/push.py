@@ -124,10 +124,10 @@ def _print_done(output: Output, upload: "Upload", done: "Pushed") -> None:
         commit = {"commit": f"none: {upload.repo_id} has all of it already"}
     output.fields(shown_rows({"repository": done.url, **commit, **_rows(upload)}))
     if done.pull_request is None:
-        env_id = upload.checkpoint.environment.registered_id or "ENV_ID"
-        command = shell(
-            "lerobot-eval --policy.path={} --env.type=gymnasium --env.task={}", upload.repo_id, env_id
-        )
+        from sb3port.ports.card.running import lerobot_options
+
+        told = lerobot_options(upload.checkpoint.environment)
+        command = shell("lerobot-eval --policy.path={} --env.type=gymnasium {}", upload.repo_id, told)
         output.hint(terminal("run it anywhere with: {}", command))
 
 

@@ -9,6 +9,7 @@ import typer
 
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
+from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
@@ -16,6 +17,7 @@ from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
+    from sb3port.environments.given import Around
     from sb3port.environments.recording import Recording
 
 EXAMPLES = (
@@ -32,10 +34,13 @@ class Format(StrEnum):
     LEROBOT = "lerobot"
 
 
+@with_environment("sb3port record")
 def record(
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="The file, or for lerobot the folder.", show_default=False)
     ],
+    env: str | None,
+    around: "Around",
     source: Annotated[
         str | None,
         typer.Argument(
@@ -44,18 +49,13 @@ def record(
             show_default=False,
         ),
     ] = None,
-    env: options.Env = None,
     episodes: options.Episodes = 10,
     seed: options.Seed = 0,
     format: Annotated[
         Format,
         typer.Option(metavar="FORMAT", help="npz, or lerobot for a LeRobotDataset with lossless images."),
     ] = Format.NPZ,
-    stochastic: Annotated[
-        bool, typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones.")
-    ] = False,
-    wrapper: options.OwnWrappers = None,
-    no_wrappers: options.NoWrappers = False,
+    stochastic: options.Stochastic = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the recording at PATH.")] = False,
     filename: options.Filename = None,
     revision: options.Revision = None,
@@ -89,14 +89,13 @@ def record(
         seeds = range(seed, seed + episodes)
         chosen = RecordOptions(
             env=env,
+            around=around,
             seeds=seeds,
             deterministic=not stochastic,
             source=narrowed,
             use_stats=not no_stats,
             assume_standard_forward=assume_standard_forward,
             extractor=extractor,
-            wrappers=wrapper or (),
-            wrap=not no_wrappers,
             sandbox=sandbox,
         )
         track = output.tracker(spinner, terminal("episodes"))
@@ -128,6 +127,8 @@ def _write(recording: "Recording", out: Path, form: Format, force: bool) -> None
 
 
 def _print(output: Output, recording: "Recording", out: Path, form: Format) -> None:
+    from sb3port.families.descriptions import arguments_text
+
     files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
     size = sum(file.stat().st_size for file in files)
     content = {
@@ -148,6 +149,7 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
                 "policy": recording.policy
                 + (", sampling" if recording.outputs and not recording.deterministic else ""),
                 "environment": recording.env,
+                **({"arguments": arguments_text(recording.env_kwargs)} if recording.env_kwargs else {}),
                 **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
                 "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
                 "returns": returns + (" …" if len(recording.seeds) > 10 else ""),

@@ -1,17 +1,20 @@
 """`sb3port train`: PPO from scratch, or from where a run was cut off."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sb3port.cli import options, training_options
+from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.terminal import shown, terminal
+
+if TYPE_CHECKING:
+    from sb3port.environments.given import Around
 
 EXAMPLES = (
     "sb3port train --env CartPole-v1 --out runs/cartpole",
@@ -21,9 +24,11 @@ EXAMPLES = (
 
 
 @with_hyperparameters
+@with_environment("sb3port train", "Gymnasium environment, such as Pendulum-v1.")
 def train(
     given: dict[str, Any],
-    env: training_options.Env = None,
+    env: str | None,
+    around: "Around",
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Environment steps; tuned ones by default.")
     ] = None,
@@ -45,8 +50,6 @@ def train(
     ] = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
-    wrapper: options.OwnWrappers = None,
-    no_wrappers: options.NoWrappers = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = 0,
     device: training_options.Device = "cpu",
@@ -65,11 +68,10 @@ def train(
     """
     need("torch", "sb3port train")
     output = Output(json, quiet)
-    own = tuple(wrapper or ())
     if resume is not None:
         if out is not None or steps is not None or config is not None or given:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
-        _resume(output, resume, (env or "", *own), extractor)
+        _resume(output, resume, (env, around), extractor)
         return
     if extractor is not None:
         raise UsageError("--extractor is for a run to --resume", "new policies have SB3's own extractors")
@@ -88,18 +90,18 @@ def train(
 
         refuse_run(out)
         trainer = begin_training(
-            RunOptions(
-                env, given, steps, n_envs, normalize_kwargs, save_every, config, own, not no_wrappers, run
-            ),
+            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around=around),
             PolicyOptions(algo, policy, policy_kwargs, normalize),
             lambda source: output.stage(terminal("plan"), shown(source)),
         )
     run_to_end(output, trainer, None, out)
 
 
-def _resume(output: Output, path: Path, named: Sequence[str], extractor: str | None) -> None:
+def _resume(
+    output: Output, path: Path, environment: "tuple[str | None, Around]", extractor: str | None
+) -> None:
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import resume_run
 
-        trainer, origin, out = resume_run(path, lambda text: output.warn(shown(text)), named, extractor)
+        trainer, origin, out = resume_run(path, lambda text: output.warn(shown(text)), environment, extractor)
     run_to_end(output, trainer, origin, out)

@@ -9,10 +9,6 @@ import typer
 
 from sb3port.errors import UsageError
 
-Env = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="Gymnasium environment, such as Pendulum-v1.", show_default=False),
-]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder of the run: checkpoints and logs.", show_default=False),

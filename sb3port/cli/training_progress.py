@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sb3port.cli.output import Output
-from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.media import joined
+from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint.checkpoint import Checkpoint
+    from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
     from sb3port.ppo.runs.running import Outcome, Watcher
     from sb3port.ppo.runs.trainer import Trainer
 
@@ -32,7 +33,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
     output.stage(terminal("train"), _in_words(trainer))
     with _watching(output) as watcher, closing(trainer.envs):
         outcome = train(trainer, origin, out, watcher)
-    _print(output, outcome, out)
+    _print(output, outcome, (out, trainer.settings.environment))
     if outcome.interrupted:
         raise typer.Exit(_INTERRUPTED)
 
@@ -71,8 +72,9 @@ def _watching(output: Output) -> Iterator["Watcher"]:
         yield Watcher(progress.begin, iterated, saved)
 
 
-def _print(output: Output, outcome: "Outcome", out: Path) -> None:
+def _print(output: Output, outcome: "Outcome", run: "tuple[Path, EnvironmentSpec]") -> None:
     """Print where the policies are, and how good they are."""
+    out, environment = run
     port, best = outcome.last / "pretrained_model", outcome.best
     content = {
         "out": str(out),
@@ -93,7 +95,16 @@ def _print(output: Output, outcome: "Outcome", out: Path) -> None:
         rows["best"] = f"{best.name}, return {outcome.best_return:.2f} with deterministic actions"
     output.fields(shown_rows(rows))
     if outcome.interrupted:
-        output.hint(terminal("go on with: {}", shell("sb3port train --resume {}", out)))
+        command = shell("sb3port train --resume {}{}", out, _again(environment))
+        output.hint(terminal("go on with: {}", command))
     else:
-        command = shell("sb3port eval {}", (best or outcome.last) / "pretrained_model")
-        output.hint(terminal("run it with: {}", command))
+        named = (best or outcome.last) / "pretrained_model"
+        output.hint(terminal("run it with: {}", shell("sb3port eval {}{}", named, _again(environment))))
+
+
+def _again(environment: "EnvironmentSpec") -> ShellCode:
+    """Give the options that have to be said again, because a file alone does not decide them."""
+    from sb3port.environments.choosing import needed_words
+
+    words = [shell(" {}", word) for word in needed_words(environment)]
+    return joined(ShellCode, "", words)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sb3port.cli import options
+from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.files.texts.terminal import Style, TerminalText, shown, shown_rows, styled, terminal
@@ -12,6 +13,7 @@ from sb3port.files.texts.terminal import Style, TerminalText, shown, shown_rows,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sb3port.environments.given import Around
     from sb3port.parity.comparison.report import Check, ParityReport
 
 EXAMPLES = (
@@ -28,8 +30,11 @@ _COLOURS: dict[str, Style] = {
 _AGAINST = {"source": "the file", "oracle": "SB3 here", "reference": "recorded"}
 
 
+@with_environment("sb3port verify", "Gymnasium environment for rollouts, and to compare returns in.")
 def verify(
     port: options.Port,
+    env: str | None,
+    around: "Around",
     source: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="Where the source is now, if not where the port was made from."),
@@ -41,10 +46,6 @@ def verify(
             help="What to compare on, again for more. By default what is recorded beside the source, else "
             "drawn; edge cases are added.",
         ),
-    ] = None,
-    env: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Gymnasium environment for rollouts, and to compare returns in."),
     ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Demand the same bits, not only the same numbers.")
@@ -75,7 +76,9 @@ def verify(
     from sb3port.reports.files import write_reports
 
     output = Output(json, quiet, verbose)
-    chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload, extractor, sandbox)
+    chosen = VerifyOptions(
+        tuple(observations or ()), env, atol, not no_reload, extractor, sandbox, around=around
+    )
     warn_of_missing_walls(output, sandbox)
     with output.working(terminal("loading SB3 and LeRobot, comparing")):
         report = run(port, source, chosen)

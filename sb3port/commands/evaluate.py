@@ -2,15 +2,21 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
+from sb3port.commands.own_code import use_extractor
+from sb3port.environments.choosing import choose_environment
+from sb3port.environments.given import Around
 from sb3port.environments.making import Env, make_env
 from sb3port.environments.rollouts import Actor, Setting, run_episode
+from sb3port.environments.together import run_together
+from sb3port.environments.wrapping import wrapping_in
+from sb3port.ports.finding import find_port
 from sb3port.ports.reading import read_port
 
 
@@ -24,6 +30,9 @@ class Evaluation:
         returns: Sum of the environment's own rewards.
         lengths: Steps of each episode.
         wrappers: What was put around the environment, innermost first.
+        env_kwargs: Arguments of the environment.
+        successes: `info["is_success"]` at the end of each episode, None where the environment says nothing.
+        deterministic: Whether the most likely actions were taken.
     """
 
     env: str
@@ -31,6 +40,9 @@ class Evaluation:
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
     wrappers: tuple[str, ...] = ()
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    successes: tuple[bool | None, ...] = ()
+    deterministic: bool = True
 
     @property
     def mean(self) -> float:
@@ -44,6 +56,17 @@ class Evaluation:
         return statistics.stdev(self.returns) / math.sqrt(count) if count > 1 else math.nan
 
     @property
+    def std(self) -> float:
+        """Standard deviation of the returns, as SB3's `evaluate_policy` has it: that of the population."""
+        return statistics.pstdev(self.returns)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the episodes that the environment calls a success, None where it says that of none."""
+        known = [success for success in self.successes if success is not None]
+        return statistics.fmean(known) if known else None
+
+    @property
     def mean_length(self) -> float:
         """Mean number of steps."""
         return statistics.fmean(self.lengths)
@@ -51,18 +74,57 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Give the evaluation as JSON values; no standard error for one episode."""
         error = None if math.isnan(self.standard_error) else self.standard_error
-        episodes = zip(self.seeds, self.returns, self.lengths, strict=True)
+        successes = self.successes or (None,) * len(self.seeds)
+        episodes = zip(self.seeds, self.returns, self.lengths, successes, strict=True)
         return {
             "env": self.env,
+            "env_kwargs": dict(self.env_kwargs),
             "wrappers": list(self.wrappers),
+            "deterministic": self.deterministic,
             "mean_return": self.mean,
             "standard_error": error,
+            "standard_deviation": self.std,
+            "success_rate": self.success_rate,
             "mean_length": self.mean_length,
-            "episodes": [{"seed": s, "return": r, "length": n} for s, r, n in episodes],
+            "episodes": [
+                {"seed": seed, "return": value, "length": length}
+                | ({} if success is None else {"success": success})
+                for seed, value, length, success in episodes
+            ],
         }
 
 
+class _Moment(NamedTuple):
+    """What is kept of a step, of which there may be many, with large observations."""
+
+    reward: float
+    success: bool | None
+
+
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
+
+
+def evaluate(
+    port: Path, env: str | None, around: Around, seeds: Sequence[int], extractor: str | None, **how: Any
+) -> Evaluation:
+    """Run a port in the environment that the user says, or else that of its training.
+
+    Args:
+        port: A folder, or a name on the Hub.
+        env: The environment's id, None for that of the training.
+        around: What the user says of it beside that.
+        seeds: One per episode.
+        extractor: `module:Class` that the port needs, whose code is the user's own.
+        how: Other fields of `Setting`.
+
+    Raises:
+        Sb3portError: The port is broken, or the environment is not one for it.
+    """
+    folder = find_port(port)
+    checkpoint = read_port(folder)
+    chosen = choose_environment(checkpoint.environment, env, around)
+    use_extractor(checkpoint.spec, extractor, str(port))
+    return evaluate_port(folder, Setting(chosen.env_id or "", seeds, wrapping_in(chosen), **how))
 
 
 def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evaluation:
@@ -70,7 +132,7 @@ def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evalua
 
     Args:
         folder: The port.
-        setting: In what.
+        setting: In what, and how.
         track: Called with the seeds when all is loaded; the episodes are those that it gives, in its time.
 
     Raises:
@@ -78,14 +140,23 @@ def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evalua
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
     spec = read_port(folder).spec
-    with closing(make_env(setting.env, spec, wrapping=setting.wrapping)) as env:
-        from sb3port.inference.actor import PortActor
+    with _environments(setting, spec, setting.render) as envs:
+        from sb3port.inference.actor import PortActor, PortCrowd
 
-        return _evaluate(PortActor(folder, spec), env, setting, track)
+        if setting.n_envs == 1:
+            return _evaluate(PortActor(folder, spec, setting.deterministic), envs[0], setting, track)
+        crowd = PortCrowd(folder, spec, setting.deterministic)
+        runs: dict[int, list[_Moment]] = {seed: [] for seed in setting.seeds}
+        finished = iter(track(setting.seeds))
+        for seed, step in run_together(envs, crowd, setting.seeds):
+            runs[seed].append(_Moment(step.reward, step.success))
+            if step.terminated or step.truncated:
+                next(finished, None)
+        return _evaluation(setting, list(runs.values()))
 
 
 def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) -> Evaluation:
-    """Run SB3's own policy of a checkpoint in the same way.
+    """Run SB3's own policy of a checkpoint in the same way, one episode after the other.
 
     Raises:
         UsageError: There is no such environment, or its spaces are not those of the checkpoint.
@@ -93,7 +164,7 @@ def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) 
     with closing(make_env(setting.env, checkpoint.spec, wrapping=setting.wrapping)) as env:
         from sb3port.parity.oracle.actor import Sb3Actor
 
-        return _evaluate(Sb3Actor(checkpoint), env, setting, track)
+        return _evaluate(Sb3Actor(checkpoint, setting.deterministic), env, setting, track)
 
 
 def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -> int:
@@ -101,10 +172,34 @@ def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -
     from sb3port.environments.video import film
     from sb3port.inference.actor import PortActor
 
-    return film(PortActor(folder, read_port(folder).spec), setting, path, force)
+    return film(PortActor(folder, read_port(folder).spec, setting.deterministic), setting, path, force)
+
+
+@contextmanager
+def _environments(setting: Setting, spec: PolicySpec, render: str | None) -> Iterator[list[Env]]:
+    """Make environments, and close them."""
+    with ExitStack() as stack:
+        made = [make_env(setting.env, spec, render, wrapping=setting.wrapping) for _ in range(setting.n_envs)]
+        for env in made:
+            stack.callback(env.close)
+        yield made
 
 
 def _evaluate(actor: Actor, env: Env, setting: Setting, track: Track) -> Evaluation:
-    runs = [[step.reward for step in run_episode(env, actor, seed)] for seed in track(setting.seeds)]
-    returns, lengths = tuple(sum(run) for run in runs), tuple(len(run) for run in runs)
-    return Evaluation(setting.env, tuple(setting.seeds), returns, lengths, setting.wrapping.names)
+    runs = []
+    for seed in track(setting.seeds):
+        runs.append([_Moment(step.reward, step.success) for step in run_episode(env, actor, seed)])
+    return _evaluation(setting, runs)
+
+
+def _evaluation(setting: Setting, runs: list[list[_Moment]]) -> Evaluation:
+    return Evaluation(
+        setting.env,
+        tuple(setting.seeds),
+        tuple(sum(moment.reward for moment in run) for run in runs),
+        tuple(map(len, runs)),
+        setting.wrapping.names,
+        setting.wrapping.env_kwargs,
+        tuple(run[-1].success for run in runs),
+        setting.deterministic,
+    )

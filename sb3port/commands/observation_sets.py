@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
 from sb3port.environments.making import make_env
 from sb3port.environments.rollouts import Step, observed, run_episode
-from sb3port.environments.wrapping import wrapping_of
+from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import UsageError
 from sb3port.networks.observations import ObservationSet, set_of
 from sb3port.parity.observations.datasets import dataset_observations
@@ -31,12 +31,12 @@ class ObservationContext:
     Args:
         checkpoint: The policy that they are for.
         reference: The `reference.npz` beside its source, None where there is none.
-        env: A Gymnasium environment id, for rollouts.
+        environment: The one that was chosen for rollouts, None for none.
     """
 
     checkpoint: Checkpoint
     reference: Path | None = None
-    env: str | None = None
+    environment: EnvironmentSpec | None = None
 
 
 def observation_sets(names: tuple[str, ...], context: ObservationContext) -> list[ObservationSet]:
@@ -83,10 +83,10 @@ def observation_set(name_or_path: str, context: ObservationContext) -> Observati
     return dataset_observations(path, spec) if path.is_dir() else recorded_observations(path, spec)
 
 
-def _needed_env(context: ObservationContext) -> str:
-    if context.env is None:
+def _needed_env(context: ObservationContext) -> EnvironmentSpec:
+    if context.environment is None:
         raise UsageError("a rollout needs an environment", "name it with: --env ID")
-    return context.env
+    return context.environment
 
 
 def _needed_reference(context: ObservationContext) -> Path:
@@ -103,27 +103,27 @@ def _renamed(found: ObservationSet, taken: set[str]) -> ObservationSet:
     return ObservationSet(f"{found.name}-{number}", found.label, found.count, found.batches)
 
 
-def rollout_observations(checkpoint: Checkpoint, env_id: str) -> ObservationSet:
+def rollout_observations(checkpoint: Checkpoint, environment: EnvironmentSpec) -> ObservationSet:
     """Run SB3's policy, deterministically, until there are enough observations.
 
     Args:
-        checkpoint: The policy; its environment has the wrappers of the training.
-        env_id: A Gymnasium environment id; the seeds of its episodes count up from 0.
+        checkpoint: The policy.
+        environment: In what; the seeds of its episodes count up from 0.
 
     Raises:
         UsageError: There is no such environment, its spaces are not those of the policy, or it gives NaN.
     """
-    found = list(islice(_numbered_steps(checkpoint, env_id), ROLLOUT_STEPS))
+    found = list(islice(_numbered_steps(checkpoint, environment), ROLLOUT_STEPS))
     numbers, steps = zip(*found, strict=True)
     observations = observed(checkpoint.spec, steps, np.array(numbers))
-    return set_of("rollout", f"rollout of {ROLLOUT_STEPS} steps in {env_id}", observations)
+    return set_of("rollout", f"rollout of {ROLLOUT_STEPS} steps in {environment.env_id}", observations)
 
 
-def _numbered_steps(checkpoint: Checkpoint, env_id: str) -> Iterator[tuple[int, Step]]:
+def _numbered_steps(checkpoint: Checkpoint, environment: EnvironmentSpec) -> Iterator[tuple[int, Step]]:
     from sb3port.parity.oracle.actor import Sb3Actor
 
     actor = Sb3Actor(checkpoint)
-    env = make_env(env_id, checkpoint.spec, wrapping=wrapping_of(checkpoint.environment))
+    env = make_env(environment.env_id or "", checkpoint.spec, wrapping=wrapping_in(environment))
     try:
         for seed in count():
             yield from enumerate(run_episode(env, actor, seed, finite=True))

@@ -12,10 +12,12 @@ from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, sh
 from sb3port.checkpoint.spaces import Dict
 from sb3port.commands.convert import read_anything
 from sb3port.commands.own_code import use_extractor
+from sb3port.environments.choosing import choose_environment
+from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import Env, frames_per_second, make_env, open_wrapped
 from sb3port.environments.recording import Recording
 from sb3port.environments.rollouts import Actor, Step, observed, run_episode
-from sb3port.environments.wrapping import env_id_of, wrapping_of
+from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import UsageError, need
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, plain_actions
@@ -45,9 +47,8 @@ class RecordOptions:
         use_stats: False to leave VecNormalize statistics out.
         assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
         extractor: `module:Class` of a features extractor whose code is the user's own.
-        wrappers: `module:Class` of the user's, in place of the wrappers of the training.
-        wrap: False to leave out arguments and wrappers that the environment had in training.
         sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
+        around: What the user says of the environment beside its id.
     """
 
     env: str | None
@@ -57,9 +58,8 @@ class RecordOptions:
     use_stats: bool = True
     assume_standard_forward: bool = False
     extractor: str | None = None
-    wrappers: Sequence[str] = ()
-    wrap: bool = True
     sandbox: bool | None = None
+    around: Around = AS_IN_TRAINING
 
 
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
@@ -87,15 +87,14 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
     if port is None:
         need("sb3", "acting as SB3 does", "name a port instead of its source")
     use_extractor(checkpoint.spec, options.extractor, label)
-    env_id = env_id_of(checkpoint.environment, options.env)
-    wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)
+    chosen = choose_environment(checkpoint.environment, options.env, options.around)
+    env_id, wrapping = chosen.env_id or "", wrapping_in(chosen)
     with closing(make_env(env_id, checkpoint.spec, wrapping=wrapping)) as env:
         actor = _actor(port, checkpoint, options.deterministic)
         policy = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
-        options = replace(options, env=env_id)
-        recording = _recording(env, actor, options, policy, track)
+        recording = _recording(env, actor, chosen, (options, policy, track))
         changes = change_warnings(port) if port is not None else []
-        return replace(recording, warnings=(*checkpoint.warnings, *changes), wrappers=wrapping.names)
+        return replace(recording, warnings=(*checkpoint.warnings, *changes))
 
 
 def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
@@ -112,11 +111,10 @@ def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
 
     if options.env is None:
         raise UsageError("neither SOURCE nor --env is given", "name what acts, or where chance shall act")
-    wrapping = wrapping_of(EnvironmentSpec(), options.wrappers, recorded=False)
-    with closing(open_wrapped(options.env, wrapping)) as env:
+    chosen = choose_environment(EnvironmentSpec(), options.env, options.around)
+    with closing(open_wrapped(chosen.env_id or "", wrapping_in(chosen))) as env:
         options = replace(options, deterministic=False)
-        recording = _recording(env, ChanceActor(env), options, "random actions", track)
-        return replace(recording, wrappers=wrapping.names)
+        return _recording(env, ChanceActor(env), chosen, (options, "random actions", track))
 
 
 def _actor(port: Path | None, checkpoint: Checkpoint, deterministic: bool) -> Witness:
@@ -129,7 +127,10 @@ def _actor(port: Path | None, checkpoint: Checkpoint, deterministic: bool) -> Wi
     return Sb3Actor(checkpoint, deterministic)
 
 
-def _recording(env: Env, actor: Witness, options: RecordOptions, policy: str, track: Track) -> Recording:
+def _recording(
+    env: Env, actor: Witness, chosen: EnvironmentSpec, job: tuple[RecordOptions, str, Track]
+) -> Recording:
+    options, policy, track = job
     episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
     steps = [step for episode in episodes for step in episode]
     thoughts = [_thoughts(actor, episode) for episode in episodes]
@@ -137,7 +138,7 @@ def _recording(env: Env, actor: Witness, options: RecordOptions, policy: str, tr
     numbers, space = np.concatenate([np.arange(n) for n in lengths]), actor.spec.action_space
     assert not isinstance(space, Dict)
     return Recording(
-        env=options.env or "",
+        env=chosen.env_id or "",
         policy=policy,
         deterministic=options.deterministic,
         fps=frames_per_second(env),
@@ -152,6 +153,8 @@ def _recording(env: Env, actor: Witness, options: RecordOptions, policy: str, tr
         truncated=np.array([step.truncated for step in steps]),
         episode=np.repeat(np.arange(len(lengths)), lengths),
         step=numbers,
+        env_kwargs=chosen.env_kwargs,
+        wrappers=wrapping_in(chosen).names,
     )
 
 

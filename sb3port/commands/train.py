@@ -1,16 +1,18 @@
 """What `train` and `finetune` do, without the command line."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer, Wrapper
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.training_plans import plan_for
+from sb3port.environments.choosing import choose_environment
 from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
+from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import check_spaces
-from sb3port.environments.wrapping import env_id_of
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ports.reading import read_port
@@ -18,8 +20,14 @@ from sb3port.ports.unchanged import change_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.runs.plans import Plan, with_options
-from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
-from sb3port.ppo.runs.running import make_environments, prepare, resume
+from sb3port.ppo.runs.refusals import (
+    check_normalised,
+    check_sizes,
+    refuse_other_policy,
+    refuse_run,
+    refuse_unknown,
+)
+from sb3port.ppo.runs.running import Outcome, Watcher, make_environments, prepare, resume, train
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
 from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done, whole_number
 from sb3port.ppo.runs.trainer import Trainer
@@ -42,10 +50,9 @@ class RunOptions:
         normalize_kwargs: Arguments of VecNormalize as Python writes a dictionary.
         save_every: Steps between checkpoints.
         config: A file of rl_zoo3's.
-        wrappers: The user's own, `module:Class`, innermost first, in place of those that are known.
-        wrapped: False to leave out the arguments and wrappers that are known.
         run: Fields of `RunSettings` as they are.
         extractor: `module:Class` that the port needs, whose code is the user's own.
+        around: What the user says of the environment beside its id.
     """
 
     env: str | None = None
@@ -55,10 +62,9 @@ class RunOptions:
     normalize_kwargs: str | None = None
     save_every: int | None = None
     config: Path | None = None
-    wrappers: tuple[str, ...] = ()
-    wrapped: bool = True
     run: Mapping[str, Any] = field(default_factory=dict)
     extractor: str | None = None
+    around: Around = AS_IN_TRAINING
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) 
     announce(plan.source)
     settings = plan.hyperparameters(defaults(new.algorithm), options.given)
     environment = _environment(plan.environment, options)
-    refuse_unknown(environment, options.wrappers, plan)
+    refuse_unknown(environment, plan)
     run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
     envs = make_environments(run)
     kwargs = dict(plan.policy_kwargs)
@@ -142,21 +148,34 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
     return start_from(run, checkpoint, envs), checkpoint
 
 
+def run(begin: Callable[[], tuple[Trainer, Checkpoint | None]], out: Path) -> Outcome:
+    """Begin a run, train to its end, and close its environments.
+
+    Raises:
+        UsageError: The folder holds a run already.
+        Sb3portError: As `begin`; or the training diverged.
+    """
+    refuse_run(out)
+    trainer, origin = begin()
+    with closing(trainer.envs):
+        return train(trainer, origin, out, Watcher())
+
+
 def resume_run(
-    path: Path, warn: Announce, named: Collection[str], extractor: str | None
+    path: Path, warn: Announce, environment: tuple[str | None, Around], extractor: str | None
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint; see `ppo.runs.running.resume`.
 
     Args:
         path: The folder of the run, or a checkpoint in it.
         warn: Called with sentences.
-        named: What of the user's own may be imported.
+        environment: Its id and what else the user says of it: a file alone does not decide what is imported.
         extractor: `module:Class` that the policy needs, whose code is the user's own.
 
     Raises:
         Sb3portError: With the exit code of the contract.
     """
-    return resume(path, warn, named, lambda spec: use_extractor(spec, extractor, str(path)))
+    return resume(path, warn, *environment, lambda spec: use_extractor(spec, extractor, str(path)))
 
 
 def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
@@ -183,7 +202,7 @@ def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan,
             raise UsageError("--steps is needed", "say how many environment steps to do")
         plan, sentences = plan_of(checkpoint, options.given)
     else:
-        env_id = env_id_of(checkpoint.environment, options.env)
+        env_id = choose_environment(checkpoint.environment, options.env, options.around).env_id or ""
         plan, sentences = plan_for(env_id, options.config), []
         plan = replace(
             plan,
@@ -196,11 +215,7 @@ def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan,
 
 def _environment(known: EnvironmentSpec, options: RunOptions) -> EnvironmentSpec:
     """Give what to train in: what is known of it, or what the user wants instead."""
-    env_id = env_id_of(known, options.env)
-    own = tuple(Wrapper(name) for name in options.wrappers)
-    if not options.wrapped:
-        return EnvironmentSpec(env_id, wrappers=own)
-    return replace(known, env_id=env_id, wrappers=own or known.wrappers, sources=("training",))
+    return replace(choose_environment(known, options.env, options.around), sources=("training",))
 
 
 def _run(
@@ -221,7 +236,6 @@ def _run(
         normalise=normalise,
         norm_obs_keys=plan.norm_obs_keys,
         save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
-        own_wrappers=options.wrappers,
         **options.run,
     )
 

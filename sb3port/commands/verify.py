@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Provenance
 from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import blaming, use_extractor
 from sb3port.commands.sandboxed import read_guarded
+from sb3port.environments.choosing import choose_environment
+from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, need
 from sb3port.families.descriptions import policy_texts
 from sb3port.files.port_files import WEIGHTS_FILE
@@ -43,6 +45,7 @@ class VerifyOptions:
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is the user's own.
         sandbox: Whether a process with limits reads the source; None for that where it is on the Hub.
+        around: What the user says of the environment beside its id.
     """
 
     observations: tuple[str, ...] = ()
@@ -51,6 +54,7 @@ class VerifyOptions:
     reload: bool = True
     extractor: str | None = None
     sandbox: bool | None = None
+    around: Around = AS_IN_TRAINING
 
     @property
     def tolerance(self) -> Tolerance:
@@ -147,11 +151,12 @@ def run_checks(
     from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
 
     options = options or VerifyOptions()
-    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference, options.env))
+    chosen = _chosen(checkpoint, options)
+    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference, chosen))
     subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
     steps = [*STEPS]
-    if (env := options.env) is not None:
-        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, env)))
+    if chosen is not None:
+        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, chosen)))
     recordings = [path for path in map(Path, options.observations) if path.suffix == ".npz"]
     steps += [Step(("update",), partial(check_update, path=path)) for path in recordings]
     with blaming(checkpoint.spec):
@@ -167,6 +172,15 @@ def run_checks(
         options.tolerance,
         environment(),
     )
+
+
+def _chosen(checkpoint: Checkpoint, options: VerifyOptions) -> EnvironmentSpec | None:
+    """Give the environment to compare in, None where the user names none: a file does not start it."""
+    if options.env is not None:
+        return choose_environment(checkpoint.environment, options.env, options.around)
+    if options.around != AS_IN_TRAINING:
+        raise UsageError("nothing runs in an environment that is not named", "name it with: --env ID")
+    return None
 
 
 def reference_of(source: Source, checkpoint: Checkpoint) -> Path | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sb3port.checkpoint.checkpoint import EnvironmentSpec
 from sb3port.commands.evaluate import Evaluation, evaluate_port, evaluate_sb3
 from sb3port.environments.rollouts import Setting
-from sb3port.environments.wrapping import wrapping_of
+from sb3port.environments.wrapping import wrapping_in
 from sb3port.parity.comparison.compare import compare
 from sb3port.parity.comparison.report import Check
 from sb3port.parity.comparison.verdicts import Verdict
@@ -19,18 +20,22 @@ if TYPE_CHECKING:
 EPISODES = 10
 
 
-def check_behaviour(subject: "Subject", env_id: str) -> Iterator[Check]:
+def check_behaviour(subject: "Subject", environment: EnvironmentSpec) -> Iterator[Check]:
     """Run both, deterministically, on the same seeds.
+
+    Args:
+        subject: The port and its source.
+        environment: In what; it was chosen.
 
     Raises:
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
-    setting = Setting(env_id, range(EPISODES), wrapping_of(subject.checkpoint.environment))
+    setting = Setting(environment.env_id or "", range(EPISODES), wrapping_in(environment))
     reference = evaluate_sb3(subject.checkpoint, setting)
     candidate = evaluate_port(subject.folder, setting)
     found = compare(np.array(reference.returns), np.array(candidate.returns))
     exact = found.verdict is Verdict.BIT_EXACT
-    in_env = f"{env_id}, {EPISODES} episodes"
+    in_env = f"{setting.env}, {EPISODES} episodes"
     reason = f"{in_env}: {_in_words(reference)} with SB3, {_in_words(candidate)} with the port"
     told = replace(found, verdict=Verdict.BIT_EXACT if exact else Verdict.INCONCLUSIVE, reason=reason)
     yield Check("behaviour", told, "return", informational=True)

@@ -1,13 +1,14 @@
 """Frame stacking as SB3's VecFrameStack does it, for one environment."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.networks.gymnasium_spaces import is_image
 
 _MAX_STACK = 1000
@@ -35,7 +36,7 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
             raise ValueError(
                 f"FrameStack cannot stack {n_stack} frames with channels_order {channels_order}."
             )
-        self._count, self._order = n_stack, channels_order
+        self.count, self._order = n_stack, channels_order
         self._frames: Any = None
         stacked = self._each(self._stacked_space, env.observation_space)
         self.observation_space = spaces.Dict(stacked) if isinstance(stacked, dict) else stacked
@@ -64,7 +65,7 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     def _stacked_space(self, space: spaces.Space[Any]) -> spaces.Box:
         if not isinstance(space, spaces.Box) or not space.shape:
             raise ValueError(f"FrameStack stacks Boxes, not {space}.")
-        low, high = (np.repeat(bound, self._count, self._axis(space)) for bound in (space.low, space.high))
+        low, high = (np.repeat(bound, self.count, self._axis(space)) for bound in (space.low, space.high))
         return spaces.Box(low, high, dtype=space.dtype.type)
 
     def _axis(self, space: spaces.Box) -> int:
@@ -77,3 +78,43 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
         if not isinstance(space, spaces.Dict):
             return function(space, *values)
         return {key: function(part, *(value[key] for value in values)) for key, part in space.spaces.items()}
+
+
+class _Observed(Protocol):
+    """An environment, or several of one kind."""
+
+    observation_space: spaces.Space[Any]
+
+
+def frames_missing(env: _Observed, wanted: Space) -> int | None:
+    """Tell how many observations of an environment, stacked, have the shape that a policy wants.
+
+    Args:
+        env: The environment; frames that it stacks already are counted, too.
+        wanted: The observations of the policy.
+
+    Returns:
+        The number of frames, None where stacking does not give that shape.
+    """
+    have = env.observation_space
+    theirs = have.spaces if isinstance(have, spaces.Dict) else {"": have}
+    counts = {_times(part, theirs[key]) if key in theirs else None for key, part in parts(wanted).items()}
+    count = counts.pop() if len(counts) == 1 else None
+    if count is None or count < 2:
+        return None
+    return count * (env.count if isinstance(env, FrameStack) else 1)
+
+
+def _times(wanted: object, have: spaces.Space[Any]) -> int | None:
+    """Give how often one shape fits along the axis of another that frames are stacked along."""
+    if not isinstance(wanted, Box) or not isinstance(have, spaces.Box) or not have.shape:
+        return None
+    shapes = [have.shape]
+    if is_image(have) and len(have.shape) == 3:  # a policy has the channels first
+        shapes = [(have.shape[2], *have.shape[:2]), have.shape]
+    for shape in shapes:
+        axis = 0 if is_image(have) and shape[0] == min(shape) else len(shape) - 1
+        times = wanted.shape[axis] // shape[axis] if len(wanted.shape) == len(shape) and shape[axis] else 0
+        if wanted.shape == tuple(n * times if i == axis else n for i, n in enumerate(shape)):
+            return times
+    return None

@@ -13,8 +13,9 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.environments.frames import frames_missing
 from sb3port.environments.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
-from sb3port.errors import UsageError
+from sb3port.errors import NeedsOption, UsageError
 from sb3port.files.importing import working_folder_first
 
 Env: TypeAlias = gymnasium.Env[Any, Any]
@@ -78,7 +79,7 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
 
     Args:
         env_id: A Gymnasium environment id; the module of `module:Id-v0` may lie in the working folder.
-        env_kwargs: Its arguments in training.
+        env_kwargs: Its arguments, of the training or of the user.
         **kwargs: Other arguments.
 
     Raises:
@@ -87,12 +88,12 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
         with working_folder_first() if ":" in env_id else nullcontext():
-            return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
+            return gymnasium.make(env_id, **{**(env_kwargs or {}), **kwargs})
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0]
         if not env_kwargs:
             raise UsageError(f"the environment {env_id} cannot be made: {reason}") from error
-        given = f"with {dict(env_kwargs)}, as in training"
+        given = f"with {dict(env_kwargs)}"
         raise UsageError(f"the environment {env_id} cannot be made {given}: {reason}", LEAVE_OUT) from error
 
 
@@ -113,10 +114,18 @@ def check_spaces(env: HasSpaces, spec: PolicySpec, env_id: str) -> None:
     found = (env.observation_space, env.action_space)
     for name, want, have in zip(("observations", "actions"), wanted, found, strict=True):
         if not _is_same(want, have):
-            raise UsageError(
-                f"{env_id} has the {name} {_in_words(have)}, but the policy was trained with {want}",
-                "name the environment of the training, or wrap it as then with --wrapper module:Class",
-            )
+            trained = f"the policy was trained with {want}"
+            raise _refusal(f"{env_id} has the {name} {_in_words(have)}, but {trained}", env, spec)
+
+
+def _refusal(message: str, env: HasSpaces, spec: PolicySpec) -> UsageError:
+    """Say how to make the environment that of the training."""
+    count = frames_missing(env, spec.observation_space)
+    if count is not None:
+        when = "if the training stacked them, as VecFrameStack does,"
+        return NeedsOption(message, ("--frame-stack", str(count)), when)
+    hint = "name the environment of the training, and say what it had: --env-kwargs, --wrapper module:Class"
+    return UsageError(message, hint)
 
 
 def frames_per_second(env: Env) -> int:

@@ -1,7 +1,8 @@
 """Recordings: what a policy saw, did, thought and got in real episodes."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Recording:
         terminated, truncated: bool `(N,)`.
         episode, step: Index of the episode, and of the step in it, int64 `(N,)`.
         warnings: What to know before relying on the policy.
-        wrappers: What was put around the environment, innermost first.
+        env_kwargs: Arguments of the environment.
+        wrappers: What was put around it, innermost first.
     """
 
     env: str
@@ -53,6 +55,7 @@ class Recording:
     episode: Array
     step: Array
     warnings: tuple[str, ...] = ()
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wrappers: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -68,6 +71,7 @@ class Recording:
         return {
             "sb3port": __version__,
             "env": self.env,
+            "env_kwargs": dict(self.env_kwargs),
             "wrappers": list(self.wrappers),
             "policy": self.policy,
             "algorithm": self.spec.algorithm,

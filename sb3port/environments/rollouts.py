@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,7 +41,11 @@ class Actor(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an episode: what was seen, what was done, and what came of it."""
+    """One step of an episode: what was seen, what was done, and what came of it.
+
+    Args:
+        success: `info["is_success"]`, None where the environment does not say it.
+    """
 
     observation: dict[str, Array]
     mask: Array | None
@@ -49,6 +53,7 @@ class Step:
     reward: float
     terminated: bool
     truncated: bool
+    success: bool | None = None
 
 
 def run_episode(env: Env, actor: Actor, seed: int, finite: bool = False) -> Iterator[Step]:
@@ -63,18 +68,45 @@ def run_episode(env: Env, actor: Actor, seed: int, finite: bool = False) -> Iter
     Raises:
         UsageError: The environment gives such.
     """
-    raw, _ = env.reset(seed=seed)
+    episode = Episode(env, actor.spec, seed, finite)
     actor.reset(seed)
-    done, number = False, 0
-    while not done:
-        observation, mask = seen(actor.spec.observation_space, raw), action_mask(env, actor.spec)
-        if finite and not all(np.isfinite(array).all() for array in observation.values()):
-            where = f"step {number} of the episode with seed {seed}"
+    while not episode.done:
+        yield episode.take(actor.act(episode.observation, episode.mask))
+
+
+class Episode:
+    """One episode, from a reset of the environment with this seed until it is done, step by step.
+
+    Attributes:
+        observation: What is seen now, as `environments.seen` gives it.
+        mask: Which choices are allowed now, None for all.
+        done: Whether it is over.
+    """
+
+    observation: dict[str, Array]
+    mask: Array | None
+
+    def __init__(self, env: Env, spec: PolicySpec, seed: int, finite: bool = False) -> None:
+        self._env, self._spec, self._seed, self._finite = env, spec, seed, finite
+        self._number, self.done = 0, False
+        self._see(env.reset(seed=seed)[0])
+
+    def take(self, action: Action) -> Step:
+        """Do what was chosen for what is seen now."""
+        seen_before = self.observation, self.mask
+        raw, reward, terminated, truncated, info = self._env.step(given_action(self._spec, action.given))
+        self._number, self.done = self._number + 1, bool(terminated or truncated)
+        if not self.done:
+            self._see(raw)
+        success = bool(info["is_success"]) if "is_success" in info else None
+        return Step(*seen_before, action, float(reward), bool(terminated), bool(truncated), success)
+
+    def _see(self, raw: Any) -> None:
+        self.observation = seen(self._spec.observation_space, raw)
+        self.mask = action_mask(self._env, self._spec)
+        if self._finite and not all(np.isfinite(array).all() for array in self.observation.values()):
+            where = f"step {self._number} of the episode with seed {self._seed}"
             raise UsageError(f"the environment gave NaN or infinite observations at {where}")
-        action = actor.act(observation, mask)
-        raw, reward, terminated, truncated, _ = env.step(given_action(actor.spec, action.given))
-        yield Step(observation, mask, action, float(reward), bool(terminated), bool(truncated))
-        done, number = terminated or truncated, number + 1
 
 
 def as_batch(observation: dict[str, Array], mask: Array | None) -> Observations:
@@ -111,14 +143,20 @@ def _masks(spec: PolicySpec, steps: Sequence[Step]) -> Iterator[Array]:
 
 @dataclass(frozen=True)
 class Setting:
-    """In what a policy is evaluated, deterministically.
+    """In what a policy is evaluated, and how.
 
     Args:
         env: A Gymnasium environment id.
         seeds: One per episode.
         wrapping: What to put around the environment.
+        deterministic: Take the most likely actions instead of random ones.
+        n_envs: How many episodes run side by side.
+        render: As `gymnasium.make` takes `render_mode`.
     """
 
     env: str
     seeds: Sequence[int]
     wrapping: Wrapping = PLAIN
+    deterministic: bool = True
+    n_envs: int = 1
+    render: str | None = None

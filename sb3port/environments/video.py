@@ -1,6 +1,7 @@
 """A film of one episode."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
 
 _SUFFIXES = (".mp4", ".gif")
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 
 def check_video(path: Path) -> None:
@@ -25,6 +27,19 @@ def check_video(path: Path) -> None:
     if path.suffix not in _SUFFIXES:
         raise UsageError(f"{path} is neither .mp4 nor .gif", "name the film by its format")
     need("video", f"a film such as {path.name}")
+
+
+def check_display() -> None:
+    """Look whether there is a screen to show episodes on.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if sys.platform == "linux" and not any(map(os.environ.get, _DISPLAYS)):
+        raise UsageError(
+            "--render human needs a display, and there is none here",
+            "film an episode instead: --video film.mp4",
+        )
 
 
 def film(actor: Actor, setting: Setting, path: Path, force: bool = False) -> int:

@@ -1,6 +1,7 @@
-"""The wrappers that SB3's trainings put around environments, by name: what `--env.wrappers` takes.
+"""The wrappers that SB3's trainings put around environments, by name.
 
-    --env.wrappers='{"TimeFeature": {}, "FrameStack": {"n_stack": 4}}'
+    sb3port eval PORT --wrapper TimeFeature --wrapper 'FrameStack:{"n_stack": 4}'
+    lerobot-eval ... --env.wrappers='{"TimeFeature": {}, "FrameStack": {"n_stack": 4}}'
 
 Each does to observations and actions what the class of rl_zoo3, sb3-contrib or SB3 does whose arguments it
 has; the first is the innermost.
@@ -126,14 +127,30 @@ def _rescaled(env: Env, min_action: Any, max_action: Any) -> Env:
     return wrappers.RescaleAction(env, low, high)
 
 
+def _rescaled_observation(env: Env, min_obs: Any, max_obs: Any) -> Env:
+    low, high = (np.array(b) if isinstance(b, list) else b for b in (min_obs, max_obs))
+    return wrappers.RescaleObservation(env, low, high)
+
+
 WRAPPERS: dict[str, Callable[..., Env]] = {
+    "AtariPreprocessing": wrappers.AtariPreprocessing,
+    "ClipAction": wrappers.ClipAction,
+    "ClipReward": wrappers.ClipReward,
+    "DelayObservation": wrappers.DelayObservation,
+    "FilterObservation": wrappers.FilterObservation,
     "FlattenObservation": wrappers.FlattenObservation,
     "FrameSkip": FrameSkip,
     "FrameStack": FrameStack,
+    "FrameStackObservation": wrappers.FrameStackObservation,
     "GrayscaleObservation": wrappers.GrayscaleObservation,
     "MaskVelocity": MaskVelocity,
+    "MaxAndSkipObservation": wrappers.MaxAndSkipObservation,
     "RescaleAction": _rescaled,
+    "RescaleObservation": _rescaled_observation,
+    "ReshapeObservation": wrappers.ReshapeObservation,
     "ResizeObservation": _resized,
+    "StickyAction": wrappers.StickyAction,
+    "TimeAwareObservation": wrappers.TimeAwareObservation,
     "TimeFeature": TimeFeature,
     "TimeLimit": wrappers.TimeLimit,
 }

@@ -1,5 +1,8 @@
 """A policy in words, for the command line and for model cards."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer, PolicySpec
 from sb3port.families.extractors import is_own
 
@@ -22,12 +25,18 @@ def networks_text(spec: PolicySpec) -> str:
     return ", ".join(filter(None, (_extractor_text(spec), _memory_text(spec), layers)))
 
 
+def arguments_text(env_kwargs: Mapping[str, Any]) -> str:
+    """Write arguments as a call has them."""
+    return ", ".join(f"{name}={value!r}" for name, value in env_kwargs.items())
+
+
 def environment_text(environment: EnvironmentSpec) -> str:
     """Describe the environment of the training in one line; empty where nothing is known of it."""
+    arguments = arguments_text(environment.env_kwargs)
     wrappers = ", ".join(wrapper.name.rpartition(".")[2] for wrapper in environment.wrappers)
     frames = environment.frame_stack
     parts = (
-        environment.env_id,
+        f"{environment.env_id} with {arguments}" if arguments else environment.env_id,
         f"behind {wrappers}" if wrappers else None,
         f"{frames} frames stacked" if frames else None,
     )

@@ -1,15 +1,18 @@
-"""The wrappers of environments that we have, by the names that rl_zoo3's files give them.
+"""The wrappers of environments that we have, by the names that files give them.
 
 A name from a file is looked up here and nowhere else: it is never imported.
 """
 
+import json
 from dataclasses import dataclass
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
 
+_OURS = "sb3port"
 _ZOO = ("rl_zoo3", "utils")  # utils: before rl_zoo3 was a package
 _GYM = ("gymnasium", "gym")
 _SB3 = ("stable_baselines3",)
+FRAME_STACK = "FrameStack"
 
 
 @dataclass(frozen=True)
@@ -24,38 +27,78 @@ class _Known:
     ours: str | None
 
 
+# Of Gymnasium's those that are told all by their arguments, and touch nothing beside the environment.
+_GYMNASIUMS = (
+    "AtariPreprocessing",
+    "ClipAction",
+    "ClipReward",
+    "DelayObservation",
+    "FilterObservation",
+    "FlattenObservation",
+    "FrameStackObservation",
+    "GrayscaleObservation",
+    "MaxAndSkipObservation",
+    "RescaleAction",
+    "RescaleObservation",
+    "ReshapeObservation",
+    "ResizeObservation",
+    "StickyAction",
+    "TimeAwareObservation",
+    "TimeLimit",
+)
 _KNOWN = {
     "TimeFeatureWrapper": _Known(("sb3_contrib", *_ZOO), "TimeFeature"),
     "FrameSkip": _Known(_ZOO, "FrameSkip"),
     "MaskVelocityWrapper": _Known(_ZOO, "MaskVelocity"),
     "YAMLCompatResizeObservation": _Known(_ZOO, "ResizeObservation"),
-    "VecFrameStack": _Known(_SB3, "FrameStack"),
+    "VecFrameStack": _Known(_SB3, FRAME_STACK),
     "Monitor": _Known(_SB3, None),
     "VecMonitor": _Known(_SB3, None),
     "VecTransposeImage": _Known(_SB3, None),
-    "FlattenObservation": _Known(_GYM, "FlattenObservation"),
-    "GrayscaleObservation": _Known(_GYM, "GrayscaleObservation"),
     "GrayScaleObservation": _Known(_GYM, "GrayscaleObservation"),
-    "RescaleAction": _Known(_GYM, "RescaleAction"),
-    "ResizeObservation": _Known(_GYM, "ResizeObservation"),
-    "TimeLimit": _Known(_GYM, "TimeLimit"),
+    **{name: _Known(_GYM, name) for name in _GYMNASIUMS},
 }
+_NAMES = {known.ours for known in _KNOWN.values() if known.ours}
+
+
+def own_name(ours: str) -> str:
+    """Give the name under which a wrapper of ours is noted, as dotted as those of all others."""
+    return f"{_OURS}.environments.wrappers.{ours}"
+
+
+def known_name(name: str) -> str | None:
+    """Give the noted name of a wrapper that a user calls by one word: by ours, or by that of its class."""
+    if name in _NAMES:
+        return own_name(name)
+    known = _KNOWN.get(name)
+    return own_name(known.ours) if known is not None and known.ours else None
+
+
+def is_own(wrapper: Wrapper) -> bool:
+    """Whether it is a class of the user's, `module:Class`, which only the user's word imports."""
+    return ":" in wrapper.name
+
+
+def wrapper_text(wrapper: Wrapper) -> str:
+    """Give a wrapper as the option `--wrapper` takes it."""
+    name = wrapper.name.removeprefix(own_name(""))
+    return f"{name}:{json.dumps(dict(wrapper.kwargs))}" if wrapper.kwargs else name
 
 
 def applied(environment: EnvironmentSpec) -> tuple[Wrapper, ...]:
-    """List what we put around an environment for it, innermost first, by our names."""
-    ours = tuple(
-        Wrapper(known.ours, wrapper.kwargs)
+    """List what goes around an environment, innermost first: by our names, or the user's `module:Class`."""
+    wrappers = tuple(
+        Wrapper(ours, wrapper.kwargs)
         for wrapper in environment.wrappers
-        if (known := _known(wrapper)) is not None and known.ours is not None
+        if (ours := wrapper.name if is_own(wrapper) else _ours(wrapper)) is not None
     )
-    stack = environment.frame_stack
-    return (*ours, Wrapper("FrameStack", {"n_stack": stack})) if stack else ours
+    stack = environment.frame_stack or 1
+    return (*wrappers, Wrapper(FRAME_STACK, {"n_stack": stack})) if stack > 1 else wrappers
 
 
 def unknown(environment: EnvironmentSpec) -> list[str]:
-    """List the names of the wrappers that we do not have."""
-    return [wrapper.name for wrapper in environment.wrappers if _known(wrapper) is None]
+    """List the names of the wrappers that we do not have, and that are no code of the user's."""
+    return [w.name for w in environment.wrappers if not is_own(w) and not _is_known(w)]
 
 
 def wrapper_warnings(environment: EnvironmentSpec) -> list[str]:
@@ -67,7 +110,17 @@ def wrapper_warnings(environment: EnvironmentSpec) -> list[str]:
     return [f"trained behind {', '.join(names)}, which {are} not applied: returns will differ"]
 
 
-def _known(wrapper: Wrapper) -> _Known | None:
+def _is_known(wrapper: Wrapper) -> bool:
     package, _, rest = wrapper.name.partition(".")
-    known = _KNOWN.get(rest.rpartition(".")[2])
-    return known if known is not None and package in known.packages else None
+    name = rest.rpartition(".")[2]
+    if package == _OURS:
+        return name in _NAMES
+    return name in _KNOWN and package in _KNOWN[name].packages
+
+
+def _ours(wrapper: Wrapper) -> str | None:
+    """Give our name of a wrapper, None where we do not have it, or where nothing needs to be done."""
+    if not _is_known(wrapper):
+        return None
+    name = wrapper.name.rpartition(".")[2]
+    return name if wrapper.name.startswith(f"{_OURS}.") else _KNOWN[name].ours

@@ -16,7 +16,7 @@ _WRITTEN_BY = "write it with: sb3port eval PORT --json > returns.json"
 
 @dataclass(frozen=True)
 class Returns:
-    """Undiscounted returns of a port with deterministic actions, one episode for each seed.
+    """Undiscounted returns of a port, one episode for each seed.
 
     Args:
         env: The Gymnasium environment.
@@ -24,6 +24,8 @@ class Returns:
         returns: Sum of the rewards of each episode.
         lengths: Steps of each episode.
         wrappers: What was put around the environment, innermost first.
+        env_kwargs: Arguments of the environment.
+        deterministic: Whether the most likely actions were taken.
         sb3: What SB3's own policy got on the same seeds, None where nobody asked.
         files: SHA-256 of files of the port that was run, by name.
     """
@@ -33,6 +35,8 @@ class Returns:
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
     wrappers: tuple[str, ...] = ()
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    deterministic: bool = True
     sb3: tuple[float, ...] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,6 +90,8 @@ def _returns(content: Mapping[str, Any]) -> Returns:
         returns=tuple(float(episode["return"]) for episode in episodes),
         lengths=tuple(int(episode["length"]) for episode in episodes),
         wrappers=tuple(str(name) for name in content.get("wrappers", ())),
+        env_kwargs=dict(content.get("env_kwargs", {})),
+        deterministic=content.get("deterministic", True) is True,
         files=dict(content["port"]["files"]),
         sb3=None if sb3 is None else tuple(float(episode["return"]) for episode in sb3["episodes"]),
     )

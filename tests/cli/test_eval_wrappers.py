@@ -15,8 +15,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack, VecNormalize
 
 from sb3port.commands.evaluate import evaluate_port
+from sb3port.environments.choosing import choose_environment
 from sb3port.environments.rollouts import Setting
-from sb3port.environments.wrapping import wrapping_of
+from sb3port.environments.wrapping import wrapping_in
 from sb3port.files.port_files import PORT_FILE
 from sb3port.ports.reading import read_port
 from tests.ports import port_of
@@ -82,8 +83,8 @@ def sb3_returns(model: PPO, make: Callable[[], VecEnv]) -> list[float]:
     return returns
 
 
-def port_returns(port: Path, env_id: str, **options: Any) -> list[float]:
-    wrapping = wrapping_of(read_port(port).environment, **options)
+def port_returns(port: Path, env_id: str) -> list[float]:
+    wrapping = wrapping_in(choose_environment(read_port(port).environment, env_id))
     return list(evaluate_port(port, Setting(env_id, range(EPISODES), wrapping)).returns)
 
 
@@ -200,23 +201,21 @@ def test_wrappers_of_the_user(cli: Cli, here: Path, timed: Path) -> None:
     cli("eval", timed, "--wrapper", "mine:broken").fails(2, "mine:broken does not work: KeyError('mine')")
     cli("eval", timed, "--wrapper", "mine:Absent").fails(2, "--wrapper mine:Absent does not work")
     cli("eval", timed, "--wrapper", "absent:Mine").fails(2, "No module named 'absent'")
-    cli("eval", timed, "--wrapper", "Mine").fails(2, "name it like my_module:MyWrapper")
+    cli("eval", timed, "--wrapper", "Mine").fails(2, "there is no wrapper Mine", "my_module:MyWrapper")
 
 
 def test_no_wrappers(cli: Cli, timed: Path) -> None:
-    cli("eval", timed, "--no-wrappers").fails(2, "Pendulum-v1 has the observations", "--wrapper module:Class")
+    cli("eval", timed, "--no-wrappers").fails(2, "Pendulum-v1 has the observations", "--wrapper")
 
 
 def test_arguments_that_the_environment_does_not_take(cli: Cli, timed: Path) -> None:
     note(timed, env_kwargs={"power": 3})
-    cli("eval", timed).fails(
-        2, "Pendulum-v1 cannot be made with {'power': 3}, as in training", "--no-wrappers"
-    )
+    cli("eval", timed).fails(2, "Pendulum-v1 cannot be made with {'power': 3}: ", "--no-wrappers")
 
 
 def test_wrappers_that_do_not_fit(cli: Cli, timed: Path) -> None:
     note(timed, wrappers=[{"name": TIME, "kwargs": {"power": 3}}])
-    cli("eval", timed).fails(2, "cannot be wrapped as in training: The wrapper TimeFeature", "--no-wrappers")
+    cli("eval", timed).fails(2, "cannot be wrapped: The wrapper TimeFeature", "--no-wrappers")
 
 
 @pytest.mark.parametrize("env_id", [None, "owned:Pendulum-v1"])

@@ -182,6 +182,8 @@ def test_resume_neither_imports_nor_removes_nor_writes_elsewhere(cli: Cli, here:
         ("hyperparameters", "n_steps", 10**9, "a rollout of 1,000,000,000 steps"),
         ("hyperparameters", "n_envs", 10**7, "in 10,000,000 environments"),
         ("env_kwargs", "max_episode_steps", 10**12, "episodes without an end"),
+        ("env_kwargs", "noop_max", 10**6, "episodes without an end"),
+        ("env_kwargs", "shape", [8, 10**6], "episodes without an end"),
         ("env_kwargs", "render_mode", "human", "windows"),
     ],
 )

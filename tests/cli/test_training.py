@@ -115,7 +115,7 @@ NEW = "train --env CartPole-v1 --out run"
         (f"{NEW} --use-sde", "has use_sde, but its actions of Discrete(2) are no Box"),
         (f"{NEW} --algo ppo_mask", "action_masks()"),
         (f"{NEW} --config no.yml", "no.yml is not a file"),
-        (f"{NEW} --wrapper x", "my_module:MyWrapper"),
+        (f"{NEW} --wrapper x", "there is no wrapper x"),
         ("train --resume nowhere", "nowhere holds no checkpoint of a training"),
         ("train --resume nowhere --gamma 1", "goes on as the run was told"),
         ("finetune port --steps 10", "--out is needed"),
@@ -134,7 +134,7 @@ def test_refusals(cli: Cli, port: Path, arguments: str, text: str) -> None:
 def test_unknown_wrappers_of_a_file_are_refused(cli: Cli) -> None:
     Path("ppo.yml").write_text("env_wrapper: somewhere.Odd\n")
     call = ("train", "--env", "CartPole-v1", "--out", "run", "--config", "ppo.yml", "--steps", 64, *TINY)
-    cli(*call).fails(2, "somewhere.Odd, which we do not have", "--wrapper module:Class")
+    cli(*call).fails(2, "somewhere.Odd, which we do not have", "--wrapper", "module:Class")
     cli(*call, "--no-wrappers").succeeds()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sb3port.checkpoint.checkpoint import NetArch, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, NetArch, Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 from sb3port.commands.convert import read
 from sb3port.commands.observation_sets import ObservationContext, observation_sets
@@ -218,10 +218,14 @@ def test_sets_are_named_apart_and_edges_added(tmp_path: Path) -> None:
 
 
 def test_rollouts_are_what_the_policy_meets() -> None:
-    (rollout, _) = observation_sets(("rollout",), ObservationContext(PENDULUM, env="Pendulum-v1"))
+    (rollout, _) = observation_sets(
+        ("rollout",), ObservationContext(PENDULUM, environment=EnvironmentSpec("Pendulum-v1"))
+    )
     values = whole(rollout)
     assert values.shape == (rollout.count, 3)
     assert np.allclose(values[:, 0] ** 2 + values[:, 1] ** 2, 1, atol=1e-5)  # cosine and sine
     assert len(np.unique(values, axis=0)) > 900
     with pytest.raises(UsageError, match="CartPole"):
-        observation_sets(("rollout",), ObservationContext(PENDULUM, env="CartPole-v1"))
+        observation_sets(
+            ("rollout",), ObservationContext(PENDULUM, environment=EnvironmentSpec("CartPole-v1"))
+        )

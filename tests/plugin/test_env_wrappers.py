@@ -165,7 +165,7 @@ def test_images_are_resized_and_grey() -> None:
 @pytest.mark.parametrize(
     ("name", "kwargs", "message"),
     [
-        ("Nope", {}, "There is no wrapper Nope, but FlattenObservation"),
+        ("Nope", {}, "There is no wrapper Nope, but AtariPreprocessing"),
         ("TimeFeature", {"steps": 3}, "TimeFeature with {'steps': 3} does not fit: .*unexpected keyword"),
         ("TimeFeature", {}, "TimeFeature needs a vector"),
         ("FrameStack", {}, "missing 1 required"),
@@ -227,7 +227,7 @@ def test_lerobot_sees_wrapped_environments() -> None:
     observation = env.reset(seed=0)[0]["agent_pos"]
     assert observation.tolist()[:4] == [0.0] * 4
     assert observation[7] == 1.0
-    with pytest.raises(ValueError, match="There is no wrapper Nope"):
+    with pytest.raises(ValueError, match="there is no wrapper Nope"):
         GymnasiumEnvConfig(task="Pendulum-v1", wrappers={"Nope": None})
 
 

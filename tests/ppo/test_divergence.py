@@ -61,7 +61,7 @@ def test_what_the_environment_gives(tmp_path: Path, what: str, value: str, norma
         train(trainer, None, tmp_path, Watcher())
     assert stopped.value.hint is not None
     assert stopped.value.hint.startswith(f"the last good checkpoint is {tmp_path}/checkpoints/000096;")
-    again = resume(tmp_path, lambda _: None, ("ppo_tests/Breaking-v0",))[0]
+    again = resume(tmp_path, lambda _: None, "ppo_tests/Breaking-v0")[0]
     assert again.counters.num_timesteps == 96
     assert all(np.isfinite(array).all() for array in again.engine.tensors().values())
 

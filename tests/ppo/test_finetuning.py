@@ -10,6 +10,7 @@ from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
 
 from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.environments.given import Around
 from sb3port.errors import NotPortable, UsageError
 from sb3port.ports.reading import read_port
 from sb3port.ppo.runs.running import Watcher, train
@@ -157,7 +158,9 @@ def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
     again = read_port(outcome.last / "pretrained_model").environment
     assert (again.env_id, again.wrappers) == ("Pendulum-v1", checkpoint.environment.wrappers)
     with pytest.raises(UsageError, match=r"has the observations .* trained with"):
-        begin_finetuning(port, RunOptions(steps=128, wrapped=False, env="Pendulum-v1"), lambda _: None)
+        begin_finetuning(
+            port, RunOptions(steps=128, around=Around(recorded=False), env="Pendulum-v1"), lambda _: None
+        )
 
 
 def test_what_was_fine_tuned_is_remembered(tmp_path: Path) -> None:

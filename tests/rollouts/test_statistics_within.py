@@ -60,7 +60,7 @@ def test_they_learn_as_sb3_lets_them(name: str, tmp_path: Path) -> None:
     assert after[COUNT] == before[COUNT] + 2 * 3 * 32
     assert verify(last).verdict == "bit-exact"
 
-    again = resume(tmp_path / "run" / "checkpoints" / "000096", lambda _: None, (ENVS[name],))
+    again = resume(tmp_path / "run" / "checkpoints" / "000096", lambda _: None, ENVS[name])
     outcome = train(*again, Watcher())
     resumed = read_port(outcome.last / "pretrained_model").tensors
     assert all(np.array_equal(array, resumed[key]) for key, array in after.items())

@@ -31,7 +31,10 @@ from lerobot_policy_ppo.env_spaces import (
     seen_observation,
     seen_observation_space,
 )
-from sb3port.environments.wrappers import wrap
+from sb3port.checkpoint.checkpoint import EnvironmentSpec
+from sb3port.environments.given import around
+from sb3port.environments.wrapping import Wrapping, wrap_env, wrapping_in
+from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import TerminalText, terminal
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
@@ -61,8 +64,9 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         success_threshold: Return from which an episode counts as a success, or None to take only the
             environment's own `info["is_success"]`.
         env_kwargs: Keyword arguments of the environment.
-        wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
-            `sb3port.environments.wrappers`).
+        wrappers: What to put around it, innermost first: arguments by the name of a wrapper, one of
+            `sb3port.environments.wrappers`, of Gymnasium's, or your own as `module:Class`.
+        frame_stack: How many observations to put together outside of them, as SB3's VecFrameStack does.
 
     Raises:
         ValueError: The observation or action space is not supported, or a wrapper does not fit.
@@ -79,12 +83,13 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         success_threshold: float | None = None,
         env_kwargs: dict[str, Any] | None = None,
         wrappers: dict[str, Any] | None = None,
+        frame_stack: int | None = None,
     ) -> None:
         # Not every environment takes `render_mode`, so it is not passed when there is none.
         kwargs: dict[str, Any] = dict(env_kwargs or {}) | (
             {"render_mode": render_mode} if render_mode else {}
         )
-        self.env = _make(task, episode_length, kwargs, wrappers or {})
+        self.env = _make(task, episode_length, kwargs, (wrappers or {}, frame_stack))
         check_spaces(task, self.env)
         self._masks = ActionMasks(self.env)
         self.task = self.task_description = task
@@ -174,8 +179,9 @@ class GymnasiumEnvConfig(EnvConfig):
         success_threshold: Return from which an episode counts as a success, or None to take only the
             environment's own `info["is_success"]`.
         env_kwargs: Keyword arguments of the environment.
-        wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
-            `sb3port.environments.wrappers`).
+        wrappers: What to put around it, innermost first: arguments by the name of a wrapper, one of
+            `sb3port.environments.wrappers`, of Gymnasium's, or your own as `module:Class`.
+        frame_stack: How many observations to put together outside of them, as SB3's VecFrameStack does.
 
     Raises:
         ValueError: The observation or action space is not supported, or a wrapper does not fit.
@@ -188,11 +194,12 @@ class GymnasiumEnvConfig(EnvConfig):
     success_threshold: float | None = None
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     wrappers: dict[str, Any] = field(default_factory=dict)
+    frame_stack: int | None = None
 
     def __post_init__(self) -> None:
         if not self.task:
             raise ValueError("The gymnasium environment needs a task, a Gymnasium id like Pendulum-v1.")
-        env = _make(self.task, self.episode_length, self.env_kwargs, self.wrappers)
+        env = _make(self.task, self.episode_length, self.env_kwargs, (self.wrappers, self.frame_stack))
         try:
             self._describe(env)
         finally:
@@ -213,6 +220,7 @@ class GymnasiumEnvConfig(EnvConfig):
             "success_threshold": self.success_threshold,
             "env_kwargs": self.env_kwargs,
             "wrappers": self.wrappers,
+            "frame_stack": self.frame_stack,
         }
 
     def get_env_processors(self) -> tuple[_Pipeline, _Pipeline]:
@@ -241,14 +249,29 @@ def _warn(text: TerminalText) -> None:
 
 
 def _make(
-    task: str, episode_length: int | None, kwargs: dict[str, Any], wrappers: dict[str, Any]
+    task: str,
+    episode_length: int | None,
+    kwargs: dict[str, Any],
+    wanted: tuple[dict[str, Any], int | None],
 ) -> gym.Env[Any, Any]:
     """Make an environment with its wrappers."""
     _import_module(task)
+    wrapping = _wrapping(*wanted)
     env = gym.make(task, max_episode_steps=episode_length, **kwargs)
-    for name, arguments in wrappers.items():
-        env = wrap(env, name, arguments or {})
-    return env
+    try:
+        return wrap_env(env, wrapping)
+    except UsageError as error:
+        env.close()
+        raise ValueError(error.message) from error
+
+
+def _wrapping(wrappers: dict[str, Any], frame_stack: int | None) -> Wrapping:
+    """Look the wrappers up, by the names that the commands of sb3port take, too."""
+    try:
+        said = around(wrappers=[wrappers], frame_stack=frame_stack)
+    except UsageError as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+    return wrapping_in(EnvironmentSpec(wrappers=said.wrappers, frame_stack=said.frame_stack))
 
 
 def _import_module(task: str) -> None:

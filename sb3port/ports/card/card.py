@@ -1,16 +1,18 @@
 """The `README.md` of a port: what it is, where it comes from, how to run it, how far to trust it."""
 
+import json
 from collections.abc import Iterable, Iterator
 
-from sb3port.checkpoint.checkpoint import Checkpoint, Provenance
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Provenance
 from sb3port.checkpoint.spaces import parts
 from sb3port.families.algorithms import display_name
 from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
 from sb3port.families.extractors import is_own
 from sb3port.families.features import batch_keys
+from sb3port.families.strangers_arguments import command_words
 from sb3port.files.texts.markdown import Markdown, bullets, code, link, markdown, table
 from sb3port.files.texts.media import joined
-from sb3port.files.texts.source_code import shell
+from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.ports.card.facts import CardFacts
 from sb3port.ports.card.metadata import metadata
 from sb3port.ports.card.running import running
@@ -43,7 +45,7 @@ def model_card(checkpoint: Checkpoint, facts: CardFacts | None = None) -> str:
         *running(checkpoint, facts.place),
         *_spaces(checkpoint),
         *_parity(facts),
-        *_returns(facts, checkpoint.environment.registered_id),
+        *_returns(facts, checkpoint.environment),
         *_licence(facts),
         *_limits(checkpoint, facts),
     )
@@ -128,10 +130,11 @@ def _parity(facts: CardFacts) -> Iterator[Markdown]:
     )
 
 
-def _returns(facts: CardFacts, env_id: str | None) -> Iterator[Markdown]:
+def _returns(facts: CardFacts, environment: EnvironmentSpec) -> Iterator[Markdown]:
     yield markdown("## Returns")
     if facts.returns is None:
-        command = code(shell("sb3port eval {} --env {}", facts.place, env_id or "ENV_ID"))
+        words = joined(ShellCode, " ", (shell("{}", word) for word in command_words(environment)))
+        command = code(shell("sb3port eval {} {}", facts.place, words))
         yield markdown("Not measured yet: {} does that.", command)
         return
     yield _table(_returns_rows(facts.returns))
@@ -139,10 +142,13 @@ def _returns(facts: CardFacts, env_id: str | None) -> Iterator[Markdown]:
 
 def _returns_rows(returns: Returns) -> Iterator[tuple[str, Markdown]]:
     yield "environment", code(returns.env)
+    if returns.env_kwargs:
+        yield "arguments", code(json.dumps(dict(returns.env_kwargs)))
     if returns.wrappers:
         yield "wrappers", joined(Markdown, ", ", map(code, returns.wrappers))
     count = len(returns.seeds)
-    yield "episodes", markdown("{}, seeds {}, deterministic actions", count, returns.seeds_text)
+    actions = "deterministic" if returns.deterministic else "sampled"
+    yield "episodes", markdown("{}, seeds {}, {} actions", count, returns.seeds_text, actions)
     yield "mean return", markdown("{:.2f} ± {:.2f} (standard deviation)", returns.mean, returns.std)
     lowest, highest = min(returns.returns), max(returns.returns)
     yield "lowest and highest", markdown("{:.2f} and {:.2f}", lowest, highest)

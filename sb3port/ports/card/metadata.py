@@ -49,7 +49,7 @@ def _model_index(returns: Returns, name: str) -> list[dict[str, Any]]:
         metric_args={
             "episodes": len(returns.seeds),
             "seeds": returns.seeds_text,
-            "deterministic": True,
+            "deterministic": returns.deterministic,
         },
     )
     return eval_results_to_model_index(name, [result])

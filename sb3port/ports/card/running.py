@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, PolicySpec
+from sb3port.families.environment_ids import Home, home_of
 from sb3port.families.features import input_features, mask_key
 from sb3port.families.wrappers import applied
 from sb3port.files.texts.markdown import Markdown, fenced, markdown
@@ -34,16 +35,18 @@ def _command(environment: EnvironmentSpec, place: str) -> ShellCode:
         """pip install "lerobot_policy_ppo[eval]"
 lerobot-eval --policy.path={} --env.type=gymnasium {} --eval.n_episodes=10 --eval.batch_size=1""",
         place,
-        _options(environment),
+        lerobot_options(environment),
     )
 
 
-def _options(environment: EnvironmentSpec) -> ShellCode:
+def lerobot_options(environment: EnvironmentSpec) -> ShellCode:
     """Give the options of `lerobot-eval` that make the environment of the training, wrappers included."""
+    home = Home("ENV_ID") if environment.env_id is None else home_of(environment.env_id)
+    env_kwargs = {**home.env_kwargs, **environment.env_kwargs}
     wrappers = {wrapper.name: dict(wrapper.kwargs) for wrapper in applied(environment)}
-    options = [shell("--env.task={}", environment.registered_id or "ENV_ID")]
-    if environment.env_kwargs:
-        options.append(shell("--env.env_kwargs={}", json.dumps(dict(environment.env_kwargs))))
+    options = [shell("--env.task={}", home.env_id)]
+    if env_kwargs:
+        options.append(shell("--env.env_kwargs={}", json.dumps(env_kwargs)))
     if wrappers:
         options.append(shell("--env.wrappers={}", json.dumps(wrappers)))
     return joined(ShellCode, " ", options)

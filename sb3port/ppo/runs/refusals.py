@@ -1,6 +1,6 @@
 """What is refused before a training begins, because it would fail later, or train something else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +63,21 @@ def check_sizes(settings: Hyperparameters, n_envs: int) -> None:
         )
 
 
-def refuse_unknown(environment: EnvironmentSpec, own: Sequence[str], plan: Plan) -> None:
+def refuse_unknown(environment: EnvironmentSpec, plan: Plan) -> None:
     """Refuse to train a new policy in another environment than the one that was asked for.
 
     Raises:
         UsageError: A wrapper is not one that we have, or normalised frames are to be stacked.
     """
-    if not own and (names := unknown(environment)):
+    if names := unknown(environment):
         raise UsageError(
             f"{plan.source} asks for {', '.join(names)}, which we do not have",
-            "name your own in their place with --wrapper module:Class, or leave them out: --no-wrappers",
+            "name others in their place, such as --wrapper module:Class, or leave them out: --no-wrappers",
         )
     if environment.frame_stack and (plan.normalize or {}).get("norm_obs", plan.normalize is not None):
         raise UsageError(
-            f"{plan.source} asks for frames that are normalised and then stacked, which is not done"
+            f"frames that are normalised, as {plan.source} asks for, and then stacked are not trained on",
+            "take --no-normalize, or --frame-stack 1",
         )
 
 

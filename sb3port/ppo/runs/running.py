@@ -1,9 +1,11 @@
 """A training from its beginning or a checkpoint to its end, with checkpoints, evaluations and a log."""
 
+import json
+import shlex
 import signal
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -11,10 +13,12 @@ from typing import Any
 
 import torch
 
-from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, PolicySpec
+from sb3port.environments.choosing import choose_environment, needed_words
+from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import open_wrapped
-from sb3port.environments.wrapping import is_gymnasiums_own, wrapping_of
-from sb3port.errors import NeedsOption, TrainingDiverged, UsageError
+from sb3port.environments.wrapping import wrapping_in
+from sb3port.errors import TrainingDiverged, UsageError
 from sb3port.ports.reading import read_port
 from sb3port.ppo.rollout.environments import Environments, InProcess
 from sb3port.ppo.rollout.episodes import MakeEnv
@@ -102,8 +106,7 @@ def make_environments(settings: RunSettings) -> Environments:
 
 def _maker(settings: RunSettings) -> MakeEnv:
     """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
-    wrapping = wrapping_of(settings.environment, settings.own_wrappers)
-    return partial(open_wrapped, settings.env, wrapping, disable_env_checker=True)
+    return partial(open_wrapped, settings.env, wrapping_in(settings.environment), disable_env_checker=True)
 
 
 def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watcher) -> Outcome:
@@ -200,7 +203,8 @@ class _Run:
 def resume(
     path: Path,
     warn: Callable[[str], None],
-    named: Collection[str] = (),
+    env: str | None = None,
+    around: Around = AS_IN_TRAINING,
     before: Callable[[PolicySpec], None] = lambda _: None,
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint, to the bit.
@@ -208,19 +212,21 @@ def resume(
     Args:
         path: The folder of the run, for its last checkpoint, or a checkpoint in it.
         warn: Called with a sentence where an environment cannot be brought back to where it was.
-        named: Environments and wrappers of the user's own that may be imported: a file does not decide that.
+        env: Which environment the user names: a file alone does not decide what is imported.
+        around: What the user says of it beside that.
         before: Called with what the policy computes, before it is built.
 
     Returns:
         The trainer, its checkpoint, and the folder of the run.
 
     Raises:
-        UsageError: There is no checkpoint, or it needs what is not in `named`.
+        UsageError: There is no checkpoint, or the user says something else than the run was told.
+        NeedsOption: It needs what the user does not say.
         NotPortable: It is damaged.
     """
     folder = find_checkpoint(path)
     state = read_state(folder / STATE)
-    _refuse_unnamed(state.settings, named)
+    _refuse_other_environment(state.settings.environment, env, around)
     prepare(state.settings.device)
     origin = read_port(folder / PORT)
     before(origin.spec)
@@ -231,19 +237,20 @@ def resume(
     return trainer, origin, folder.parents[1]
 
 
-def _refuse_unnamed(settings: RunSettings, named: Collection[str]) -> None:
-    """Refuse to make an environment or to import a wrapper because a file says so.
+def _refuse_other_environment(noted: EnvironmentSpec, env: str | None, around: Around) -> None:
+    """Refuse to go on in another environment, or in one that only a file names.
 
     Raises:
-        NeedsOption: The user has not named it.
+        UsageError: The user says something else than the run was told.
+        NeedsOption: The user has to say it, too.
     """
-    env = [] if is_gymnasiums_own(settings.env) else [settings.env]
-    wanted = {"--env": env, "--wrapper": settings.own_wrappers}
-    missing = [(option, name) for option, names in wanted.items() for name in names if name not in named]
-    if missing:
-        raise NeedsOption(
-            "the run imported what is not Gymnasium's own, which a file alone does not decide",
-            tuple(word for pair in missing for word in pair),
+    chosen = choose_environment(noted, env, around)
+    # As JSON, to which a file reduces tuples.
+    if json.dumps(asdict(chosen)) != json.dumps(asdict(noted)):
+        words = shlex.join(needed_words(noted))
+        raise UsageError(
+            "--resume goes on in the environment that the run was told, and the options name another one",
+            f"say no more of it than {words}" if words else "drop them",
         )
 
 

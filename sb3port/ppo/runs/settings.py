@@ -26,7 +26,6 @@ class RunSettings:
         norm_obs_keys: Which parts of a Dict observation are normalised, None for all.
         save_every: Environment steps between checkpoints.
         eval_episodes: Episodes with which each checkpoint is evaluated; 0 for no evaluation.
-        own_wrappers: The user's wrappers in `environment`, `module:Class`, which may be imported.
     """
 
     environment: EnvironmentSpec
@@ -41,7 +40,6 @@ class RunSettings:
     norm_obs_keys: tuple[str, ...] | None = None
     save_every: int = 0
     eval_episodes: int = 5
-    own_wrappers: tuple[str, ...] = ()
 
     @property
     def env(self) -> str:
@@ -62,6 +60,7 @@ class RunSettings:
 
 
 _STATISTICS = ("obs_rms", "ret_rms")
+_FORMER = "own_wrappers"  # which earlier versions wrote; `environment` has them, too
 
 
 def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
@@ -72,9 +71,9 @@ def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
         "hyperparameters": hyperparameters_from_json(data["hyperparameters"]),
         "normalise": None if flags is None else Normalizer(None, None, **flags),
         "norm_obs_keys": None if keys is None else tuple(keys),
-        "own_wrappers": tuple(data["own_wrappers"]),
     }
-    return RunSettings(**{**data, **parsed})
+    known = {name: value for name, value in data.items() if name != _FORMER}
+    return RunSettings(**{**known, **parsed})
 
 
 def without_statistics(normalizer: Normalizer) -> Normalizer:
