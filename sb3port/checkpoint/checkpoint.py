@@ -238,6 +238,7 @@ class Provenance:
         system_info: The zip's `system_info.txt` (absent before SB3 1.3).
         imports: What the pickles in the files would have imported, sorted.
         ignored: Tensors of the source that the port leaves out, each with its reason.
+        pairing: Why these VecNormalize statistics or none; empty where there was nothing to choose.
         no_stats: Whether the user chose to leave VecNormalize statistics out.
         assume_standard_forward: Whether the user chose to take a policy class of the author's own for SB3's.
         extractor: `module:Class`, which the user named as the code of the features extractor, else None.
@@ -252,6 +253,7 @@ class Provenance:
     system_info: Mapping[str, str] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
     ignored: Mapping[str, str] = field(default_factory=dict)
+    pairing: str = ""
     no_stats: bool = False
     assume_standard_forward: bool = False
     extractor: str | None = None

@@ -196,14 +196,21 @@ def _find_source(recorded: Provenance, label: str | None) -> Source:
     if label is None and recorded.kind != "hub":
         return recorded_source(recorded)
     statistics = recorded.files.get("statistics")
-    name = statistics.name if statistics else ""
-    given = {"vecnormalize": Path(name)} if Path(name).is_absolute() else {"statistics": name or None}
     filename = recorded.files["checkpoint"].name if recorded.kind != "file" else None
-    options = SourceOptions(filename, **given)
+    options = SourceOptions(filename, statistics=_recorded_names(recorded))
+    if statistics is not None and Path(statistics.name).is_absolute():
+        options = SourceOptions(filename, vecnormalize=Path(statistics.name))
     if label is not None:
         return _resolve_other(label, options)
     # Also where a folder of that name lies here.
     return resolve_hub(recorded.location, replace(options, revision=recorded.revision))
+
+
+def _recorded_names(recorded: Provenance) -> tuple[str, ...] | None:
+    """Give the names of the statistics that a port has; None where the user left some out."""
+    if recorded.no_stats:
+        return None
+    return tuple(file.name for role, file in recorded.files.items() if role == "statistics")
 
 
 def _resolve_other(label: str, options: SourceOptions) -> Source:

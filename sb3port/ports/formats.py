@@ -170,6 +170,7 @@ _SOURCE = record(
         "sb3_version": optional(text(100)),
         "system_info": mapping(_SENTENCE, 1000),
         "ignored": mapping(_SENTENCE, 100_000),
+        "pairing": _SENTENCE,
         "no_stats": FLAG,
         "assume_standard_forward": FLAG,
         "extractor": optional(text(500)),

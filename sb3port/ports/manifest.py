@@ -105,6 +105,7 @@ def provenance_json(provenance: Provenance) -> dict[str, Any]:
         "no_stats": provenance.no_stats,
         "assume_standard_forward": provenance.assume_standard_forward,
         "extractor": provenance.extractor,
+        **({"pairing": provenance.pairing} if provenance.pairing else {}),
         **({"base": provenance.base} if provenance.base else {}),
     }
 

@@ -72,8 +72,10 @@ def read_checkpoint(
     imports = _imports(archive)
     policy = _read_policy(archive, imports, Vouched(assume_standard_forward, extractor, source.label))
     settings = read_settings(source)
-    statistics, of_pairing = (
-        read_statistics(source, archive, settings, policy.spec) if use_stats else (None, [])
+    statistics, pairing, of_pairing = (
+        read_statistics(source, archive, settings, policy.spec, _words(assume_standard_forward, extractor))
+        if use_stats
+        else (None, "left out, as asked", [])
     )
     algorithm = algorithm_of(policy.spec.algorithm)
     training = read_training(archive, algorithm, policy.kwargs.given)
@@ -90,6 +92,7 @@ def read_checkpoint(
         provenance=replace(
             provenance,
             ignored=policy.ignored,
+            pairing=pairing,
             no_stats=not use_stats,
             assume_standard_forward=assume_standard_forward,
             extractor=policy.kwargs.extractor.own,
@@ -105,6 +108,12 @@ def read_checkpoint(
         environment=settings.environment,
         configured=settings.configured,
     )
+
+
+def _words(assume_standard_forward: bool, extractor: str | None) -> tuple[str, ...]:
+    """Give the options by which the user vouched for a policy, as on the command line."""
+    vouched = ("--assume-standard-forward",) if assume_standard_forward else ()
+    return (*vouched, "--extractor", extractor) if extractor is not None else vouched
 
 
 def _read_archive(source: Source) -> Archive:

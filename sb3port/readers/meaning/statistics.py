@@ -1,19 +1,21 @@
 """The VecNormalize statistics of a checkpoint: of those that may be meant, what fits its observations."""
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd, SourceFile
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
-from sb3port.errors import NotPortable, Unsafe, UsageError
+from sb3port.errors import NotPortable, Sb3portError, Unsafe, UsageError
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.records import Global
+from sb3port.readers.meaning.ranking import Ask, Evidence, LeaveOut, Missing, Steps, Take, Use, decide
 from sb3port.readers.meaning.settings import Settings
 from sb3port.readers.meaning.vecnormalize import read_vecnormalize
-from sb3port.readers.places.layouts import contradict
-from sb3port.readers.places.pairing import Evidence, listed
+from sb3port.readers.places.nearby import Near
+from sb3port.readers.places.pairing import listed
 from sb3port.readers.places.source import Source
+from sb3port.readers.places.words import Relation
 
 _MAX_RESETS = 16
 _REMEDY = "name the right file with --vecnormalize PATH, or port the bare network with --no-stats"
@@ -29,77 +31,83 @@ class ReadStatistics:
 
 
 def read_statistics(
-    source: Source, archive: Archive, settings: Settings, spec: PolicySpec
-) -> tuple[ReadStatistics | None, list[str]]:
+    source: Source, archive: Archive, settings: Settings, spec: PolicySpec, words: tuple[str, ...] = ()
+) -> tuple[ReadStatistics | None, str, list[str]]:
     """Read the statistics that go with a policy, None where there are none.
 
+    Args:
+        source: Where they may be.
+        archive: The zip.
+        settings: What lies beside it.
+        spec: The policy.
+        words: Options of the command line that reading it needs, for the commands in hints.
+
     Returns:
-        The statistics, and sentences a user should read before relying on them.
+        The statistics, a sentence on why these or none, and what a user should read before relying on them.
 
     Raises:
-        UsageError: They are of another model or step, or several could be meant, or none are found although
-            the zip or its settings show that there were some.
+        UsageError: They are of another model, or several could be meant, or none are found although the zip
+            or its settings show that there were some.
         NotPortable: They are damaged, or normalise what is no vector.
         Unsafe: The pickle would run something dangerous.
     """
-    name = _choose(source, archive, spec)
-    if name is None:
-        _refuse_missing(source, archive, settings)
-        passed_over = source.statistics.names
-        return None, [f"{name} holds statistics of other observations: not used" for name in passed_over]
-    found = _read(name, source)
-    check_statistics(found.normalizer, spec, source, name)
-    return found, _warnings(found, source, archive)
+    if source.statistics.given:
+        found = _read(source.statistics.near[0], source)
+        check_statistics(found.normalizer, spec, source, found.file.name)
+        return found, f"{_called(found)}, as given", _warnings(found, source, archive)
+    read = _Candidates(source, archive, spec)
+    match decide(_use(archive, settings), read.evidence):
+        case Take(evidence, why):
+            found = read.found[evidence.near.name]
+            return found, why, _warnings(found, source, archive, evidence.near)
+        case LeaveOut(why):
+            return None, why, [why] if why else []
+        case Ask(several):
+            raise _several(several, source, words)
+        case Missing(nearest):
+            raise _missing(nearest, read, source, words)
 
 
-def _choose(source: Source, archive: Archive, spec: PolicySpec) -> str | None:
-    """Choose the pickle that fits; one that must be meant is chosen anyway, to be told why it does not."""
-    names, evidence = source.statistics.names, source.statistics.evidence
-    if len(names) == 1 and evidence is not Evidence.CONTENT:
-        return names[0]
-    fitting = [name for name in names if _fits(name, spec, source)]
-    if len(fitting) > 1:
-        _refuse_several(fitting, source, archive)
-    meant = fitting if evidence is Evidence.CONTENT else (*fitting, *names)
-    return next(iter(meant), None)
+class _Candidates:
+    """The pickles that may be meant, each read.
+
+    Args:
+        source, archive, spec: As in `read_statistics`.
+    """
+
+    def __init__(self, source: Source, archive: Archive, spec: PolicySpec) -> None:
+        self.found: dict[str, ReadStatistics] = {}
+        self.errors: dict[str, Sb3portError] = {}
+        self.evidence = [self._look(near, source, archive, spec) for near in source.statistics.near]
+
+    def _look(self, near: Near, source: Source, archive: Archive, spec: PolicySpec) -> Evidence:
+        try:
+            found = _read(near, source)
+            check_statistics(found.normalizer, spec, source, near.name)
+        except Unsafe:
+            raise
+        except (UsageError, NotPortable) as error:
+            self.errors[near.name] = error
+            return Evidence(near, misfit=error.message)
+        self.found[near.name] = found
+        apart = _steps_apart(found.normalizer, archive)
+        if apart is None:
+            return Evidence(near, digest=found.file.sha256)
+        steps = Steps.AGREE if apart <= _tolerance(archive) else Steps.DIFFER
+        return Evidence(near, steps, apart, digest=found.file.sha256)
 
 
-def _read(name: str, source: Source) -> ReadStatistics:
-    normalizer, file, imports = read_vecnormalize(source.path(name))
-    return ReadStatistics(normalizer, replace(file, name=name), imports)
+def _read(near: Near, source: Source) -> ReadStatistics:
+    normalizer, file, imports = read_vecnormalize(source.path(near.name))
+    return ReadStatistics(normalizer, replace(file, name=near.name), imports)
 
 
-def _fits(name: str, spec: PolicySpec, source: Source) -> bool:
-    try:
-        check_statistics(_read(name, source).normalizer, spec, source, name)
-    except Unsafe:
-        raise
-    except (UsageError, NotPortable):
-        return False
-    return True
-
-
-def _refuse_several(names: list[str], source: Source, archive: Archive) -> None:
-    agreeing = [name for name in names if _agrees(_read(name, source).normalizer, archive)]
-    example = f"--vecnormalize {shlex.quote((agreeing or names)[0])}"
-    why = ", which has seen as many steps as the model" if len(agreeing) == 1 else ""
-    raise UsageError(
-        f"{source.label} holds several statistics that {source.checkpoint.shown} could have: {listed(names)}",
-        f"name one of them, for example: {example}{why}; or port the bare network with --no-stats",
-    )
-
-
-def _refuse_missing(source: Source, archive: Archive, settings: Settings) -> None:
-    config = settings.config
+def _use(archive: Archive, settings: Settings) -> Use:
+    """Tell what shows that VecNormalize was used, if only for rewards, and whether for observations."""
+    shown, config = _was_normalized(archive), settings.config
     if config is not None and config.normalize:
-        needed = config.normalizes_observations
-    else:
-        needed = _was_normalized(archive)
-    if needed:
-        raise UsageError(
-            f"{source.label} was trained with VecNormalize, but no statistics (vec_normalize.pkl) are there",
-            "name the file with --vecnormalize PATH, or port the bare network with --no-stats",
-        )
+        return Use("the zip" if shown else "config.yml", config.normalizes_observations)
+    return Use("the zip" if shown else "", shown, silent=archive.data.get("_last_obs") is None)
 
 
 def _was_normalized(archive: Archive) -> bool:
@@ -107,8 +115,37 @@ def _was_normalized(archive: Archive) -> bool:
     return archive.data.get("_last_original_obs") is not None
 
 
-def _warnings(found: ReadStatistics, source: Source, archive: Archive) -> list[str]:
-    name, warnings = found.file.name, _steps_apart(found, source, archive)
+def _several(several: Sequence[Evidence], source: Source, words: tuple[str, ...]) -> UsageError:
+    names = listed([evidence.near.name for evidence in several])
+    best = several[0]
+    nearer = all(best.apart < other.apart for other in several[1:])
+    why = ", which is nearest to the model in steps" if nearer else ""
+    command = source.command(*words, "--vecnormalize", source.from_here(best.near.name))
+    return UsageError(
+        f"{source.label} has several statistics that {source.checkpoint.shown} could have: {names}",
+        f"leave them out with --no-stats, or name one, for example {best.near.name}{why}: {command}",
+    )
+
+
+def _missing(
+    nearest: Evidence | None, read: _Candidates, source: Source, words: tuple[str, ...]
+) -> Sb3portError:
+    error = read.errors.get(nearest.near.name) if nearest is not None else None
+    if error is not None and not isinstance(error, UsageError):
+        return error
+    why = f": {error.message}" if error is not None else ""
+    if nearest is not None and error is None:
+        why = f": {nearest.near.name}, {nearest.near.place}, is named for another model"
+    command = source.command(*words, "--no-stats")
+    return UsageError(
+        f"{source.label} was trained with VecNormalize, but no statistics (vec_normalize.pkl) are there{why}",
+        f"name the file with --vecnormalize PATH, or port the bare network: {command}",
+    )
+
+
+def _warnings(found: ReadStatistics, source: Source, archive: Archive, near: Near | None = None) -> list[str]:
+    """Give what speaks against statistics that are taken."""
+    name, warnings = found.file.name, _other_step(found, source, archive)
     if not _was_normalized(archive):
         # The zip of a training without VecNormalize looks like this, and so do a few of one with it.
         warnings.append(
@@ -119,31 +156,40 @@ def _warnings(found: ReadStatistics, source: Source, archive: Archive) -> list[s
         warnings.append(
             f"{name} holds mean and variance alone: clip_obs {clip:g} and epsilon {epsilon:g} are assumed"
         )
-    if source.statistics.evidence is Evidence.CONTENT:
+    if near is not None and near.relation is Relation.STRANGE:
         warnings.append(f"{name} is taken for its statistics: no other pickle fits the observations")
+    if near is not None and near.relation is Relation.SIBLING:
+        warnings.append(f"{name} is of another time in the training: {source.checkpoint.shown} has none")
     return warnings
 
 
-def _steps_apart(found: ReadStatistics, source: Source, archive: Archive) -> list[str]:
-    """Compare what names and counts say about when zip and statistics were saved."""
-    name, zipped = found.file.name, source.checkpoint.shown
-    if contradict(source.checkpoint, name) and source.statistics.evidence is not Evidence.GIVEN:
-        raise UsageError(f"{name} holds the statistics of another step than that of {zipped}", _REMEDY)
-    seen, steps = _count(found.normalizer), archive.data.get("num_timesteps")
-    if seen is not None and isinstance(steps, int) and not _agrees(found.normalizer, archive):
-        return [
-            f"{name} may be of another step than {zipped}: it has seen {seen:,.0f} observations, and the "
-            f"model was trained for {steps:,} steps"
-        ]
-    return []
+def _other_step(found: ReadStatistics, source: Source, archive: Archive) -> list[str]:
+    """Compare what counts say about when zip and statistics were saved."""
+    apart = _steps_apart(found.normalizer, archive)
+    if apart is None or apart <= _tolerance(archive):
+        return []
+    seen, steps = _count(found.normalizer), archive.data["num_timesteps"]
+    return [
+        f"{_called(found)} may be of another step than {source.checkpoint.shown}: it has seen {seen:,.0f} "
+        f"observations, and the model was trained for {steps:,} steps"
+    ]
 
 
-def _agrees(normalizer: Normalizer, archive: Archive) -> bool:
-    """Whether statistics were saved with the model: they count its steps, and an observation per reset."""
-    seen, steps, n_envs = _count(normalizer), archive.data.get("num_timesteps"), archive.data.get("n_envs")
-    if seen is None or not isinstance(steps, int):
-        return False
-    return abs(seen - steps) <= _MAX_RESETS * (n_envs if isinstance(n_envs, int) else 1)
+def _called(found: ReadStatistics) -> str:
+    """Call statistics by their name; a path that the user named by its last part."""
+    return PurePath(found.file.name).name if PurePath(found.file.name).is_absolute() else found.file.name
+
+
+def _tolerance(archive: Archive) -> float:
+    """Statistics that were saved with the model have seen an observation per step, and one per reset."""
+    n_envs = archive.data.get("n_envs")
+    return _MAX_RESETS * (n_envs if isinstance(n_envs, int) else 1)
+
+
+def _steps_apart(normalizer: Normalizer, archive: Archive) -> float | None:
+    """By how much the observations that were seen differ from the steps, None where that is not known."""
+    seen, steps = _count(normalizer), archive.data.get("num_timesteps")
+    return abs(seen - steps) if seen is not None and isinstance(steps, int) else None
 
 
 def _count(normalizer: Normalizer) -> float | None:

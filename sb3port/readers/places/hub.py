@@ -46,6 +46,11 @@ class RepoFiles:
     folder: Path | None
     sizes: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """The repository's own name, as that of a folder."""
+        return (self.repo_id.partition("/")[2],)
+
     def head(self, name: str, size: int) -> bytes:
         """Give the first bytes of a file; errors are those of `download`."""
         return read_part(self, name, range(min(size, self.sizes[name])))

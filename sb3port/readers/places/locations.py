@@ -1,7 +1,11 @@
-"""Places on the Hub, as users write them: `org/name`, `org/name@revision`, `hf://org/name@revision/path.zip`."""
+"""Places as users write them, on the Hub `org/name`, `org/name@revision`, `hf://org/name@revision/path.zip`."""
 
+import os
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
 from urllib.parse import unquote
 
 from sb3port.errors import UsageError
@@ -13,6 +17,8 @@ _URI = re.compile(
     r"(?:@(?P<revision>refs/(?:pr|convert)/[^/]+|[^/]+))?(?:/(?P<path>.*))?"
 )
 _NAME = re.compile(r"(?P<repo_id>\w[\w.-]*/[\w.-]+)(?:@(?P<revision>.*))?")
+_NAMES = "a Hub repository is named like sb3/ppo-Pendulum-v1, a file in it hf://org/name/file.zip"
+_MAX_SIBLINGS = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ def read_location(label: str) -> HubLocation:
         if match is None:
             raise UsageError(
                 f"{label} is neither a file or folder on this machine nor a Hub repository",
-                "a Hub repository is named like sb3/ppo-Pendulum-v1, a file in it hf://org/name/file.zip",
+                _NAMES,
             )
         return HubLocation(match["repo_id"], match["revision"] or None)
     match = _URI.fullmatch(label.removeprefix(_SCHEME))
@@ -52,3 +58,46 @@ def read_location(label: str) -> HubLocation:
         )
     revision = match["revision"]
     return HubLocation(match["repo_id"], unquote(revision) if revision else None, match["path"] or None)
+
+
+def refuse_absent(label: str) -> None:
+    """Refuse what can only be a path, or is meant as one: the Hub is not asked for it.
+
+    A name like one on the Hub is meant as a path if it begins with a folder that is here, and that folder has
+    something of a like name in it, or zips.
+
+    Raises:
+        UsageError: It is that; what may be meant is in the hint.
+    """
+    try:
+        path = Path(label).expanduser()
+        on_hub = _NAME.fullmatch(label) is not None and not label.endswith(".zip")
+        if label.startswith(_SCHEME) or (on_hub and not path.parent.is_dir()):
+            return
+        close = _that_is_like(path)
+        if on_hub and not close and not any(path.parent.glob("*.zip")):
+            return
+    except (RuntimeError, OSError):  # `~nobody`, or longer than any path
+        return
+    hints = (f"did you mean {close}?" if close else "", f"on the Hub it is hf://{label}" if on_hub else "")
+    raise UsageError(
+        f"{label} is neither a file or folder on this machine nor a Hub repository",
+        "; ".join(filter(None, hints)) or _NAMES,
+    )
+
+
+def _that_is_like(path: Path) -> str | None:
+    """Find what may be meant by a path: something of a name that is like the first that is absent."""
+    for step in reversed([path, *path.parents][:-1]):
+        folder, name = step.parent, step.name
+        if not step.exists():
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in islice(entries, _MAX_SIBLINGS)]
+            without = {Path(other).stem: other for other in names if other.endswith(".zip")}
+            close = get_close_matches(name, [*names, *without], n=1)
+            if not close:
+                return None
+            found = folder / without.get(close[0], close[0])
+            whole = found / path.relative_to(step)
+            return next((str(p) for p in (whole, Path(f"{whole}.zip")) if p.exists()), str(found))
+    return None

@@ -7,7 +7,7 @@ fetched that is not needed.
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from sb3port.errors import NotPortable, UsageError
@@ -15,7 +15,9 @@ from sb3port.readers.formats.archive import ZipKind, zip_kind
 from sb3port.readers.formats.pickles import first_global
 from sb3port.readers.places import layouts
 from sb3port.readers.places.layouts import Candidate
+from sb3port.readers.places.nearby import Near, nearby
 from sb3port.readers.places.source_files import Files
+from sb3port.readers.places.words import Relation
 
 VEC_NORMALIZE = tuple(
     f"{package}.common.vec_env.vec_normalize.VecNormalize"
@@ -25,30 +27,31 @@ _TAIL = 4096  # the list of an SB3 zip's members has 400 bytes
 _HEAD = 512
 _MAX_LOOKS = 32  # each is a request where the files are on the Hub
 _MAX_SHOWN = 20
-
-
-class Evidence(Enum):
-    """Why a pickle is taken for the statistics of a checkpoint."""
-
-    GIVEN = auto()
-    """The user says so."""
-    NAME = auto()
-    """Its name and place say so."""
-    CONTENT = auto()
-    """It holds VecNormalize statistics, and nothing speaks against it yet."""
+_MAX_READ = 16  # pickles that are read to choose among them
+_MAX_FOREIGN = 2
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The VecNormalize pickles that may be those of a checkpoint; which one fits shows when it is read.
+    """The VecNormalize pickles that may be those of a checkpoint; which one is shows when they are read.
 
     Args:
-        names: Their names within the source; an absolute path for one that is not in it.
-        evidence: Why they are taken for that.
+        near: The pickles, those first whose names speak for them.
+        given: Whether the user names the only one.
     """
 
-    names: tuple[str, ...] = ()
-    evidence: Evidence = Evidence.NAME
+    near: tuple[Near, ...] = ()
+    given: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names within the source; an absolute path for one that is not in it."""
+        return tuple(near.name for near in self.near)
+
+
+def given_statistics(*names: str) -> Statistics:
+    """Take the pickles that the user or a port names, or none."""
+    return Statistics(tuple(map(Near, names)), given=bool(names))
 
 
 def choose_checkpoint(files: Files, name: str, label: str, filename: str | None = None) -> Candidate:
@@ -69,15 +72,23 @@ def choose_checkpoint(files: Files, name: str, label: str, filename: str | None 
     """
     if filename is None:
         return _choose(files, files.names, f"{name}.zip", label)
-    wanted = filename.rstrip("/")
+    wanted = PurePosixPath(filename).as_posix()
     unzipped = {key: c for c in layouts.unzipped(files.names) for key in (c.shown, c.name)}
-    for exact in (wanted, f"{wanted}.zip"):
-        if exact in unzipped or exact in files.names:
-            return unzipped.get(exact, Candidate(exact))
+    if wanted in unzipped or wanted in files.names:
+        return unzipped.get(wanted, Candidate(wanted))
     below = [other for other in files.names if other.startswith(f"{wanted}/")]
+    zipped = f"{wanted}.zip"
+    if zipped in files.names and not (layouts.zips(below) or layouts.unzipped(below)):
+        return Candidate(zipped)
     if not below:
-        raise UsageError(f"{label} has no file {filename}", f"it has: {listed(files.names)}")
+        raise UsageError(f"{label} has no file {filename}", _that_are_like(wanted, files.names))
     return _choose(files, below, f"{wanted}/{PurePosixPath(wanted).name}.zip", f"{wanted} of {label}")
+
+
+def _that_are_like(wanted: str, names: Sequence[str]) -> str:
+    """Say which files there are, and which may be meant."""
+    close = get_close_matches(wanted, [name for name in names if name.endswith(".zip")], n=1)
+    return f"it has: {listed(names)}{f'; did you mean {close[0]}?' if close else ''}"
 
 
 def _choose(files: Files, names: Sequence[str], preferred: str, label: str) -> Candidate:
@@ -125,22 +136,46 @@ def _explain_none(kinds: Mapping[Candidate, ZipKind], names: Sequence[str], labe
 
 
 def choose_statistics(files: Files, checkpoint: Candidate) -> Statistics:
-    """Choose the VecNormalize pickles that may go with a checkpoint, by name and place before content."""
-    names, listing = files.names, layouts.Listing(files.names)
-    if own := _holding(files, layouts.same_step(listing, checkpoint)):
-        return Statistics(tuple(own))
-    near = layouts.conventional(listing, checkpoint)
-    named = [name for name in layouts.same_name(listing, checkpoint) if name not in near]
-    if found := (*near, *_holding(files, named)):
-        return Statistics(found)
-    candidates = layouts.zips(names) or layouts.unzipped(names)
-    rest = _holding(files, layouts.others(listing, checkpoint, candidates))
-    return Statistics(tuple(rest), Evidence.CONTENT)
+    """List the pickles near a checkpoint that hold a VecNormalize, of which a glance is taken.
+
+    Those that are named for other models are among them only where there is nothing else.
+    """
+    near = nearby(files.names, checkpoint, files.origin)
+    found = _holding(files, [pickle for pickle in near if pickle.relation is not Relation.FOREIGN])
+    if any(pickle.relation is Relation.NAMED for pickle in found):
+        found = [pickle for pickle in found if pickle.relation < Relation.SIBLING]
+    foreign = [pickle for pickle in near if pickle.relation is Relation.FOREIGN]
+    return Statistics(tuple(found or _holding(files, foreign[:_MAX_FOREIGN])))
 
 
-def _holding(files: Files, names: Sequence[str]) -> list[str]:
-    """Keep the files that hold a VecNormalize, of which a glance is taken."""
-    return [name for name in names[:_MAX_LOOKS] if is_vecnormalize(files.head(name, _HEAD))]
+def _holding(files: Files, near: Sequence[Near]) -> list[Near]:
+    """Keep the pickles that may hold a VecNormalize; `obs_rms.pkl` only where its folder has no other."""
+    found = [pickle for pickle in near[:_MAX_LOOKS] if _may_hold(files, pickle)]
+    folders = {_folder(pickle) for pickle in found if not _is_old(pickle)}
+    return [pickle for pickle in found if not _is_old(pickle) or _folder(pickle) not in folders][:_MAX_READ]
+
+
+def _may_hold(files: Files, pickle: Near) -> bool:
+    """Whether a pickle may hold one: one beside the checkpoint does if it has a name that tools give."""
+    conventional = PurePosixPath(pickle.name).name in (*layouts.STATISTICS, layouts.OLD_STATISTICS)
+    if conventional and pickle.distance == 0:
+        return True
+    beginning = files.head(pickle.name, _HEAD)
+    return is_vecnormalize(beginning) or (conventional and _is_like_statistics(beginning))
+
+
+def _is_like_statistics(beginning: bytes) -> bool:
+    """Whether it may be told from the file what it is: a subclass's, statistics alone, or what git leaves."""
+    name = str(first_global(beginning)).rpartition(".")[2]
+    return name.endswith(("VecNormalize", "RunningMeanStd")) or zip_kind(beginning) is ZipKind.POINTER
+
+
+def _is_old(pickle: Near) -> bool:
+    return PurePosixPath(pickle.name).name == layouts.OLD_STATISTICS
+
+
+def _folder(pickle: Near) -> str:
+    return str(PurePosixPath(pickle.name).parent)
 
 
 def listed(names: Sequence[str]) -> str:

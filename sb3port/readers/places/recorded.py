@@ -5,16 +5,18 @@ there than to look for files of the recorded sizes; those are hashed, and only w
 recorded one, the port was made from what lies there.
 """
 
-from pathlib import Path, PurePath, PurePosixPath
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 
 from sb3port.checkpoint.checkpoint import Provenance, SourceFile
 from sb3port.errors import NotPortable, UsageError
 from sb3port.files.budget import metered
 from sb3port.files.untrusted import refuse_outside, sha256_of
 from sb3port.readers.places.layouts import MEMBERS, Candidate
-from sb3port.readers.places.pairing import Evidence, Statistics, choose_statistics
+from sb3port.readers.places.nearby import UP
+from sb3port.readers.places.pairing import Statistics, choose_statistics, given_statistics
 from sb3port.readers.places.source import Source, is_within
-from sb3port.readers.places.source_files import list_folder
+from sb3port.readers.places.source_files import LocalFiles, with_surroundings, within
 
 # These files only tell how a policy was trained; what a port computes depends on all others.
 TELLING = ("config", "args", "env_kwargs")
@@ -96,11 +98,18 @@ def _is_there(root: Path, file: SourceFile) -> bool:
     Statistics that the user named by a path of their own are recorded by that path.
     """
     path = root / file.name
-    if ".." in PurePath(file.name).parts or not path.is_file() or path.stat().st_size != file.size:
+    if _strays(file.name) or not path.is_file() or path.stat().st_size != file.size:
         return False
     if not Path(file.name).is_absolute():
-        refuse_outside(path, root, file.name)
+        refuse_outside(path, within(root, file.name), file.name)
     return sha256_of(path, file.name) == file.sha256
+
+
+def _strays(name: str) -> bool:
+    """Whether a name leads further up than files are looked for, or up and down again."""
+    parts = PurePosixPath(name).parts
+    leading = len(list(takewhile(lambda part: part == "..", parts)))
+    return leading > UP + 1 or ".." in parts[leading:]
 
 
 def _candidate(recorded: Provenance) -> Candidate:
@@ -113,6 +122,6 @@ def _candidate(recorded: Provenance) -> Candidate:
 def _statistics(recorded: Provenance, checkpoint: Candidate, root: Path) -> Statistics:
     """Give the recorded statistics; where the user left some out, those that are there."""
     if recorded.no_stats:
-        return choose_statistics(list_folder(root), checkpoint)
+        return choose_statistics(with_surroundings(LocalFiles(root, ()), checkpoint), checkpoint)
     found = recorded.files.get("statistics")
-    return Statistics((found.name,), Evidence.GIVEN) if found else Statistics()
+    return given_statistics(found.name) if found else Statistics()

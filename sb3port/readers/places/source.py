@@ -5,8 +5,10 @@ any of the layouts that SB3's tools make. An existing local path beats a Hub nam
 """
 
 import os
+import posixpath
+import shlex
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sb3port.errors import NotPortable, Unsafe, UsageError
@@ -14,9 +16,15 @@ from sb3port.files.budget import metered
 from sb3port.files.port_files import PORT_FILE
 from sb3port.files.untrusted import refuse_outside
 from sb3port.readers.places.layouts import Candidate, choose_settings
-from sb3port.readers.places.locations import read_location
-from sb3port.readers.places.pairing import Evidence, Statistics, choose_checkpoint, choose_statistics, listed
-from sb3port.readers.places.source_files import Files, LocalFiles, list_folder
+from sb3port.readers.places.locations import read_location, refuse_absent
+from sb3port.readers.places.pairing import (
+    Statistics,
+    choose_checkpoint,
+    choose_statistics,
+    given_statistics,
+    listed,
+)
+from sb3port.readers.places.source_files import Files, LocalFiles, list_folder, with_surroundings, within
 
 if TYPE_CHECKING:
     from sb3port.readers.places.hub import RepoFiles
@@ -49,6 +57,7 @@ class Source:
         statistics: The VecNormalize pickles that may go with it; none, one, or several to tell apart.
         reference: Recorded outputs (`reference.npz`) beside a local source, None where there are none.
         settings: The names of rl_zoo3's files and of the model card.
+        words: How the user names it on the command line: SOURCE and the options that narrow it down.
     """
 
     label: str
@@ -60,6 +69,22 @@ class Source:
     statistics: Statistics
     reference: Path | None
     settings: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def command(self, *options: str) -> str:
+        """Give a command that ports it with these options, to be pasted into a shell."""
+        return shlex.join(["sb3port", "convert", *(self.words or (self.label,)), *options])
+
+    def from_here(self, name: str) -> str:
+        """Give the path by which a user names a file of it: from their own folder, or within a repository."""
+        if self.kind == "hub" or Path(name).is_absolute():
+            return name
+        path = os.path.normpath(self.root / name)
+        # `..` after a link to a folder leads elsewhere than the words say.
+        return path if Path(path).exists() and (self.root / name).samefile(path) else str(self._real(name))
+
+    def _real(self, name: str) -> Path:
+        return Path(os.path.realpath(self.root / name))
 
     def path(self, name: str) -> Path:
         """Give the local path of a file by its name within the source; an absolute path stays what it is.
@@ -70,7 +95,7 @@ class Source:
         path = self.root / name
         named = Path(name).is_absolute() or (self.kind == "file" and name == self.checkpoint.name)
         if not named:
-            refuse_outside(path, self.root, f"{name} of {self.label}")
+            refuse_outside(path, within(self.root, name), f"{name} of {self.label}")
         return path
 
 
@@ -82,13 +107,19 @@ class SourceOptions:
         filename: The zip within a repository or folder, or a folder in it to choose from.
         revision: Branch, tag or commit on the Hub.
         vecnormalize: A VecNormalize pickle to use: a path on this machine, or a name within the source.
-        statistics: The name of one within the source, whatever a path on this machine is called.
+        statistics: The names within the source that a port records, one or none; None to choose.
     """
 
     filename: str | None = None
     revision: str | None = None
     vecnormalize: Path | None = None
-    statistics: str | None = None
+    statistics: tuple[str, ...] | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those that say which checkpoint is meant, as on the command line."""
+        named = (("--filename", self.filename), ("--revision", self.revision))
+        return tuple(word for option, value in named if value is not None for word in (option, value))
 
 
 @metered
@@ -103,9 +134,14 @@ def resolve(label: str, options: SourceOptions) -> Source:
     """
     if not label.strip():
         raise UsageError("SOURCE is empty")
+    return replace(_resolve(label, options), words=(label, *options.words))
+
+
+def _resolve(label: str, options: SourceOptions) -> Source:
     path = _local_path(label)
     if path is not None:
         return _resolve_local(label, path, options)
+    refuse_absent(label)
     place = read_location(label)
     for option, given, named in (
         ("--revision", options.revision, place.revision),
@@ -118,24 +154,43 @@ def resolve(label: str, options: SourceOptions) -> Source:
 
 
 def _local_path(label: str) -> Path | None:
-    """Give the existing local path of that name; what cannot be a path (`~nobody`, too long) is none."""
+    """Give the existing local path of that name, `.zip` added where SB3 adds it.
+
+    What cannot be a path (`~nobody`, too long) is none.
+    """
     try:
         path = Path(label).expanduser()
-        return path if path.exists() else None
+        return path if path.exists() else _zipped(label, path)
     except (RuntimeError, OSError):
         return None
+
+
+def _zipped(label: str, path: Path) -> Path | None:
+    """Give the zip that SB3's `load` opens for a path without `.zip`."""
+    zipped = Path(f"{path}.zip")
+    return zipped if not label.endswith(("/", os.sep)) and zipped.is_file() else None
 
 
 def _resolve_local(label: str, path: Path, options: SourceOptions) -> Source:
     if options.revision is not None:
         raise UsageError(f"--revision applies to Hub repositories, and {label} is on this machine")
-    if path.is_dir():
-        files = list_folder(path)
+    if not path.is_dir():
+        return _resolve_file(label, path, options)
+    files = list_folder(path)
+    try:
         checkpoint = _choose(files, path, label, options.filename)
-        return _local_source(label, "folder", path, files, checkpoint, options)
+    except NotPortable:
+        # A folder without a checkpoint, beside the zip of its name: rl_zoo3 keeps statistics there.
+        if options.filename is not None or (zipped := _zipped(label, path)) is None:
+            raise
+        return _resolve_file(label, zipped, options)
+    return _local_source(label, "folder", path, files, checkpoint, options)
+
+
+def _resolve_file(label: str, path: Path, options: SourceOptions) -> Source:
     if options.filename is not None:
         raise UsageError(f"--filename applies to folders and Hub repositories, and {label} is a file")
-    files = list_folder(path.parent, depth=2)
+    files = LocalFiles(path.parent, [path.name])
     return _local_source(label, "file", path, files, Candidate(path.name), options)
 
 
@@ -165,6 +220,7 @@ def absolute(path: Path) -> Path:
 def _local_source(
     label: str, kind: str, path: Path, files: LocalFiles, checkpoint: Candidate, options: SourceOptions
 ) -> Source:
+    files = with_surroundings(files, checkpoint)
     reference = files.root / checkpoint.place.parent / "reference.npz"
     return Source(
         label=label,
@@ -204,21 +260,29 @@ def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
         statistics=statistics,
         reference=None,
         settings=settings,
+        words=(repo_id, *options.words),
     )
 
 
 def _statistics(files: Files, checkpoint: Candidate, label: str, options: SourceOptions) -> Statistics:
-    """Take the statistics that the user names, else choose."""
+    """Take the statistics that the user or a port names, else choose."""
     given = options.vecnormalize
     if given is not None and given.is_file():
-        return Statistics((str(absolute(given)),), Evidence.GIVEN)
-    name = options.statistics or (given.as_posix() if given is not None else None)
-    if name is None:
+        return given_statistics(str(absolute(given)))
+    if given is None and options.statistics is None:
         return choose_statistics(files, checkpoint)
-    if name not in files.names:
-        pickles = [other for other in files.names if other.endswith((".pkl", ".pickle"))]
-        raise UsageError(
-            f"--vecnormalize {name} is neither a file on this machine nor one of {label}",
-            f"its pickles are: {listed(pickles)}",
-        )
-    return Statistics((name,), Evidence.GIVEN)
+    named = options.statistics if given is None else (given.as_posix(),)
+    return given_statistics(*(_named(name, files, checkpoint, label) for name in named or ()))
+
+
+def _named(name: str, files: Files, checkpoint: Candidate, label: str) -> str:
+    """Find a file by its name within the source, or as seen from the checkpoint."""
+    for folder in (PurePosixPath(), checkpoint.folder):
+        found = posixpath.normpath(folder / name)
+        if found in files.names:
+            return found
+    pickles = [other for other in files.names if other.endswith((".pkl", ".pickle"))]
+    raise UsageError(
+        f"--vecnormalize {name} is neither a file on this machine nor one of {label}",
+        f"its pickles are: {listed(pickles)}",
+    )

@@ -4,21 +4,31 @@ A folder of this machine and a repository on the Hub are the same to those who c
 """
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import stat
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from sb3port.errors import NotPortable, UsageError
 from sb3port.files.budget import Cost, spend
 from sb3port.files.untrusted import open_untrusted
+from sb3port.readers.places.layouts import Candidate, parent
+from sb3port.readers.places.nearby import DOWN, UP, is_part_of_training
 
-MAX_DEPTH = 5
-"""How many folders deep files are looked for: rl_zoo3 has `logs/ppo/ID_1/ID/vecnormalize.pkl`."""
+# What a folder has in it that holds packages, and no checkpoints.
+_PACKAGES = frozenset({"pyvenv.cfg", "conda-meta"})
+_NOT_FOLLOWED = frozenset({"node_modules", "__pycache__"})
+_REPOSITORY = (".git", ".hg")
+_MAX_NEAR = 50_000  # entries around a checkpoint; what lies beyond is not seen
 
 
 class Files(Protocol):
     """The files of a folder or repository."""
+
+    @property
+    def origin(self) -> Sequence[str]:
+        """The names of the folders that lead to it, its own the last."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -40,13 +50,18 @@ class LocalFiles:
 
     Args:
         root: The folder.
-        names: Every file as a POSIX path, sorted.
+        names: Every file as a POSIX path, sorted; those around a checkpoint may begin with `..`.
         links: Links to folders, which are not followed: those within are there by their own names.
     """
 
     root: Path
     names: Sequence[str]
     links: Sequence[str] = ()
+
+    @property
+    def origin(self) -> Sequence[str]:
+        """The names of the folders that lead to it, links to it resolved."""
+        return Path(os.path.realpath(self.root)).parts
 
     def head(self, name: str, size: int) -> bytes:
         """Give the first bytes of a file."""
@@ -58,7 +73,7 @@ class LocalFiles:
 
     def _part(self, name: str, size: int, from_end: bool) -> bytes:
         try:
-            with open_untrusted(self.root / name, name, self.root, size) as file:
+            with open_untrusted(self.root / name, name, within(self.root, name), size) as file:
                 if from_end:
                     file.seek(max(0, file.seek(0, os.SEEK_END) - size))
                 return file.read(size)
@@ -70,8 +85,14 @@ class LocalFiles:
         return self.root
 
 
-def list_folder(root: Path, depth: int = MAX_DEPTH) -> LocalFiles:
-    """List the files of a folder: hidden folders hold no checkpoints, and a home folder is large.
+def within(root: Path, name: str) -> Path:
+    """Give the folder that no link to a file may lead out of: the source, or the one that `..` leads to."""
+    leading = [part for part in PurePosixPath(name).parts if part == ".."]
+    return root.joinpath(*leading)
+
+
+def list_folder(root: Path) -> LocalFiles:
+    """List the files of a folder: hidden folders hold no checkpoints, nor do those of Python's packages.
 
     Raises:
         NotPortable: There are more than what is left of the budget.
@@ -81,8 +102,100 @@ def list_folder(root: Path, depth: int = MAX_DEPTH) -> LocalFiles:
     for folder, folders, files in os.walk(root):
         inside = Path(folder).relative_to(root)
         spend(Cost.FILES, len(files) + len(folders), str(root))
+        if inside.parts and not _PACKAGES.isdisjoint((*files, *folders)):
+            folders.clear()
+            continue
         links.extend((inside / name).as_posix() for name in folders if Path(folder, name).is_symlink())
-        deeper = len(inside.parts) < depth - 1
-        folders[:] = [name for name in folders if deeper and not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_FOLLOWED]
         names.extend((inside / name).as_posix() for name in files if not name.startswith("."))
     return LocalFiles(root, sorted(name for name in names if (root / name).is_file()), sorted(links))
+
+
+def with_surroundings(files: LocalFiles, checkpoint: Candidate) -> LocalFiles:
+    """Add the files around a checkpoint, among which its statistics and settings may be."""
+    around = _Surroundings(files.root).names(checkpoint.folder)
+    return replace(files, names=sorted({*files.names, *around}))
+
+
+class _Surroundings:
+    """Lists files around a checkpoint: up to so many, never a whole tree, and without refusing anything.
+
+    Args:
+        root: The source, which names are relative to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.origin = Path(os.path.realpath(root)).parts
+        self.left = _MAX_NEAR
+
+    def names(self, folder: PurePosixPath) -> list[str]:
+        """List the files of a folder, and those near it."""
+        found = [*self._below(folder, DOWN)]
+        for above in self._above(folder):
+            files, folders = self._scan(above)
+            found += files
+            for inside in folders:
+                if is_part_of_training(inside.name):
+                    found += self._below(inside, DOWN - 1)
+        return found
+
+    def _below(self, folder: PurePosixPath, depth: int) -> Iterator[str]:
+        level = [folder]
+        for _ in range(depth + 1):
+            deeper: list[PurePosixPath] = []
+            for place in level:
+                files, folders = self._scan(place)
+                yield from files
+                deeper += folders
+            level = deeper
+
+    def _scan(self, folder: PurePosixPath) -> tuple[list[str], list[PurePosixPath]]:
+        """List the files and folders of a folder; one that cannot be looked into has none."""
+        files: list[str] = []
+        folders: list[PurePosixPath] = []
+        try:
+            with os.scandir(self.root / folder) as entries:
+                for entry in entries:
+                    if self.left <= 0:
+                        break
+                    self.left -= 1
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(self._named(folder / entry.name))
+                    elif entry.is_file():
+                        files.append((folder / entry.name).as_posix())
+        except OSError:
+            pass
+        return files, sorted(folders)
+
+    def _named(self, folder: PurePosixPath) -> PurePosixPath:
+        """Give a folder that leads to the source, and was come to from above, the name that it has else."""
+        up = sum(part == ".." for part in folder.parts)
+        rest = folder.parts[up:]
+        while up and rest and rest[0] == self.origin[-up]:
+            up, rest = up - 1, rest[1:]
+        return PurePosixPath(*[".."] * up, *rest)
+
+    def _above(self, folder: PurePosixPath) -> Iterator[PurePosixPath]:
+        """Give the folders above one that may be of the same work, the nearest first."""
+        for _ in range(UP):
+            if any((self.root / folder / mark).exists() for mark in _REPOSITORY):
+                return
+            folder = parent(folder)
+            if _is_of_many(Path(os.path.realpath(self.root / folder))):
+                return
+            yield folder
+
+
+def _is_of_many(folder: Path) -> bool:
+    """Whether a folder is a home, holds one, or is for everyone to write to, as `/tmp` is."""
+    home = Path(os.path.realpath(os.path.expanduser("~")))  # noqa: PTH111 (Path.home raises without a home)
+    if home.is_relative_to(folder) or folder == folder.parent:
+        return True
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return True
+    return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
