@@ -57,10 +57,9 @@ def is_odd(name: str, value: Any) -> bool:
 
 
 def _is_too_much(name: str, value: Any) -> bool:
-    numbers = [
-        n for n in (value if isinstance(value, list | tuple) else [value]) if isinstance(n, int | float)
-    ]
-    return any(abs(n) > most for part, most in _MOST.items() if part in name for n in numbers)
+    several = value if isinstance(value, list | tuple) else [value]
+    numbers = [abs(number) for number in several if isinstance(number, int | float)]
+    return any(number > most for part, most in _MOST.items() if part in name for number in numbers)
 
 
 def _is_plain(value: Any) -> bool:
