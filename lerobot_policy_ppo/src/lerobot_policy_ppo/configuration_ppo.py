@@ -9,6 +9,7 @@ from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.optim.optimizers import AdamConfig
 from lerobot.utils.constants import ACTION
 
+from lerobot_policy_ppo.env_policy import ActionFeature
 from lerobot_policy_ppo.features import (
     check_features,
     mask_feature,
@@ -182,9 +183,11 @@ class PPOConfig(PreTrainedConfig):
         """Complete spaces and features from one another, and check that they agree.
 
         Raises:
-            ValueError: Something is missing, contradictory or not supported.
+            ValueError: Something is missing, contradictory or not supported; or the policy cannot act in the
+                environment that LeRobot makes it for, see `sb3port.environments.same_spaces`.
         """
         spec = self.spec
+        self._meet_environment(spec)
         self.observation_space = self.observation_space or spec.observation_space.to_json()
         self.action_space = self.action_space or spec.action_space.to_json()
         check_architecture(spec)
@@ -197,6 +200,15 @@ class PPOConfig(PreTrainedConfig):
             self.output_features = outputs
         check_features("input_features", self.input_features, inputs, optional=mask)
         check_features("output_features", self.output_features, outputs)
+
+    def _meet_environment(self, spec: PolicySpec) -> None:
+        """Check the environment that LeRobot has put into the features, whose spaces a new policy takes."""
+        feature = (self.output_features or {}).get(ACTION)
+        if not isinstance(feature, ActionFeature):
+            return
+        if self.observation_space is not None and self.action_space is not None:
+            feature.meeting.check(spec)
+        self.output_features = {**self.output_features, ACTION: feature.plain}
 
     def _observations(self) -> Space:
         if self.observation_space is not None:
