@@ -125,8 +125,8 @@ class NoAction(UnfitInput):
 
     def __init__(self) -> None:
         super().__init__(
-            "no action follows from what the policy is given: an observation, or a state, holds NaN or numbers "
-            "that are infinite or far too large"
+            "no action follows from what the policy is given: an observation, or a state, holds NaN or "
+            "numbers that are infinite or far too large"
         )
 
 

@@ -93,12 +93,13 @@ def _refuse_missing(want: Dict, have: gymnasium.spaces.Dict, env_id: str) -> Non
 
 
 def _of_extras(want: Space, have: gymnasium.Space[Any], env_id: str) -> Iterator[str]:
-    if isinstance(want, Dict) and isinstance(have, gymnasium.spaces.Dict):
-        if extras := [str(key) for key in have.spaces if key not in want.spaces]:
-            yield (
-                f"{env_id} also observes {', '.join(extras)}, which the policy was not trained with and does "
-                "not look at; SB3 would refuse that"
-            )
+    if not isinstance(want, Dict) or not isinstance(have, gymnasium.spaces.Dict):
+        return
+    if extras := [str(key) for key in have.spaces if key not in want.spaces]:
+        yield (
+            f"{env_id} also observes {', '.join(extras)}, which the policy was not trained with and does not "
+            "look at; SB3 would refuse that"
+        )
 
 
 def _of_starts(name: str, space: Space) -> Iterator[str]:
@@ -195,7 +196,7 @@ def _is_integer(space: Box) -> bool:
 
 
 def _is_normalised_image(space: Box) -> bool:
-    """Whether VecNormalize has made the space of an image: then images come as they are, and it acts on them."""
+    """Whether VecNormalize made the space from that of an image, which is seen as it is before."""
     if len(space.shape) != 3 or _is_integer(space):
         return False
     limit = float(space.high.flat[0]) if space.high.size else 0.0

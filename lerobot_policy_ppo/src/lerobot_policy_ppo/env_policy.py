@@ -19,12 +19,12 @@ from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import terminal
 
 _INSTEAD = (
-    "name the environment of the training with --env.task, give it its arguments with --env.env_kwargs, or "
-    "wrap it as then with --env.wrappers"
+    "name the environment of the training with --env.task, its arguments with --env.env_kwargs, and what was "
+    "around it with --env.wrappers"
 )
 _NO_MASKS = (
-    'has neither a method action_masks() nor "action_mask" in its info, but the policy was trained to be told '
-    "which actions are allowed: wrap it in sb3-contrib's ActionMasker, or allow all actions with "
+    'has neither a method action_masks() nor "action_mask" in its info, but the policy was trained to be '
+    "told what is allowed: wrap it in sb3-contrib's ActionMasker, or allow all actions with "
     "--env.use_masking=false"
 )
 
