@@ -154,12 +154,11 @@ def observed(spec: PolicySpec, steps: Sequence[Step], numbers: Array) -> Observa
         key: np.ascontiguousarray(np.stack([step.observation[key] for step in steps]))
         for key in steps[0].observation
     }
-    if spec.maskable:
-        return Observations(found, masks=np.stack(list(_masks(spec, steps))))
+    masks = np.stack(list(_masks(spec, steps))) if spec.maskable else None
     if spec.lstm_hidden_size is None:
-        return Observations(found)
+        return Observations(found, masks=masks)
     zeros = np.zeros((4, spec.n_lstm_layers, 1, spec.lstm_hidden_size), np.float32)
-    return Observations(found, starts=numbers == 0, states=zeros)
+    return Observations(found, masks=masks, starts=numbers == 0, states=zeros)
 
 
 def _masks(spec: PolicySpec, steps: Sequence[Step]) -> Iterator[Array]:

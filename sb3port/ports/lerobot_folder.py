@@ -231,9 +231,9 @@ def _check_statistics(mean: Array, var: Array, count: Array) -> None:
 
 def _algorithm(config: Mapping[str, Any]) -> str:
     """Name the algorithm of SB3's and sb3-contrib's that has such policies; A2C's and TRPO's are PPO's."""
-    if config.get("maskable"):
-        return "ppo_mask"
-    return "ppo" if config.get("lstm_hidden_size") is None else "ppo_lstm"
+    if config.get("lstm_hidden_size") is not None:
+        return "ppo_lstm"
+    return "ppo_mask" if config.get("maskable") else "ppo"
 
 
 def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:

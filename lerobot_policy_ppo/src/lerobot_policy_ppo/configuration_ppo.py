@@ -171,7 +171,11 @@ class PPOConfig(PreTrainedConfig):
         layers = {name: tuple(self.net_arch.get(name, ())) for name in _NETWORKS}
         plain = {f.name: getattr(self, f.name) for f in fields(PolicySpec) if f.name not in _OTHERS}
         return PolicySpec(
-            algorithm="ppo_mask" if self.maskable else "ppo" if self.lstm_hidden_size is None else "ppo_lstm",
+            algorithm="ppo_lstm"
+            if self.lstm_hidden_size is not None
+            else "ppo_mask"
+            if self.maskable
+            else "ppo",
             observation_space=self._observations(),
             action_space=self._actions(),
             net_arch=NetArch(**layers),
