@@ -95,7 +95,7 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
         with working_folder_first() if ":" in env_id else nullcontext():
-            return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
+            return gymnasium.make(env_id, **{**(env_kwargs or {}), **kwargs})
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0]
         if not env_kwargs:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 from lerobot.configs.types import FeatureType, PolicyFeature
 
 from sb3port.checkpoint.checkpoint import PolicySpec
-from sb3port.checkpoint.spaces import Dict
+from sb3port.checkpoint.spaces import Box, Dict, Simple
 from sb3port.environments.same_spaces import check_spaces
 from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import terminal
+from sb3port.networks.gymnasium_spaces import gymnasium_space, is_image
 
 _INSTEAD = (
     "name the environment of the training with --env.task, its arguments with --env.env_kwargs, and what was "
@@ -59,8 +61,9 @@ class Meeting:
         Raises:
             ValueError: The policy would see or do something else than it learnt.
         """
+        spec_here, here = self._as_lerobot_hands_on(spec)
         try:
-            sentences = check_spaces(self, self._named_alike(spec), self.task)
+            sentences = check_spaces(here, spec_here, self.task)
         except UsageError as error:
             raise ValueError(f"{error.message}; {_INSTEAD}.") from error
         for sentence in sentences:
@@ -68,16 +71,40 @@ class Meeting:
         if spec.maskable and self.use_masking and not self.has_masks:
             raise ValueError(f"{self.task} {_NO_MASKS}.")
 
-    def _named_alike(self, spec: PolicySpec) -> PolicySpec:
-        """Leave out observations that have other names here, for which there is `--rename_map`.
+    def _as_lerobot_hands_on(self, spec: PolicySpec) -> "tuple[PolicySpec, Meeting]":
+        """Give policy and environment as they are compared.
 
-        The policy is not told of that; what is missing in the end it misses when it is first asked.
+        Observations that have another name here are left out, for there is `--rename_map`, of which the
+        policy is not told; what is missing in the end it misses when it is first asked.
         """
         wanted, seen = spec.observation_space, self.observation_space
-        if not isinstance(wanted, Dict) or not isinstance(seen, spaces.Dict):
-            return spec
-        alike = {key: part for key, part in wanted.spaces.items() if key in seen.spaces}
-        return replace(spec, observation_space=Dict(alike))
+        if isinstance(wanted, Dict) and isinstance(seen, spaces.Dict):
+            wanted = Dict({key: part for key, part in wanted.spaces.items() if key in seen.spaces})
+            seen = spaces.Dict(
+                {**seen.spaces, **{key: _shaped(seen[key], part) for key, part in wanted.spaces.items()}}
+            )
+        elif not isinstance(wanted, Dict):
+            seen = _shaped(seen, wanted)
+        assert not isinstance(spec.action_space, Dict)
+        done = _shaped(self.action_space, spec.action_space)
+        return replace(spec, observation_space=wanted), replace(
+            self, observation_space=seen, action_space=done
+        )
+
+
+def _shaped(space: spaces.Space[Any], want: Simple) -> spaces.Space[Any]:
+    """Give a space the shape of the policy's: LeRobot hands vectors on flat, whatever their rank.
+
+    Of a policy that LeRobot made from features alone the size is all that is known.
+    """
+    if not isinstance(want, Box) or int(np.prod(space.shape or ())) != want.size or is_image(space):
+        return space
+    if len(want.shape) == 1 and np.isinf(want.low).all() and np.isinf(want.high).all():
+        return gymnasium_space(want)
+    if not isinstance(space, spaces.Box):
+        return space
+    low, high = (bound.reshape(want.shape) for bound in (space.low, space.high))
+    return spaces.Box(low, high, dtype=space.dtype.type)
 
 
 class ActionFeature(PolicyFeature):
