@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
-from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, Simple, Space, parts
 from sb3port.environments.same_spaces import check_spaces
 from sb3port.environments.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
 from sb3port.errors import UsageError
@@ -127,11 +127,8 @@ def seen(space: Space, raw: Any) -> dict[str, Array]:
     """
     found = raw if isinstance(space, Dict) else {"": raw}
     if not isinstance(found, Mapping) or not set(parts(space)) <= set(found):
-        keys = (
-            f"a dictionary of {', '.join(map(str, found))}"
-            if isinstance(found, Mapping)
-            else type(raw).__name__
-        )
+        is_dictionary = isinstance(found, Mapping)
+        keys = f"a dictionary of {', '.join(map(str, found))}" if is_dictionary else f"a {type(raw).__name__}"
         raise UsageError(f"the observation of the environment is {keys}, but its space is {space}")
     return {key: _seen_part(key, part, found[key]) for key, part in parts(space).items()}
 
@@ -154,17 +151,18 @@ def _seen_part(key: str, space: Simple, raw: Any) -> Array:
         raise UsageError(f"{_named(key)} is a {type(raw).__name__}, which is no {space}") from error
     if isinstance(space, Box) and space.is_image and array.shape == _channels_last(space):
         array = array.transpose(2, 0, 1)
-    if array.shape != space.shape:
-        raise UsageError(f"{_named(key)} has the shape {array.shape}, but its space is {space}")
-    return _within(key, space, array)
+    return array if array.shape == space.shape else _stored(key, space, array)
 
 
-def _within(key: str, space: Simple, array: Array) -> Array:
-    """Refuse choices that are none: the policy has no input for them, and counts from 0 as SB3 does."""
-    beyond = {Discrete: lambda: space.n, MultiDiscrete: lambda: space.nvec}.get(type(space))
-    if beyond is not None and np.any((array < 0) | (array >= beyond())):
-        raise UsageError(f"{_named(key)} is {array.tolist()}, but {space} has choices from 0 on for a policy")
-    return array
+def _stored(key: str, space: Simple, array: Array) -> Array:
+    """Give an observation the shape of its space, where SB3 can store it in an array of that shape."""
+    room = np.empty(space.shape, array.dtype)
+    try:
+        room[...] = array.reshape(()) if array.size == 1 else array
+    except ValueError as error:
+        wrong = f"{_named(key)} has the shape {array.shape}, but its space is {space}"
+        raise UsageError(wrong) from error
+    return room
 
 
 def _named(key: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.spaces import Discrete, MultiDiscrete, parts
 from sb3port.environments.making import EPISODE_LENGTH, Env, given_action, seen, time_limit
 from sb3port.environments.masks import ActionMasks
 from sb3port.environments.wrapping import PLAIN, Wrapping
-from sb3port.errors import UnfitInput, UsageError
+from sb3port.errors import UnfitInput, UnknownChoice, UsageError
 from sb3port.families.features import mask_size
 from sb3port.networks.observations import Observations
 
@@ -119,13 +120,26 @@ def _is_finite(observation: dict[str, Array]) -> bool:
 
 
 def _chosen(actor: Actor, observation: dict[str, Array], mask: Array | None, where: str) -> Action:
-    """Ask for an action; SB3, which may be the actor, refuses NaN in words of torch."""
+    """Ask for an action; SB3, which may be the actor, refuses what it cannot take in words of torch."""
     try:
         return actor.act(observation, mask)
-    except ValueError as error:
-        if _is_finite(observation) and not isinstance(error, UnfitInput):
-            raise
-        raise UsageError(f"the environment gave NaN or infinite observations {where}") from error
+    except (ValueError, RuntimeError) as error:
+        if not _is_finite(observation):
+            raise UsageError(f"the environment gave NaN or infinite observations {where}") from error
+        sizes = [size for part in _choices(actor.spec, observation) for size in part]
+        if sizes or isinstance(error, UnfitInput):
+            said = error if isinstance(error, UnfitInput) else UnknownChoice(sizes)
+            raise UsageError(f"{said} ({where})") from error
+        raise
+
+
+def _choices(spec: PolicySpec, observation: dict[str, Array]) -> Iterator[list[int]]:
+    """Give how many choices there are, where an observation holds one beyond them."""
+    for key, part in parts(spec.observation_space).items():
+        if isinstance(part, Discrete | MultiDiscrete):
+            sizes = np.atleast_1d(part.n if isinstance(part, Discrete) else part.nvec)
+            if np.any((observation[key] < 0) | (observation[key] >= sizes)):
+                yield sizes.tolist()
 
 
 CUT = (

@@ -27,6 +27,7 @@ from sb3port.checkpoint.checkpoint import (
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_for
 from sb3port.families.features import batch_keys
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.files.budget import Cost, metered, spend
@@ -54,7 +55,12 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
     """
     try:
         config = _read_config(folder)
-        spec = _spec(config, folder, _algorithm(config), ())
+        spec = _spec(
+            config,
+            folder,
+            _algorithm(config),
+            (),
+        )
         check_processors(folder, spec)
         rate = ConstantSchedule(float(config["optimizer_lr"]))
         return Checkpoint(
@@ -157,7 +163,12 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
 def _own_spec(folder: Path) -> PolicySpec:
     """Read what a policy computes, of an algorithm that has such policies."""
     config = _read_config(folder)
-    return _spec(config, folder, _algorithm(config), ())
+    return _spec(
+        config,
+        folder,
+        _algorithm(config),
+        (),
+    )
 
 
 def _spec(config: Mapping[str, Any], folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
@@ -230,10 +241,7 @@ def _check_statistics(mean: Array, var: Array, count: Array) -> None:
 
 
 def _algorithm(config: Mapping[str, Any]) -> str:
-    """Name the algorithm of SB3's and sb3-contrib's that has such policies; A2C's and TRPO's are PPO's."""
-    if config.get("lstm_hidden_size") is not None:
-        return "ppo_lstm"
-    return "ppo_mask" if config.get("maskable") else "ppo"
+    return algorithm_for(bool(config.get("maskable")), config.get("lstm_hidden_size") is not None)
 
 
 def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:

@@ -21,6 +21,7 @@ from lerobot_policy_ppo.features import (
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Dict, Simple, Space, space_from_json
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_for
 from sb3port.families.features import mask_key
 from sb3port.networks.architecture import check_architecture
 from sb3port.networks.gymnasium_spaces import gymnasium_space
@@ -171,11 +172,7 @@ class PPOConfig(PreTrainedConfig):
         layers = {name: tuple(self.net_arch.get(name, ())) for name in _NETWORKS}
         plain = {f.name: getattr(self, f.name) for f in fields(PolicySpec) if f.name not in _OTHERS}
         return PolicySpec(
-            algorithm="ppo_lstm"
-            if self.lstm_hidden_size is not None
-            else "ppo_mask"
-            if self.maskable
-            else "ppo",
+            algorithm=algorithm_for(self.maskable, self.lstm_hidden_size is not None),
             observation_space=self._observations(),
             action_space=self._actions(),
             net_arch=NetArch(**layers),

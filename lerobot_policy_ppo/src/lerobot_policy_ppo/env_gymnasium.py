@@ -34,6 +34,7 @@ from lerobot_policy_ppo.env_spaces import (
 from sb3port.environments.making import EPISODE_LENGTH, time_limit
 from sb3port.environments.masks import ActionMasks
 from sb3port.environments.wrappers import wrap
+from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import TerminalText, terminal
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
@@ -146,7 +147,10 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         """1 where a choice is allowed: after the end of an episode all are, and no action follows."""
         if self._masks is None or not self._shows_masks:
             return None
-        return (self._masks.all_allowed() if done else self._masks.read(info)).astype(np.int8)
+        try:
+            return (self._masks.all_allowed() if done else self._masks.read(info)).astype(np.int8)
+        except UsageError as error:
+            raise ValueError(f"{error.message}; do without masks with --env.use_masking=false.") from error
 
     def _action(self, action: NDArray[Any]) -> Any:
         space = self.env.action_space
