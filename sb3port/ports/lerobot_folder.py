@@ -55,12 +55,7 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
     """
     try:
         config = _read_config(folder)
-        spec = _spec(
-            config,
-            folder,
-            _algorithm(config),
-            (),
-        )
+        spec = _spec(config, folder, _algorithm(config), ())
         check_processors(folder, spec)
         rate = ConstantSchedule(float(config["optimizer_lr"]))
         return Checkpoint(
@@ -163,12 +158,7 @@ def read_spec(folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicyS
 def _own_spec(folder: Path) -> PolicySpec:
     """Read what a policy computes, of an algorithm that has such policies."""
     config = _read_config(folder)
-    return _spec(
-        config,
-        folder,
-        _algorithm(config),
-        (),
-    )
+    return _spec(config, folder, _algorithm(config), ())
 
 
 def _spec(config: Mapping[str, Any], folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:

@@ -4,7 +4,7 @@ Every command has the same answer. Where it is a refusal or a sentence, SB3's `l
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,8 +198,20 @@ def test_what_sb3_refuses(name: str, ports: Ports) -> None:
             PPO.load(zip_path, env=env, device="cpu")
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", [*REFUSED, *MISSING])
+def crossed(names: Iterable[str]) -> list[Any]:
+    """Every case in every way; in CI every case in two ways, and some cases in all."""
+    quick = {"eval", "lerobot-eval"}
+    pairs = [(name, way) for name in names for way in WAYS]
+    return [
+        pytest.param(*pair, marks=[] if pair[1] in quick or pair[0] in TOLD else [pytest.mark.thorough])
+        for pair in pairs
+    ]
+
+
+TOLD = ("rescaled", "image-of-floats", "key", "bounds", "more-keys")
+
+
+@pytest.mark.parametrize(("name", "way"), crossed([*REFUSED, *MISSING]))
 def test_refused(name: str, way: str, ports: Ports) -> None:
     observations, actions, _, _, words = ALL[name]
     _, port = ports.of(observations, actions)
@@ -212,8 +224,7 @@ def test_refused(name: str, way: str, ports: Ports) -> None:
     assert place(name) in said
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", [*SAID, *SILENT])
+@pytest.mark.parametrize(("name", "way"), crossed([*SAID, *SILENT]))
 def test_accepted(name: str, way: str, ports: Ports) -> None:
     observations, actions, _, _, words = ALL[name]
     _, port = ports.of(observations, actions)
