@@ -93,6 +93,7 @@ def verify(
     reload: bool = True,
     extractor: str | None = None,
     sandbox: bool | None = None,
+    use_masking: bool = True,
 ) -> "ParityReport":
     """Compare a port with its source, which is read anew.
 
@@ -109,6 +110,7 @@ def verify(
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is your own.
         sandbox: As for `convert`.
+        use_masking: False to let a maskable policy choose among all actions in `env`.
 
     Returns:
         What was compared; its `verdict` says whether parity holds.
@@ -122,7 +124,7 @@ def verify(
 
     named = [observations] if isinstance(observations, str | Path) else observations
     said = around(env_kwargs, wrappers, frame_stack)
-    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox, said)
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox, said, use_masking)
     return run(Path(port), str(source) if source is not None else None, options)
 
 

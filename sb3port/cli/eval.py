@@ -67,6 +67,8 @@ def evaluate(
     render: Annotated[
         Render | None, typer.Option(metavar="human", help="Show the episodes in a window.")
     ] = None,
+    no_masking: options.NoMasking = False,
+    max_episode_steps: options.MaxEpisodeSteps = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Run the source's SB3 policy on the same seeds, too.")
     ] = False,
@@ -118,7 +120,14 @@ def evaluate(
         output.warn(shown(sentence))
     seeds = range(seed, seed + episodes)
     setting = _setting_of(output, (ported.environment, env, around), seeds)
-    setting = replace(setting, deterministic=not stochastic, n_envs=n_envs, render=render)
+    setting = replace(
+        setting,
+        deterministic=not stochastic,
+        n_envs=n_envs,
+        render=render,
+        use_masking=not no_masking,
+        max_episode_steps=max_episode_steps,
+    )
     with output.working(terminal("loading torch")):
         use_extractor(ported.spec, extractor, str(folder))
     found = _run(output, (folder, ported), setting, (compare, source, sandbox), plot is not None)
@@ -132,6 +141,8 @@ def evaluate(
 
 def _show(output: Output, found: _Found, port: tuple[Path, Path], files: dict[str, str]) -> None:
     named, folder = port
+    for sentence in found.port.warnings:
+        output.warn(shown(sentence))
     content = {"port": _identity(named, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
         _print(output, found, {"port": str(named)}, files)

@@ -32,6 +32,7 @@ def finetune(
     config: training_options.Config = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
+    no_masking: options.NoMasking = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = None,
     device: training_options.Device = "cpu",
@@ -59,6 +60,7 @@ def finetune(
         "device": device,
         "engine": engine,
         "eval_episodes": eval_episodes,
+        "use_masking": not no_masking,
     }
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import RunOptions, begin_finetuning

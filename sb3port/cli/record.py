@@ -56,6 +56,8 @@ def record(
         typer.Option(metavar="FORMAT", help="npz, or lerobot for a LeRobotDataset with lossless images."),
     ] = Format.NPZ,
     stochastic: options.Stochastic = False,
+    no_masking: options.NoMasking = False,
+    max_episode_steps: options.MaxEpisodeSteps = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the recording at PATH.")] = False,
     filename: options.Filename = None,
     revision: options.Revision = None,
@@ -97,6 +99,8 @@ def record(
             assume_standard_forward=assume_standard_forward,
             extractor=extractor,
             sandbox=sandbox,
+            use_masking=not no_masking,
+            max_episode_steps=max_episode_steps,
         )
         track = output.tracker(spinner, terminal("episodes"))
         recording = run(source, chosen, track) if source else record_chance(chosen, track)

@@ -50,6 +50,7 @@ def train(
     ] = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
+    no_masking: options.NoMasking = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = 0,
     device: training_options.Device = "cpu",
@@ -83,6 +84,7 @@ def train(
         "device": device,
         "engine": engine,
         "eval_episodes": eval_episodes,
+        "use_masking": not no_masking,
     }
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
@@ -93,6 +95,7 @@ def train(
             RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around=around),
             PolicyOptions(algo, policy, policy_kwargs, normalize),
             lambda source: output.stage(terminal("plan"), shown(source)),
+            lambda text: output.warn(shown(text)),
         )
     run_to_end(output, trainer, None, out)
 

@@ -57,6 +57,7 @@ def verify(
     no_reload: Annotated[
         bool, typer.Option("--no-reload", help="Do not load the port in a second process.")
     ] = False,
+    no_masking: options.NoMasking = False,
     report_dir: options.ReportDir = None,
     extractor: options.Extractor = None,
     sandbox: options.Sandbox = None,
@@ -76,8 +77,9 @@ def verify(
     from sb3port.reports.files import write_reports
 
     output = Output(json, quiet, verbose)
+    named = tuple(observations or ())
     chosen = VerifyOptions(
-        tuple(observations or ()), env, atol, not no_reload, extractor, sandbox, around=around
+        named, env, atol, not no_reload, extractor, sandbox, around, use_masking=not no_masking
     )
     warn_of_missing_walls(output, sandbox)
     with output.working(terminal("loading SB3 and LeRobot, comparing")):

@@ -3,8 +3,8 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ from sb3port.commands.own_code import use_extractor
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.given import Around
 from sb3port.environments.making import Env, make_env
-from sb3port.environments.rollouts import Actor, Setting, run_episode
+from sb3port.environments.rollouts import CUT, Actor, Setting, Step, run_episode
 from sb3port.environments.together import run_together
 from sb3port.environments.wrapping import wrapping_in
 from sb3port.ports.finding import find_port
@@ -33,6 +33,7 @@ class Evaluation:
         env_kwargs: Arguments of the environment.
         successes: `info["is_success"]` at the end of each episode, None where the environment says nothing.
         deterministic: Whether the most likely actions were taken.
+        warnings: Sentences on what is not as it was in the training, and on episodes that were cut.
     """
 
     env: str
@@ -43,6 +44,7 @@ class Evaluation:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     successes: tuple[bool | None, ...] = ()
     deterministic: bool = True
+    warnings: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -99,6 +101,7 @@ class _Moment(NamedTuple):
 
     reward: float
     success: bool | None
+    cut: bool
 
 
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
@@ -140,19 +143,20 @@ def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evalua
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
     spec = read_port(folder).spec
-    with _environments(setting, spec, setting.render) as envs:
+    with _environments(setting, spec) as (envs, said):
         from sb3port.inference.actor import PortActor, PortCrowd
 
         if setting.n_envs == 1:
-            return _evaluate(PortActor(folder, spec, setting.deterministic), envs[0], setting, track)
+            actor = PortActor(folder, spec, setting.deterministic)
+            return _evaluation(setting, _in_turn(actor, envs[0], setting, track), said)
         crowd = PortCrowd(folder, spec, setting.deterministic)
         runs: dict[int, list[_Moment]] = {seed: [] for seed in setting.seeds}
         finished = iter(track(setting.seeds))
-        for seed, step in run_together(envs, crowd, setting.seeds):
-            runs[seed].append(_Moment(step.reward, step.success))
+        for seed, step in run_together(envs, crowd, setting.seeds, setting.use_masking):
+            runs[seed].append(_moment(step))
             if step.terminated or step.truncated:
                 next(finished, None)
-        return _evaluation(setting, list(runs.values()))
+        return _evaluation(setting, list(runs.values()), said)
 
 
 def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) -> Evaluation:
@@ -161,10 +165,12 @@ def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) 
     Raises:
         UsageError: There is no such environment, or its spaces are not those of the checkpoint.
     """
-    with closing(make_env(setting.env, checkpoint.spec, wrapping=setting.wrapping)) as env:
+    setting = replace(setting, n_envs=1, render=None)
+    with _environments(setting, checkpoint.spec) as (envs, said):
         from sb3port.parity.oracle.actor import Sb3Actor
 
-        return _evaluate(Sb3Actor(checkpoint, setting.deterministic), env, setting, track)
+        actor = Sb3Actor(checkpoint, setting.deterministic)
+        return _evaluation(setting, _in_turn(actor, envs[0], setting, track), said)
 
 
 def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -> int:
@@ -176,23 +182,31 @@ def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -
 
 
 @contextmanager
-def _environments(setting: Setting, spec: PolicySpec, render: str | None) -> Iterator[list[Env]]:
-    """Make environments, and close them."""
+def _environments(setting: Setting, spec: PolicySpec) -> Iterator[tuple[list[Env], list[str]]]:
+    """Make environments, which are closed in the end, and list what is not as it was in the training."""
+    said: dict[str, None] = {}
+    limit, wrapping = setting.max_episode_steps, setting.wrapping
     with ExitStack() as stack:
-        made = [make_env(setting.env, spec, render, wrapping=setting.wrapping) for _ in range(setting.n_envs)]
-        for env in made:
+        made = []
+        for _ in range(setting.n_envs):
+            env = make_env(setting.env, spec, setting.render, wrapping, limit, said.setdefault)
             stack.callback(env.close)
-        yield made
+            made.append(env)
+        yield made, list(said)
 
 
-def _evaluate(actor: Actor, env: Env, setting: Setting, track: Track) -> Evaluation:
-    runs = []
-    for seed in track(setting.seeds):
-        runs.append([_Moment(step.reward, step.success) for step in run_episode(env, actor, seed)])
-    return _evaluation(setting, runs)
+def _in_turn(actor: Actor, env: Env, setting: Setting, track: Track) -> list[list[_Moment]]:
+    masking = setting.use_masking
+    episodes = (run_episode(env, actor, seed, use_masking=masking) for seed in track(setting.seeds))
+    return [list(map(_moment, episode)) for episode in episodes]
 
 
-def _evaluation(setting: Setting, runs: list[list[_Moment]]) -> Evaluation:
+def _moment(step: Step) -> _Moment:
+    return _Moment(step.reward, step.success, step.cut)
+
+
+def _evaluation(setting: Setting, runs: list[list[_Moment]], said: list[str]) -> Evaluation:
+    cut = [CUT.format(setting.env)] if any(run[-1].cut for run in runs) else []
     return Evaluation(
         setting.env,
         tuple(setting.seeds),
@@ -202,4 +216,5 @@ def _evaluation(setting: Setting, runs: list[list[_Moment]]) -> Evaluation:
         setting.wrapping.env_kwargs,
         tuple(run[-1].success for run in runs),
         setting.deterministic,
+        (*said, *cut),
     )

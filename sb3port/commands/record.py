@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, short_name
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, PolicySpec, short_name
 from sb3port.checkpoint.spaces import Dict
 from sb3port.commands.convert import read_anything
 from sb3port.commands.own_code import use_extractor
@@ -16,7 +16,7 @@ from sb3port.environments.choosing import choose_environment
 from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import Env, frames_per_second, make_env, open_wrapped
 from sb3port.environments.recording import Recording
-from sb3port.environments.rollouts import Actor, Step, observed, run_episode
+from sb3port.environments.rollouts import CUT, Actor, Step, observed, run_episode
 from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import UsageError, need
 from sb3port.networks.observations import Observations
@@ -49,6 +49,8 @@ class RecordOptions:
         extractor: `module:Class` of a features extractor whose code is the user's own.
         sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
         around: What the user says of the environment beside its id.
+        use_masking: Have a maskable policy told which actions are allowed; False to allow it all.
+        max_episode_steps: A time limit in place of the one that the environment is registered with.
     """
 
     env: str | None
@@ -60,6 +62,8 @@ class RecordOptions:
     extractor: str | None = None
     sandbox: bool | None = None
     around: Around = AS_IN_TRAINING
+    use_masking: bool = True
+    max_episode_steps: int | None = None
 
 
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
@@ -88,13 +92,13 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
         need("sb3", "acting as SB3 does", "name a port instead of its source")
     use_extractor(checkpoint.spec, options.extractor, label)
     chosen = choose_environment(checkpoint.environment, options.env, options.around)
-    env_id, wrapping = chosen.env_id or "", wrapping_in(chosen)
-    with closing(make_env(env_id, checkpoint.spec, wrapping=wrapping)) as env:
+    said: list[str] = []
+    with closing(_environment(chosen, checkpoint.spec, options, said.append)) as env:
         actor = _actor(port, checkpoint, options.deterministic)
         policy = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
         recording = _recording(env, actor, chosen, (options, policy, track))
         changes = change_warnings(port) if port is not None else []
-        return replace(recording, warnings=(*checkpoint.warnings, *changes))
+        return replace(recording, warnings=(*checkpoint.warnings, *changes, *said, *recording.warnings))
 
 
 def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
@@ -112,7 +116,9 @@ def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
     if options.env is None:
         raise UsageError("neither SOURCE nor --env is given", "name what acts, or where chance shall act")
     chosen = choose_environment(EnvironmentSpec(), options.env, options.around)
-    with closing(open_wrapped(chosen.env_id or "", wrapping_in(chosen))) as env:
+    limit = options.max_episode_steps
+    limited = {} if limit is None else {"max_episode_steps": limit}
+    with closing(open_wrapped(chosen.env_id or "", wrapping_in(chosen), **limited)) as env:
         options = replace(options, deterministic=False)
         return _recording(env, ChanceActor(env), chosen, (options, "random actions", track))
 
@@ -127,11 +133,21 @@ def _actor(port: Path | None, checkpoint: Checkpoint, deterministic: bool) -> Wi
     return Sb3Actor(checkpoint, deterministic)
 
 
+def _environment(
+    chosen: EnvironmentSpec, spec: PolicySpec, options: RecordOptions, warn: Callable[[str], None]
+) -> Env:
+    limit = options.max_episode_steps
+    return make_env(chosen.env_id or "", spec, None, wrapping_in(chosen), limit, warn)
+
+
 def _recording(
     env: Env, actor: Witness, chosen: EnvironmentSpec, job: tuple[RecordOptions, str, Track]
 ) -> Recording:
     options, policy, track = job
-    episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
+    episodes = [
+        list(run_episode(env, actor, seed, finite=True, use_masking=options.use_masking))
+        for seed in track(options.seeds)
+    ]
     steps = [step for episode in episodes for step in episode]
     thoughts = [_thoughts(actor, episode) for episode in episodes]
     lengths = [len(episode) for episode in episodes]
@@ -155,6 +171,7 @@ def _recording(
         step=numbers,
         env_kwargs=chosen.env_kwargs,
         wrappers=wrapping_in(chosen).names,
+        warnings=(CUT.format(chosen.env_id),) if any(step.cut for step in steps) else (),
     )
 
 

@@ -12,12 +12,14 @@ from sb3port.commands.training_plans import plan_for
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
 from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.environments.making import check_spaces
+from sb3port.environments.making import EPISODE_LENGTH
+from sb3port.environments.same_spaces import check_spaces
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ports.reading import read_port
 from sb3port.ports.unchanged import change_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
+from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.runs.plans import Plan, with_options
 from sb3port.ppo.runs.refusals import (
@@ -25,6 +27,7 @@ from sb3port.ppo.runs.refusals import (
     check_sizes,
     refuse_other_policy,
     refuse_run,
+    refuse_starts,
     refuse_unknown,
 )
 from sb3port.ppo.runs.running import Outcome, Watcher, make_environments, prepare, resume, train
@@ -84,13 +87,16 @@ class PolicyOptions:
     normalize: bool | None = None
 
 
-def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) -> Trainer:
+def begin_training(
+    options: RunOptions, new: PolicyOptions, announce: Announce, warn: Announce = lambda _: None
+) -> Trainer:
     """Begin with a new policy.
 
     Args:
         options: What the user asked for.
         new: What the policy shall be.
         announce: Called with where the hyperparameters are from.
+        warn: Called with a sentence for each thing that may not be as it was meant.
 
     Raises:
         Sb3portError: With the exit code of the contract.
@@ -110,6 +116,9 @@ def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) 
     spaces = envs.observation_space, envs.action_space
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
     check_normalised(run, spec)
+    refuse_starts(spec)
+    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run)):
+        warn(sentence)
     return start_fresh(run, spec, envs, *optimizer)
 
 
@@ -144,7 +153,8 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     envs = make_environments(run)
-    check_spaces(envs, checkpoint.spec, run.env)
+    for sentence in (*check_spaces(envs, checkpoint.spec, run.env), *_of_cuts(envs, run)):
+        warn(sentence)
     return start_from(run, checkpoint, envs), checkpoint
 
 
@@ -238,6 +248,16 @@ def _run(
         save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
         **options.run,
     )
+
+
+def _of_cuts(envs: Environments, run: RunSettings) -> list[str]:
+    """Say where evaluations would never end."""
+    if envs.time_limit is not None or not run.eval_episodes:
+        return []
+    return [
+        f"{run.env} has no time limit, so that episodes of evaluations are cut after {EPISODE_LENGTH} steps; "
+        "register it with max_episode_steps to have another one"
+    ]
 
 
 def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:

@@ -46,6 +46,7 @@ class VerifyOptions:
         extractor: `module:Class` that the port needs, whose code is the user's own.
         sandbox: Whether a process with limits reads the source; None for that where it is on the Hub.
         around: What the user says of the environment beside its id.
+        use_masking: Whether a maskable policy is told in it which actions are allowed.
     """
 
     observations: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class VerifyOptions:
     extractor: str | None = None
     sandbox: bool | None = None
     around: Around = AS_IN_TRAINING
+    use_masking: bool = True
 
     @property
     def tolerance(self) -> Tolerance:
@@ -151,12 +153,13 @@ def run_checks(
     from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
 
     options = options or VerifyOptions()
-    chosen = _chosen(checkpoint, options)
-    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference, chosen))
+    chosen, masking = _chosen(checkpoint, options), options.use_masking
+    context = ObservationContext(checkpoint, reference, chosen, masking)
+    sets = observation_sets(options.observations, context)
     subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
     steps = [*STEPS]
     if chosen is not None:
-        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, chosen)))
+        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, chosen, masking)))
     recordings = [path for path in map(Path, options.observations) if path.suffix == ".npz"]
     steps += [Step(("update",), partial(check_update, path=path)) for path in recordings]
     with blaming(checkpoint.spec):

@@ -1,6 +1,7 @@
 """Several episodes side by side, for speed: environments step in turn, and a policy acts for all at once."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import Protocol
 
@@ -26,7 +27,9 @@ class Crowd(Protocol):
         """Choose an action for each of some rows."""
 
 
-def run_together(envs: Sequence[Env], crowd: Crowd, seeds: Sequence[int]) -> Iterator[tuple[int, Step]]:
+def run_together(
+    envs: Sequence[Env], crowd: Crowd, seeds: Sequence[int], use_masking: bool = True
+) -> Iterator[tuple[int, Step]]:
     """Run one episode per seed.
 
     Every environment has its share of the episodes from the beginning, as in SB3's `evaluate_policy`: those
@@ -36,6 +39,7 @@ def run_together(envs: Sequence[Env], crowd: Crowd, seeds: Sequence[int]) -> Ite
         envs: Alike.
         crowd: Who acts.
         seeds: One per episode.
+        use_masking: As `run_episode` takes it.
 
     Yields:
         Seeds, each with a step of its episode.
@@ -47,7 +51,7 @@ def run_together(envs: Sequence[Env], crowd: Crowd, seeds: Sequence[int]) -> Ite
         running.pop(row, None)
         if (seed := next(shares[row], None)) is not None:
             crowd.forget(row)
-            running[row] = (seed, Episode(envs[row], crowd.spec, seed))
+            running[row] = (seed, Episode(envs[row], crowd.spec, seed, use_masking=use_masking))
 
     for row in range(len(envs)):
         begin(row)
@@ -55,7 +59,10 @@ def run_together(envs: Sequence[Env], crowd: Crowd, seeds: Sequence[int]) -> Ite
         now = list(running.items())
         episodes = [episode for _, (_, episode) in now]
         rows, seen = [row for row, _ in now], [episode.observation for episode in episodes]
-        actions = crowd.act(rows, seen, [episode.mask for episode in episodes])
+        with ExitStack() as stack:
+            for episode in episodes:
+                stack.enter_context(episode.naming_faults())
+            actions = crowd.act(rows, seen, [episode.mask for episode in episodes])
         for (row, (seed, episode)), action in zip(now, actions, strict=True):
             yield seed, episode.take(action)
             if episode.done:

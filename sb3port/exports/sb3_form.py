@@ -1,6 +1,7 @@
 """What a checkpoint becomes in today's SB3: the same outputs and schedules, in the terms that it has."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
 

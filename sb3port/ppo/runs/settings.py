@@ -26,6 +26,7 @@ class RunSettings:
         norm_obs_keys: Which parts of a Dict observation are normalised, None for all.
         save_every: Environment steps between checkpoints.
         eval_episodes: Episodes with which each checkpoint is evaluated; 0 for no evaluation.
+        use_masking: Whether a maskable policy is told which actions are allowed.
     """
 
     environment: EnvironmentSpec
@@ -40,6 +41,7 @@ class RunSettings:
     norm_obs_keys: tuple[str, ...] | None = None
     save_every: int = 0
     eval_episodes: int = 5
+    use_masking: bool = True
 
     @property
     def env(self) -> str:
