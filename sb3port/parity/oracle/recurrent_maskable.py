@@ -13,7 +13,7 @@ from torch import Tensor
 from sb3port.checkpoint.checkpoint import Array
 
 
-class RecurrentMaskableActorCriticPolicy(RecurrentActorCriticPolicy):
+class RecurrentMaskableActorCriticPolicy(RecurrentActorCriticPolicy):  # type: ignore[misc]  # untyped
     """A recurrent policy that is told which actions are allowed.
 
     Attributes:
