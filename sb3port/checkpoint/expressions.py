@@ -9,6 +9,7 @@ come from a stranger: its length, its nodes, and how large a whole number can gr
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -46,40 +47,12 @@ def _round(number: Any, digits: Any = None) -> Any:
 
 
 _MATH_OF_ONE = (
-    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "expm1", "log2", "log10"),
-    *("log1p", "sqrt", "fabs", "floor", "ceil", "trunc", "degrees", "radians"),
+    "sin cos tan asin acos atan sinh cosh tanh exp expm1 log2 log10 log1p sqrt fabs floor ceil trunc "
+    "degrees radians"
 )
 _NUMPY_OF_ONE = (
-    *(
-        "abs",
-        "absolute",
-        "sin",
-        "cos",
-        "tan",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "exp",
-        "exp2",
-    ),
-    *(
-        "expm1",
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "sqrt",
-        "square",
-        "floor",
-        "ceil",
-        "trunc",
-        "sign",
-        "float32",
-    ),
-    "float64",
+    "abs absolute sin cos tan arcsin arccos arctan sinh cosh tanh exp exp2 expm1 log log2 log10 log1p sqrt "
+    "square floor ceil trunc sign float32 float64"
 )
 _NUMPY_OF_TWO = ("minimum", "maximum", "multiply", "add", "subtract", "divide", "arctan2")
 
@@ -88,8 +61,8 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     **{"round": (_round, (1, 2)), "pow": (_power, (2,)), "min": (min, (2, 3, 4, 5))},
     **{"max": (max, (2, 3, 4, 5)), "math.log": (math.log, (1, 2)), "np.clip": (np.clip, (3,))},
     **{f"math.{name}": (getattr(math, name), (2,)) for name in ("pow", "atan2", "fmod", "copysign", "hypot")},
-    **{f"math.{name}": (getattr(math, name), (1,)) for name in _MATH_OF_ONE},
-    **{f"np.{name}": (getattr(np, name), (1,)) for name in _NUMPY_OF_ONE},
+    **{f"math.{name}": (getattr(math, name), (1,)) for name in _MATH_OF_ONE.split()},
+    **{f"np.{name}": (getattr(np, name), (1,)) for name in _NUMPY_OF_ONE.split()},
     **{f"np.{name}": (getattr(np, name), (2,)) for name in _NUMPY_OF_TWO},
     **{"np.power": (_numpy_power, (2,)), "np.where": (np.where, (3,))},
 }
@@ -133,7 +106,9 @@ def parse_expression(text: str) -> ast.expr:
     if len(text) > MAX_TEXT:
         raise ValueError(f"an expression of {len(text):,} characters")
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's own remarks on a stranger's style
+            node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"no expression: {text[:200]!r}") from error
     _check(node)
