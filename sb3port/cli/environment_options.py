@@ -39,7 +39,7 @@ _OPTIONS: tuple[tuple[str, Any, Any], ...] = (
                 "--wrapper",
                 metavar="NAME[:DICT]",
                 help="Wrapper in place of those of the training: ours and Gymnasium's by name, your own as "
-                "module:Class, with arguments like 'FrameSkip:{\"skip\": 4}'; repeatable, innermost first.",
+                "module:Class, with arguments like 'FrameSkip(skip=4)'; repeatable, innermost first.",
                 show_default=False,
             ),
         ],
