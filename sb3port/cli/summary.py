@@ -11,7 +11,7 @@ from sb3port.ports.manifest import port_json
 def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
     """Describe the policy in a few named lines."""
     spec = checkpoint.spec
-    environment = environment_text(checkpoint.environment)
+    environment, pairing = environment_text(checkpoint.environment), checkpoint.provenance.pairing
     return {
         "algorithm": display_name(spec.algorithm)
         + (f", SB3 {v}" if (v := checkpoint.provenance.sb3_version) else ""),
@@ -19,6 +19,7 @@ def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
         "actions": ", ".join(filter(None, (str(spec.action_space), exploration_text(spec)))),
         "networks": networks_text(spec),
         "normaliser": normalizer_text(checkpoint.normalizer),
+        **({"statistics": pairing} if checkpoint.normalizer and pairing else {}),
         **({"environment": environment} if environment else {}),
     }
 

@@ -25,6 +25,7 @@ from sb3port.readers.places.source import Source
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 _DTYPES = re.compile(r"bool|float(16|32|64)|u?int(8|16|32|64)")
 _MAX_WARNINGS = 1000
+_LONGEST = 20_000
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def _check_provenance(checkpoint: Checkpoint, reading: Reading) -> None:
     _refuse_if(said != options or told.base != "", "it was not read as it was to be read")
     version = told.sb3_version
     _refuse_if(version is not None and not _VERSION.fullmatch(version), "its version is none")
+    _refuse_if(len(told.pairing) > _LONGEST, "what it says of its statistics is longer than any sentence")
     main = told.files.get("checkpoint")
     _refuse_if(main is None or main.name != source.checkpoint.name, "it is not of the file that was named")
     for file in told.files.values():

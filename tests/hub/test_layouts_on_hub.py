@@ -53,10 +53,6 @@ def asked(hub: LoopbackHub) -> list[str]:
         ("zip any.zip\nstats any/vecnormalize.pkl", "any.zip any/vecnormalize.pkl"),
         ("zip any.zip\nstats any_vec.pkl", "any.zip any_vec.pkl"),
         (
-            "zip lander.zip best_model.zip\nstats vec_normalize.pkl\nothers x.pkl",
-            "lander.zip vec_normalize.pkl",
-        ),
-        (
             "unzipped lander\nstats vec_normalize.pkl",
             "lander/data lander/policy.pth lander/policy.optimizer.pth lander/pytorch_variables.pth "
             "lander/_stable_baselines3_version lander/system_info.txt vec_normalize.pkl",
@@ -85,11 +81,43 @@ def test_zips_are_told_apart_by_their_ends(hub: LoopbackHub) -> None:
 def test_pickles_are_told_apart_by_their_beginnings(hub: LoopbackHub) -> None:
     publish(hub, "zip lander.zip\nstats run/anything.pkl\npickle scaler.pkl")
     assert pull().provenance.files["statistics"].name == "run/anything.pkl"
-    assert [name for name in asked(hub) if "pkl" in name] == [
+    assert sorted(name for name in asked(hub) if "pkl" in name) == [
+        "run/anything.pkl",
         "run/anything.pkl bytes=0-511",
         "scaler.pkl bytes=0-511",
-        "run/anything.pkl",
     ]
+
+
+def test_what_is_named_for_others_is_not_looked_at(hub: LoopbackHub) -> None:
+    publish(hub, "zip a.zip b.zip c.zip\nstats a_vec.pkl\nagain b_vec.pkl c_vec.pkl")
+    assert pull(filename="b.zip").provenance.files["statistics"].name == "b_vec.pkl"
+    assert {name.partition(" ")[0] for name in asked(hub) if "vec" in name} == {"b_vec.pkl"}
+
+
+@pytest.mark.parametrize(
+    ("files", "filename", "expected"),
+    [
+        ("zip models/best/best_model.zip\nstats models/vec_normalize.pkl", None, "models/vec_normalize.pkl"),
+        ("zip m/walker_v2.zip\nstats stats/vec_v2.pkl\nagain stats/vec_v1.pkl", "m/walker_v2",
+         "stats/vec_v2.pkl"),
+        ("unzipped run/best/a\nstats stats/vec_normalize.pkl", "run/best/a", "stats/vec_normalize.pkl"),
+    ],
+)  # fmt: skip
+def test_statistics_above_and_in_folders_of_their_own(
+    hub: LoopbackHub, files: str, filename: str | None, expected: str
+) -> None:
+    publish(hub, files)
+    assert pull(filename=filename).provenance.files["statistics"].name == expected
+
+
+def test_a_hint_for_the_hub_is_a_command_that_runs(hub: LoopbackHub) -> None:
+    publish(hub, "zip run/a.zip b.zip\nstats run/vec_normalize.pkl\nagain run/vecnormalize.pkl")
+    with pytest.raises(UsageError) as caught:
+        pull("hf://someone/lander@main/run/a.zip")
+    command = str(caught.value.hint).rpartition(": ")[2]
+    named = "hf://someone/lander@main/run/a.zip --vecnormalize run/vec_normalize.pkl"
+    assert command == f"sb3port convert {named}"
+    assert pull("hf://someone/lander@main/run/a.zip", vecnormalize=Path("run/vec_normalize.pkl")).normalizer
 
 
 def test_several_are_listed_and_nothing_is_downloaded(hub: LoopbackHub) -> None:
@@ -102,7 +130,7 @@ def test_several_are_listed_and_nothing_is_downloaded(hub: LoopbackHub) -> None:
 
 
 def test_several_statistics_are_listed(hub: LoopbackHub) -> None:
-    publish(hub, "zip lander.zip\nstats x.pkl y.pkl")
+    publish(hub, "zip lander.zip\nstats x.pkl\nagain y.pkl")
     with pytest.raises(UsageError, match=r"x\.pkl, y\.pkl"):
         pull()
     files = pull(vecnormalize=Path("y.pkl")).provenance.files

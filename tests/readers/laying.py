@@ -28,6 +28,7 @@ def kinds() -> Mapping[str, bytes]:
         "zip": ZIP,
         "stats": STATISTICS,
         "rms": pickle.dumps(RunningMeanStd(shape=(3,))),
+        "again": other_statistics("Pendulum-v1", 102_404.0),
         "others": other_statistics(),
         "pointer": POINTER,
         "pickle": pickle.dumps(np.zeros(1000)),
@@ -37,9 +38,11 @@ def kinds() -> Mapping[str, bytes]:
     }
 
 
-def other_statistics() -> bytes:
-    """Give statistics of CartPole, whose observations have another shape."""
-    return pickle.dumps(VecNormalize(DummyVecEnv([lambda: gym.make("CartPole-v1")])))
+def other_statistics(env_id: str = "CartPole-v1", count: float = 1e-4) -> bytes:
+    """Give statistics of CartPole, whose observations have another shape; or others of Pendulum."""
+    made = VecNormalize(DummyVecEnv([lambda: gym.make(env_id)]))
+    made.obs_rms.count = count
+    return pickle.dumps(made)
 
 
 def zip_of(*members: str) -> bytes:

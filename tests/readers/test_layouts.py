@@ -123,6 +123,23 @@ def test_unzipped_is_the_same_checkpoint(tmp_path: Path, pendulum: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("files", "filename", "expected"),
+    [
+        ("zip m_1000_steps.zip\nstats m_vec_500_steps.pkl", None, "m_vec_500_steps.pkl"),
+        (CALLBACK + "zip rl_model_3000_steps.zip", "rl_model_3000_steps.zip",
+         "rl_model_vecnormalize_2000_steps.pkl"),
+        ("zip a.zip\nstats x.pkl y.pkl", None, "x.pkl"),
+        ("zip a.zip\nstats vec_normalize.pkl\nagain a_vec.pkl", None, "a_vec.pkl"),
+        ("zip a.zip\nothers vec_normalize.pkl\nstats b.pkl", None, "b.pkl"),
+    ],
+)  # fmt: skip
+def test_statistics_that_are_taken_for_want_of_others(
+    tmp_path: Path, files: str, filename: str | None, expected: str
+) -> None:
+    assert found(lay(tmp_path / "run", files), filename=filename)[1] == expected
+
+
+@pytest.mark.parametrize(
     ("files", "error", "words"),
     [
         ("zip a.zip b.zip best_model.zip", UsageError, ["a.zip, b.zip, best_model.zip", "--filename a.zip"]),
@@ -153,12 +170,9 @@ def test_ambiguous_or_none(tmp_path: Path, files: str, error: type[Sb3portError]
 @pytest.mark.parametrize(
     ("files", "filename", "words"),
     [
-        ("zip a.zip\nstats x.pkl y.pkl", None, ["several", "x.pkl, y.pkl", "--vecnormalize x.pkl"]),
-        ("zip a.zip\nstats vec_normalize.pkl vecnormalize.pkl", None, ["several", "vecnormalize.pkl"]),
-        ("zip a.zip\nstats vec_normalize.pkl a_vec.pkl", None, ["vec_normalize.pkl, a_vec.pkl"]),
-        ("zip a.zip\nothers vec_normalize.pkl\nstats b.pkl", None, ["shape (4,)", "another model"]),
-        ("zip m_1000_steps.zip\nstats m_vec_500_steps.pkl", None, ["m_vec_500_steps.pkl", "another step"]),
-        (CALLBACK + "zip rl_model_3000_steps.zip", "rl_model_3000_steps.zip", ["no statistics"]),
+        ("zip a.zip\nstats x.pkl\nagain y.pkl", None, ["several", "x.pkl, y.pkl", "--vecnormalize", "x.pkl"]),
+        ("zip a.zip\nstats vec_normalize.pkl\nagain vecnormalize.pkl", None, ["several", "vecnormalize.pkl"]),
+        ("zip a.zip\nothers vec_normalize.pkl", None, ["shape (4,)", "another model"]),
         ("zip a.zip b.zip\nstats a_vec.pkl", "b.zip", ["no statistics"]),
         ("zip r1/a.zip r2/a.zip\nstats r1/vec_normalize.pkl", "r2/a.zip", ["no statistics"]),
         ("zip a.zip\nothers x.pkl\npickle y.pkl", None, ["no statistics"]),
@@ -205,11 +219,41 @@ def test_a_file_finds_its_statistics_in_its_folder(tmp_path: Path, name: str) ->
     assert read(folder / name).normalizer is not None
 
 
-def test_hidden_folders_are_not_searched(tmp_path: Path) -> None:
-    folder = lay(
-        tmp_path, "zip .cache/b.zip a.zip 1/2/3/4/5/deep.zip\nstats .x/vec_normalize.pkl vec_normalize.pkl"
-    )
+def test_hidden_folders_and_packages_are_not_searched(tmp_path: Path) -> None:
+    hidden = "zip .cache/b.zip a.zip venv/lib/c.zip node_modules/d.zip\ntext venv/pyvenv.cfg"
+    folder = lay(tmp_path, f"{hidden}\nstats .x/vec_normalize.pkl vec_normalize.pkl")
     assert found(folder) == ["a.zip", "vec_normalize.pkl"]
+
+
+def test_checkpoints_are_found_however_deep(tmp_path: Path) -> None:
+    folder = lay(tmp_path, "zip a/other.zip a/b/c/d/e/f/g/best_model.zip\nstats vec_normalize.pkl")
+    with pytest.raises(UsageError, match=r"a/b/c/d/e/f/g/best_model\.zip, a/other\.zip"):
+        read(folder)
+    (folder / "a" / "other.zip").unlink()
+    (folder / "vec_normalize.pkl").rename(folder / "a" / "b" / "c" / "vec_normalize.pkl")
+    assert found(folder) == ["a/b/c/d/e/f/g/best_model.zip", "a/b/c/vec_normalize.pkl"]
+
+
+@pytest.mark.parametrize("name", ["models/ppo_toy", "models/ppo_v1.2", "models/ppo_toy.zip"])
+def test_the_ending_may_be_left_out(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped = f"{name.removesuffix('.zip')}.zip"
+    folder = lay(tmp_path, f"zip {zipped} b.zip\nstats models/vec_normalize.pkl")
+    monkeypatch.chdir(folder)
+    assert resolve(name, SourceOptions()).checkpoint.name == Path(zipped).name
+    assert found(folder, filename=name)[0] == zipped
+
+
+@pytest.mark.parametrize("inside", ["zip x/best.zip", "unzipped x"])
+def test_a_folder_with_a_checkpoint_wins_over_the_zip_of_its_name(tmp_path: Path, inside: str) -> None:
+    folder = lay(tmp_path, f"zip x.zip b.zip\nstats vec_normalize.pkl\n{inside}")
+    expected = "x/best.zip" if inside.startswith("zip") else "x/data"
+    assert found(folder, filename="x")[0] == expected
+    assert found(folder / "x")[0] == Path(expected).name
+
+
+def test_a_zip_wins_over_a_folder_of_its_name_without_a_checkpoint(tmp_path: Path) -> None:
+    folder = lay(tmp_path, "zip x.zip b.zip\nstats x/vecnormalize.pkl\ntext x/config.yml")
+    assert found(folder, filename="x") == ["x.zip", "x/vecnormalize.pkl"] == found(folder / "x")
 
 
 def warnings_of(folder: Path, **options: object) -> str:
@@ -240,7 +284,7 @@ def test_statistics_told_by_content_are_warned_about(tmp_path: Path) -> None:
 def test_statistics_of_other_observations_are_passed_over(tmp_path: Path, cartpole: Path) -> None:
     folder = lay(tmp_path, "stats x.pkl")
     (folder / "a.zip").write_bytes((cartpole / "ppo-CartPole-v1.zip").read_bytes())
-    assert "x.pkl holds statistics of other observations: not used" in warnings_of(folder)
+    assert "the zip shows no VecNormalize, and the observations that x.pkl normalises" in warnings_of(folder)
     assert read(folder).normalizer is None
 
 
@@ -256,10 +300,16 @@ def test_bare_running_statistics(tmp_path: Path) -> None:
     assert "clip_obs 10 and epsilon 1e-08 are assumed" in warnings_of(tmp_path)
 
 
-def test_the_hint_names_the_statistics_that_count_the_steps(tmp_path: Path, pendulum: Path) -> None:
+def test_statistics_that_count_the_steps(tmp_path: Path) -> None:
+    """Where nothing else tells them apart, those are taken that have."""
     folder = lay(tmp_path, "zip a.zip\nstats y.pkl")
     fresh = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")]))
     fresh.save(str(folder / "x.pkl"))
+    assert found(folder) == ["a.zip", "y.pkl"]
+    fresh.obs_rms.count = 50_000.0
+    fresh.save(str(folder / "z.pkl"))
+    (folder / "y.pkl").unlink()
     with pytest.raises(UsageError) as caught:
         read(folder)
-    assert "--vecnormalize y.pkl, which has seen as many steps as the model" in str(caught.value.hint)
+    assert "for example z.pkl, which is nearest to the model in steps: " in str(caught.value.hint)
+    assert str(caught.value.hint).endswith(f"--vecnormalize {folder / 'z.pkl'}")

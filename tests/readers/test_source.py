@@ -99,10 +99,12 @@ def test_places_of_statistics(folder: Path, pendulum: Path, place: str) -> None:
 
 
 def test_statistics_nearest_first(folder: Path, pendulum: Path) -> None:
+    """That in the folder of the zip's own name is the nearest."""
     _put(folder, pendulum, "run/a.zip", "run/a/x")
     for place in ("vec_normalize.pkl", "run/vecnormalize.pkl", "run/a/vecnormalize.pkl"):
-        (folder / place).touch()
-    assert _resolve(folder).statistics.names == ("run/vecnormalize.pkl",)
+        shutil.copy(pendulum / "vec_normalize.pkl", folder / place)
+    expected = ("run/a/vecnormalize.pkl", "run/vecnormalize.pkl", "vec_normalize.pkl")
+    assert _resolve(folder).statistics.names == expected
 
 
 def test_missing_statistics(tmp_path: Path, pendulum: Path) -> None:
@@ -133,6 +135,31 @@ def test_options_that_do_not_apply(folder: Path, pendulum: Path) -> None:
     ):
         with pytest.raises(UsageError):
             _resolve(path, **options)
+
+
+@pytest.mark.parametrize(
+    ("label", "meant"),
+    [
+        ("models/ppo_wlker.zip", "models/ppo_walker.zip"),
+        ("models/ppo_wlker", "models/ppo_walker.zip"),
+        ("modles/ppo_walker", "models/ppo_walker.zip"),
+        ("./models/nothing/like/it", None),
+        ("models/best/nothing-like-it", None),
+        ("models/unlike", None),
+    ],
+)
+def test_a_path_that_is_absent(
+    label: str, meant: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub is not asked for it."""
+    (tmp_path / "models" / "best").mkdir(parents=True)
+    (tmp_path / "models" / "ppo_walker.zip").touch()
+    monkeypatch.chdir(tmp_path)
+    if label == "modles/ppo_walker":  # may be on the Hub
+        label = f"./{label}"
+    with pytest.raises(UsageError, match="neither a file or folder on this machine") as caught:
+        resolve(label, SourceOptions())
+    assert meant is None or f"did you mean {meant}?" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("label", ["absent.zip", "a/b/c", "~nobody-here/x/y", "x" * 5000, ""])

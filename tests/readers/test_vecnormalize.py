@@ -127,7 +127,10 @@ def test_statistics_of_another_model(name: str, tmp_path: Path) -> None:
     statistics(tmp_path / "vec_normalize.pkl", OTHERS[name])
     save(PPO, tmp_path / "model.zip", "MultiInputPolicy", DICT)
     with pytest.raises(UsageError, match="another model"):
-        read(tmp_path / "model.zip")
+        read(tmp_path / "model.zip", vecnormalize=tmp_path / "vec_normalize.pkl")
+    left_out = read(tmp_path / "model.zip")
+    assert left_out.normalizer is None
+    assert "another model" in left_out.provenance.pairing
 
 
 def test_images_and_choices_are_not_normalised(tmp_path: Path) -> None:
@@ -137,4 +140,4 @@ def test_images_and_choices_are_not_normalised(tmp_path: Path) -> None:
     statistics(tmp_path / "vec_normalize.pkl", image(), norm_obs_keys=["i"])
     save(PPO, tmp_path / "model.zip", "MultiInputPolicy", image())
     with pytest.raises(NotPortable, match="not supported"):
-        read(tmp_path / "model.zip")
+        read(tmp_path / "model.zip", vecnormalize=tmp_path / "vec_normalize.pkl")

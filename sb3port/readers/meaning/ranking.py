@@ -51,7 +51,7 @@ class Evidence:
 
     near: Near
     steps: Steps = Steps.UNKNOWN
-    apart: float = 0.0
+    apart: int = 0
     misfit: str = ""
     digest: str = ""
 

@@ -78,7 +78,9 @@ class _Candidates:
     def __init__(self, source: Source, archive: Archive, spec: PolicySpec) -> None:
         self.found: dict[str, ReadStatistics] = {}
         self.errors: dict[str, Sb3portError] = {}
-        self.evidence = [self._look(near, source, archive, spec) for near in source.statistics.near]
+        # What is said of those that do not fit is kept in the port, which tells no path of this machine.
+        called = replace(source, label=source.checkpoint.shown)
+        self.evidence = [self._look(near, called, archive, spec) for near in source.statistics.near]
 
     def _look(self, near: Near, source: Source, archive: Archive, spec: PolicySpec) -> Evidence:
         try:
@@ -186,10 +188,10 @@ def _tolerance(archive: Archive) -> float:
     return _MAX_RESETS * (n_envs if isinstance(n_envs, int) else 1)
 
 
-def _steps_apart(normalizer: Normalizer, archive: Archive) -> float | None:
+def _steps_apart(normalizer: Normalizer, archive: Archive) -> int | None:
     """By how much the observations that were seen differ from the steps, None where that is not known."""
     seen, steps = _count(normalizer), archive.data.get("num_timesteps")
-    return abs(seen - steps) if seen is not None and isinstance(steps, int) else None
+    return round(abs(seen - steps)) if seen is not None and isinstance(steps, int) else None
 
 
 def _count(normalizer: Normalizer) -> float | None:

@@ -15,8 +15,9 @@ from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.files.budget import metered
 from sb3port.files.port_files import PORT_FILE
 from sb3port.files.untrusted import refuse_outside
-from sb3port.readers.places.layouts import Candidate, choose_settings
+from sb3port.readers.places.layouts import Candidate, choose_settings, pickles
 from sb3port.readers.places.locations import read_location, refuse_absent
+from sb3port.readers.places.nearby import nearby
 from sb3port.readers.places.pairing import (
     Statistics,
     choose_checkpoint,
@@ -281,8 +282,9 @@ def _named(name: str, files: Files, checkpoint: Candidate, label: str) -> str:
         found = posixpath.normpath(folder / name)
         if found in files.names:
             return found
-    pickles = [other for other in files.names if other.endswith((".pkl", ".pickle"))]
+    near = [pickle.name for pickle in nearby(files.names, checkpoint, files.origin)]
+    inside = [other for other in pickles(files.names) if not other.startswith("../")]
     raise UsageError(
         f"--vecnormalize {name} is neither a file on this machine nor one of {label}",
-        f"its pickles are: {listed(pickles)}",
+        f"its pickles are: {listed(list(dict.fromkeys((*inside, *near))))}",
     )

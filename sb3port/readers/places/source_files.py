@@ -136,7 +136,8 @@ class _Surroundings:
             files, folders = self._scan(above)
             found += files
             for inside in folders:
-                if is_part_of_training(inside.name):
+                # One that leads to the source, `.` or `..`, has been listed.
+                if inside.name not in ("", "..") and is_part_of_training(inside.name):
                     found += self._below(inside, DOWN - 1)
         return found
 
