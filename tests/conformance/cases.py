@@ -12,7 +12,7 @@ from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3port.families.specs import ACTIVATIONS
+from sb3port.families.activations import NAMES as ACTIVATIONS
 
 VECTOR = spaces.Box(-np.inf, np.inf, (4,), np.float32)
 FLOAT64 = spaces.Box(-1e3, 1e3, (5,), np.float64)

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.commands.convert import read
 from sb3port.exports.read_back import changes
-from sb3port.families.specs import ACTIVATIONS
+from sb3port.families.activations import NAMES as ACTIVATIONS
 from sb3port.ports.reading import read_port
 from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import Stub, saved

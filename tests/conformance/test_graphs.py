@@ -17,7 +17,7 @@ import pytest
 
 from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import OUTPUTS, GraphOptions
-from sb3port.families.specs import ACTIVATIONS
+from sb3port.families.activations import NAMES as ACTIVATIONS
 from sb3port.parity.comparison.verdicts import HOLDING
 from sb3port.ports.reading import read_port
 from tests.conformance.building import saved

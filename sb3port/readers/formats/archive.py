@@ -61,13 +61,23 @@ class Archive:
             NotPortable: It is not base64, or not a pickle.
         """
         if key not in self._pickles:
-            where = f"{self.name}: data[{key!r}]"
-            try:
-                raw = base64.b64decode(self.data[key][":serialized:"], validate=True)
-            except (binascii.Error, TypeError, ValueError) as error:
-                raise NotPortable(f"{where} is not base64 ({error})") from error
-            self._pickles[key] = read_pickle(raw, where)
+            self._pickles[key] = read_pickle(self.pickled(key), self.where(key))
         return self._pickles[key]
+
+    def pickled(self, key: str) -> bytes:
+        """Give the pickle of `data[key]` as it is.
+
+        Raises:
+            NotPortable: It is not base64.
+        """
+        try:
+            return base64.b64decode(self.data[key][":serialized:"], validate=True)
+        except (binascii.Error, TypeError, ValueError) as error:
+            raise NotPortable(f"{self.where(key)} is not base64 ({error})") from error
+
+    def where(self, key: str) -> str:
+        """Name a setting in messages."""
+        return f"{self.name}: data[{key!r}]"
 
     def value(self, key: str, default: Any = None) -> Any:
         """Give `data[key]`: plain JSON as it is, a pickle as what it would build, or the default."""

@@ -16,8 +16,8 @@ from sb3port.checkpoint.checkpoint import Array, frozen
 from sb3port.errors import NotPortable
 from sb3port.files.budget import Cost, metered, spend
 from sb3port.readers.formats.arrays import SCALAR, as_number
-from sb3port.readers.formats.legacy_tensors import MAGIC, read_legacy
-from sb3port.readers.formats.pickles import read_pickle
+from sb3port.readers.formats.legacy_tensors import read_legacy
+from sb3port.readers.formats.pickles import TORCH_MAGIC, read_pickle
 from sb3port.readers.formats.records import Global, PersistentId, Record, describe
 from sb3port.readers.formats.zips import open_zip, read_member
 
@@ -53,7 +53,7 @@ def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
         NotPortable: It is not torch's zip format, holds something else than tensors and plain values, or is
             more than what is left of the budget.
     """
-    if data.startswith(MAGIC):
+    if data.startswith(TORCH_MAGIC):
         pickled, storages = read_legacy(data, where, ITEM_SIZES)
         return _decode(pickled.value, storages, where), pickled.imports
     if not data.startswith(b"PK"):

@@ -18,15 +18,17 @@ from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
 from sb3port.readers.formats.arrays import as_flag
 from sb3port.readers.formats.records import Global
 from sb3port.readers.formats.tensors import read_torch
-from sb3port.readers.meaning.extractors import Vouched, check_name
+from sb3port.readers.meaning.extractors import Vouched, check_layers, check_name
 from sb3port.readers.meaning.policy_classes import PolicyClass, read_policy_class
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.meaning.settings import read_settings
-from sb3port.readers.meaning.spaces import read_space
+from sb3port.readers.meaning.spaces import own_classes, read_space
 from sb3port.readers.meaning.statistics import read_statistics
 from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
+from sb3port.readers.meaning.unneeded import unneeded_code
 from sb3port.readers.places.source import Source
 
+_SPACES = ("observation_space", "action_space")
 _MAX_SYSTEM_INFO = 4096  # SB3's has 300 characters
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 
@@ -99,6 +101,7 @@ def read_checkpoint(
         ),
         warnings=(
             *policy.warnings,
+            *unneeded_code(archive, algorithm),
             *of_pairing,
             *settings.warnings,
             *wrapper_warnings(settings.environment),
@@ -127,10 +130,11 @@ def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched)
     tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
     known = imports | more
     spaces = _read_spaces(archive)
+    check_layers(spaces[0], tensors, kwargs.extractor, where, vouched)
     facts = _PolicyFacts(frozenset(tensors), known, shares, spaces[0])
     spec = build_spec(spaces, tensors, _options(archive, policy_class, kwargs, facts), where)
     ordered = {name: tensors[name] for name in expected_shapes(spec, tensors)}
-    warnings = (*filter(None, [policy_class.warning]), *kwargs.warnings)
+    warnings = (*filter(None, [policy_class.warning]), *_space_warnings(archive), *kwargs.warnings)
     return _Policy(spec, ordered, ignored, kwargs, known, warnings)
 
 
@@ -197,11 +201,12 @@ def _imports(archive: Archive) -> frozenset[Global]:
 
 
 def _read_spaces(archive: Archive) -> tuple[Space, Space]:
-    observation, action = (
-        read_space(archive.value(name), f"{archive.name}: {name}")
-        for name in ("observation_space", "action_space")
-    )
+    observation, action = (read_space(archive.value(name), f"{archive.name}: {name}") for name in _SPACES)
     return observation, action
+
+
+def _space_warnings(archive: Archive) -> list[str]:
+    return [sentence for name in _SPACES for sentence in own_classes(archive.value(name), name)]
 
 
 def _state_dict(value: Any, where: str) -> dict[str, Array]:
