@@ -120,6 +120,8 @@ def _provenance_rows(checkpoint: "Checkpoint") -> dict[str, object]:
     }
     revision = {"revision": provenance.revision} if provenance.revision else {}
     by_lerobot = provenance.files["checkpoint"].name.endswith(".safetensors")
-    writer = "LeRobot" if by_lerobot else f"SB3 {provenance.sb3_version or 'before 0.9'}"
+    alone = "num_timesteps" not in checkpoint.training.hyperparameters  # a policy without its model
+    unknown = "of an unknown version" if alone else "before 0.9"
+    writer = "LeRobot" if by_lerobot else f"SB3 {provenance.sb3_version or unknown}"
     place = {provenance.kind: provenance.location, **revision}
     return {**place, **files, "written by": writer, **provenance.system_info}

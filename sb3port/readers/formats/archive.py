@@ -37,12 +37,14 @@ class Archive:
             other members have their own names.
         data: The JSON object of the member `data`.
         members: The other members that SB3 reads, by name.
+        tensors_in: Under which key `policy.pth` has the tensors, where a policy was saved without its model.
     """
 
     name: str
     files: dict[str, SourceFile]
     data: dict[str, Any]
     members: dict[str, bytes]
+    tensors_in: str | None = None
     _pickles: dict[str, Pickle] = field(default_factory=dict, repr=False)
 
     def text(self, member: str) -> str | None:
@@ -144,6 +146,8 @@ class ZipKind(Enum):
     SB2 = auto()
     POINTER = auto()
     """A Git LFS pointer in place of whatever it is."""
+    POLICY = auto()
+    """A file of torch's own, as `policy.save` writes one."""
     OTHER = auto()
 
 
@@ -158,6 +162,8 @@ def zip_kind(tail: bytes) -> ZipKind:
         return ZipKind.OTHER
     if names.issuperset(REQUIRED):
         return ZipKind.SB3
+    if any(name.endswith("/data.pkl") for name in names):
+        return ZipKind.POLICY
     return ZipKind.SB2 if names.issuperset(_SB2) else ZipKind.OTHER
 
 

@@ -4,12 +4,13 @@ A class of SB3's or sb3-contrib's is known. One of the author's own is code that
 SB3's only where the zip shows that it changes nothing but its construction, or where the user says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sb3port.errors import NotPortable
 from sb3port.families.base import Family
+from sb3port.families.maskable import MASKABLE
 from sb3port.families.registry import FAMILIES, family_of_class
 from sb3port.readers.formats.calls import class_name, is_class_in_file
 from sb3port.readers.formats.records import Global, Record, describe
@@ -82,6 +83,21 @@ def read_policy_class(value: Any, listed: Any, assume_standard: bool, where: str
     if family is not None:
         return PolicyClass(str(value), family)
     return PolicyClass(describe(value), None, _assumption(value, listed, assume_standard, where))
+
+
+def class_of_saved(built_with: Collection[str]) -> PolicyClass:
+    """Tell the class of a policy that was saved without its model: sb3-contrib's maskable one has no gSDE.
+
+    Args:
+        built_with: The names of the arguments that it was built with.
+    """
+    maskable = "use_sde" not in built_with
+    return PolicyClass(
+        "",
+        MASKABLE if maskable else None,
+        "the file is a policy alone, as policy.save writes it: it does not say by which algorithm it was "
+        "trained, nor how; it is taken for PPO, or its variant that has such layers, with SB3's defaults",
+    )
 
 
 def _assumption(value: Global, listed: Any, assume_standard: bool, where: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, Provenance, SourceFile
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.errors import NotPortable
-from sb3port.families.algorithms import algorithm_of, identify, refuse_others
+from sb3port.families.algorithms import PPO, algorithm_of, identify, refuse_others
 from sb3port.families.hyperparameters import training_doubts
 from sb3port.families.names import canonical
 from sb3port.families.registry import recognise_family
@@ -17,9 +17,10 @@ from sb3port.files.budget import metered
 from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
 from sb3port.readers.formats.arrays import as_flag
 from sb3port.readers.formats.records import Global
+from sb3port.readers.formats.saved_policy import is_of_torch, read_saved_policy
 from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning.extractors import Vouched, check_layers, check_name
-from sb3port.readers.meaning.policy_classes import PolicyClass, read_policy_class
+from sb3port.readers.meaning.policy_classes import PolicyClass, class_of_saved, read_policy_class
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.meaning.settings import read_settings
 from sb3port.readers.meaning.spaces import own_classes, read_space
@@ -116,7 +117,8 @@ def read_checkpoint(
 def _read_archive(source: Source) -> Archive:
     members = source.checkpoint.members
     if not members:
-        return read_archive(source.path(source.checkpoint.name))
+        path = source.path(source.checkpoint.name)
+        return read_saved_policy(path) if is_of_torch(path) else read_archive(path)
     name = source.checkpoint.place.name or source.root.name
     return read_unzipped({member: source.path(name) for member, name in members.items()}, name)
 
@@ -124,7 +126,8 @@ def _read_archive(source: Source) -> Archive:
 def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched) -> _Policy:
     where = archive.name
     policy_class = _read_class(archive, vouched.standard_forward)
-    value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
+    value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth", archive.tensors_in)
+    value = value if archive.tensors_in is None else value[archive.tensors_in]
     kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", vouched)
     raw = _state_dict(value, where)
     tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
@@ -140,6 +143,8 @@ def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched)
 
 def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
     """Read the policy class; an algorithm that is not ported is named before its class is."""
+    if archive.tensors_in is not None:
+        return class_of_saved(archive.data)
     value = archive.value("policy_class")
     refuse_others(archive.data, str(value) if isinstance(value, Global) else "", archive.name)
     return read_policy_class(value, archive.data.get("policy_class"), assume_standard, archive.name)
@@ -159,7 +164,7 @@ def _options(
     archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: _PolicyFacts
 ) -> PolicyOptions:
     family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
-    algorithm = family.algorithm or identify(archive.data, archive.name).key
+    algorithm = family.algorithm or _algorithm(archive)
     use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
     features_for_sde = kwargs.empty_sde_net_arch and _has_sde_net_arch(archive)
     given = _given(facts.observation_space, kwargs)
@@ -173,6 +178,10 @@ def _options(
         kwargs.extractor.own,
         kwargs.extractor.arguments,
     )
+
+
+def _algorithm(archive: Archive) -> str:
+    return PPO.key if archive.tensors_in is not None else identify(archive.data, archive.name).key
 
 
 def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
