@@ -139,7 +139,14 @@ class Machine:
         self.push_record(target, tuple(args))
 
     def refer(self, value: Any) -> None:
-        """Push a reference to something outside of the pickle."""
+        """Push a reference to something outside of the pickle.
+
+        torch before 1.6 writes the class of a module with its source text so, of which the class matters.
+        """
+        match value:
+            case ("module", Global() as cls, _, _):
+                self.stack.append(cls)
+                return
         reference = PersistentId(value)
         self.references.append(reference)
         self.stack.append(reference)
