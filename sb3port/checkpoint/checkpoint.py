@@ -45,7 +45,7 @@ class PolicySpec:
 
     Args:
         algorithm: Who trained it: a key of `families.algorithms`, such as "ppo".
-        activation_fn: Name of a `torch.nn` activation, such as "Tanh".
+        activation_fn: A `torch.nn` activation as a text, such as "Tanh" or "LeakyReLU(negative_slope=0.2)".
         features_extractor: Name of a features extractor, or `module:Class` of one whose code is the user's.
         features_extractor_kwargs: Its arguments: widths (`features_dim` or `cnn_output_dim`) as the tensors
             have them; those of a class of the user's as the file has them.

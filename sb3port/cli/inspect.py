@@ -68,7 +68,13 @@ def _print(output: Output, checkpoint: "Checkpoint") -> None:
         output.line()
         title = styled("bold underline", "What its pickles would import")
         output.line(terminal("{} (nothing of it was imported)", title))
-        output.lines(map(shown, checkpoint.provenance.imports), indent=2)
+        output.lines(map(_import, checkpoint.provenance.imports), indent=2)
+
+
+def _import(name: str) -> TerminalText:
+    from sb3port.readers.formats.groups import is_own_code
+
+    return terminal("{} (code that is not SB3's)", name) if is_own_code(name) else shown(name)
 
 
 def _training_rows(checkpoint: "Checkpoint") -> dict[str, str]:
@@ -120,6 +126,8 @@ def _provenance_rows(checkpoint: "Checkpoint") -> dict[str, object]:
     }
     revision = {"revision": provenance.revision} if provenance.revision else {}
     by_lerobot = provenance.files["checkpoint"].name.endswith(".safetensors")
-    writer = "LeRobot" if by_lerobot else f"SB3 {provenance.sb3_version or 'before 0.9'}"
+    alone = "num_timesteps" not in checkpoint.training.hyperparameters  # a policy without its model
+    unknown = "of an unknown version" if alone else "before 0.9"
+    writer = "LeRobot" if by_lerobot else f"SB3 {provenance.sb3_version or unknown}"
     place = {provenance.kind: provenance.location, **revision}
     return {**place, **files, "written by": writer, **provenance.system_info}

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts
 from sb3port.errors import NotPortable, UsageError
+from sb3port.families.activations import activation_said
 from sb3port.families.extractors import is_convolved
 from sb3port.families.registry import family_of
 from sb3port.families.specs import check_supported, expected_shapes
@@ -53,7 +54,7 @@ def fresh_spec(
         observation_space: Of the environment.
         action_space: Of the environment.
         use_sde: Whether it explores by gSDE.
-        policy_kwargs: SB3's, with the activation by its name.
+        policy_kwargs: SB3's, with the activation as a text, such as `nn.LeakyReLU(0.2)`.
 
     Raises:
         UsageError: The names or the spaces do not fit.
@@ -71,7 +72,7 @@ def fresh_spec(
     known = _PLAIN | (_RECURRENT if algorithm == "ppo_lstm" else {})
     recurrent = {"lstm_hidden_size": 256} if algorithm == "ppo_lstm" else {}
     arch = _net_arch(rest.pop("net_arch", None), default)
-    activation = str(rest.pop("activation_fn", "Tanh")).rpartition(".")[2]
+    activation = _activation(str(rest.pop("activation_fn", "Tanh")))
     if unknown := sorted(set(rest) - set(known)):
         raise UsageError(f"policy_kwargs has {', '.join(unknown)}, which is not supported")
     spec = PolicySpec(
@@ -87,6 +88,13 @@ def fresh_spec(
         **recurrent | {name: known[name](value) for name, value in rest.items()},
     )
     return _checked(spec)
+
+
+def _activation(said: str) -> str:
+    try:
+        return str(activation_said(said))
+    except ValueError as error:
+        raise UsageError(f"policy_kwargs has {error}") from error
 
 
 def _has_images(space: Space, normalize_images: bool) -> bool:

@@ -11,6 +11,7 @@ from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
 from sb3port.exports.numpy_forward import ACTIVATIONS, forward
+from sb3port.families.activations import parse_activation
 
 
 def write_numpy(checkpoint: Checkpoint, path: Path, options: GraphOptions) -> None:
@@ -28,7 +29,7 @@ def write_numpy(checkpoint: Checkpoint, path: Path, options: GraphOptions) -> No
         **_net(checkpoint, "value"),
         **_normalizer(checkpoint, options.raw),
         **_action(checkpoint.spec, options.raw),
-        "activation": np.array(checkpoint.spec.activation_fn),
+        **_activation(checkpoint.spec.activation_fn),
         "metadata": np.array(metadata),
     }
     np.savez(path, allow_pickle=False, **arrays)
@@ -47,6 +48,12 @@ def load_numpy(path: Path) -> Run:
     return run
 
 
+def _activation(text: str) -> dict[str, Array]:
+    found = parse_activation(text)
+    arguments = {f"activation.{key}": np.array(value) for key, value in found.arguments.items()}
+    return {"activation": np.array(found.name), **arguments}
+
+
 def _refuse_others(checkpoint: Checkpoint, options: GraphOptions) -> None:
     spec = checkpoint.spec
     reasons = {
@@ -54,7 +61,7 @@ def _refuse_others(checkpoint: Checkpoint, options: GraphOptions) -> None:
         f"observations of {spec.observation_space}": not _is_vector(spec),
         "an LSTM": spec.lstm_hidden_size is not None,
         "masks of actions": spec.maskable,
-        f"the activation {spec.activation_fn}": spec.activation_fn not in ACTIVATIONS,
+        f"the activation {spec.activation_fn}": parse_activation(spec.activation_fn).name not in ACTIVATIONS,
     }
     found = [reason[:300] for reason, holds in reasons.items() if holds]
     if found:

@@ -7,14 +7,16 @@ import numpy as np
 
 Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+ACTIVATIONS: dict[str, Callable[..., Array]] = {
     "Tanh": np.tanh,
     "ReLU": lambda x: np.maximum(x, 0),
-    "LeakyReLU": lambda x: np.where(x > 0, x, np.float32(0.01) * x),
-    "ELU": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "LeakyReLU": lambda x, negative_slope=0.01: np.where(x > 0, x, np.float32(negative_slope) * x),
+    "ELU": lambda x, alpha=1.0: np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0))),
     "SiLU": lambda x: x * (1 + np.tanh(x / 2)) / 2,
     "Sigmoid": lambda x: (1 + np.tanh(x / 2)) / 2,
 }
+
+_ARGUMENTS = ("negative_slope", "alpha")
 
 
 def forward(arrays: Mapping[str, Array], observations: Array) -> tuple[Array, Array]:
@@ -29,9 +31,10 @@ def forward(arrays: Mapping[str, Array], observations: Array) -> tuple[Array, Ar
 def mlp(arrays: Mapping[str, Array], net: str, x: Array) -> Array:
     """Run the layers of the policy or of the value."""
     activation, depth = ACTIVATIONS[str(arrays["activation"])], int(arrays[f"{net}.layers"])
+    arguments = {key: arrays[f"activation.{key}"] for key in _ARGUMENTS if f"activation.{key}" in arrays}
     for layer in range(depth):
         x = x @ arrays[f"{net}.{layer}.weight"].T + arrays[f"{net}.{layer}.bias"]
-        x = activation(x) if layer < depth - 1 else x
+        x = activation(x, **arguments) if layer < depth - 1 else x
     return x
 
 

@@ -20,7 +20,6 @@ from stable_baselines3.common import policies
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
-from torch import nn
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
 from sb3port.checkpoint.schedules import ConstantSchedule, ExpressionSchedule, LinearSchedule, Schedule
@@ -33,6 +32,7 @@ from sb3port.families.extractors import is_own
 from sb3port.families.registry import family_of
 from sb3port.networks.compiler import without_compiler
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
+from sb3port.networks.mlp import activation_class
 from sb3port.networks.own_extractors import registered_extractor
 from sb3port.networks.weights import of_parameters
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS, load_weights
@@ -178,7 +178,7 @@ def _policy_kwargs(checkpoint: Checkpoint) -> dict[str, Any]:
     spec, training = checkpoint.spec, checkpoint.training
     given = {name: getattr(spec, name) for name in family_of(spec).options if name not in spec.assumed}
     if "activation_fn" in given:
-        given["activation_fn"] = getattr(nn, spec.activation_fn)
+        given["activation_fn"] = activation_class(spec.activation_fn)
     given["net_arch"] = {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)}
     if is_own(spec.features_extractor):
         given["features_extractor_class"] = registered_extractor(spec.features_extractor)

@@ -12,18 +12,14 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, Space
 from sb3port.errors import NotPortable
+from sb3port.families.activations import parse_activation
 from sb3port.families.base import Family
 from sb3port.families.extractors import extractor_of, infer_extractor, is_own
 from sb3port.families.layers import Shapes, linear, mlp, mlp_sizes, under
 from sb3port.families.names import CRITICS, EXTRACTOR
 from sb3port.families.registry import family_of
 
-# The activations of torch.nn that can be made without arguments and keep the number of features.
-_SATURATING = ("Hardsigmoid", "Hardtanh", "LogSigmoid", "Sigmoid", "Softsign", "Tanh")
-_LINEAR_UNITS = ("CELU", "ELU", "GELU", "LeakyReLU", "ReLU", "ReLU6", "SELU", "SiLU")
-_OTHERS = ("Hardswish", "Mish", "Softplus", "Hardshrink", "Softshrink", "Tanhshrink")
 _MAX_LSTM_LAYERS = 100
-ACTIVATIONS = frozenset((*_SATURATING, *_LINEAR_UNITS, *_OTHERS))
 
 
 @dataclass(frozen=True)
@@ -103,10 +99,10 @@ def check_supported(spec: PolicySpec, where: str) -> None:
     Raises:
         NotPortable: With what it is.
     """
-    if spec.activation_fn not in ACTIVATIONS:
-        supported = ", ".join(sorted(ACTIVATIONS))
-        reason = f"{where} has the activation {spec.activation_fn[:100]}, which is not supported"
-        raise NotPortable(reason, f"supported: {supported}")
+    try:
+        parse_activation(spec.activation_fn)
+    except ValueError as error:
+        raise NotPortable(f"{where} has {error}") from error
     if spec.use_sde and not isinstance(spec.action_space, Box):
         raise NotPortable(f"{where} has use_sde, but its actions of {spec.action_space} are no Box")
     if spec.n_lstm_layers > _MAX_LSTM_LAYERS:  # each is written out before any tensor is looked at

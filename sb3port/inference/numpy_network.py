@@ -1,6 +1,7 @@
 """Multi-layer perceptrons in numpy: no torch, and within noise of it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -9,6 +10,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, parts
 from sb3port.errors import UsageError
+from sb3port.families.activations import parse_activation
 from sb3port.families.extractors import is_own
 from sb3port.inference.actions import refuse_nan
 from sb3port.inference.layers import actor_layers, layer
@@ -35,7 +37,7 @@ class NumpyNetwork:
         # For one observation all shapes are the same, so that numpy has nothing to broadcast: half the time.
         *hidden, last = [(np.ascontiguousarray(weight.T), bias[None]) for weight, bias in pairs]
         self._hidden, self._last = hidden, last
-        self._activation = _ACTIVATIONS[spec.activation_fn]
+        self._activation = _activation(spec.activation_fn)
         self._choose = _chooser(spec)
 
     def act(self, features: Input, masks: Array | None) -> Array:
@@ -77,7 +79,7 @@ def _check(spec: PolicySpec, tensors: Mapping[str, Array]) -> None:
         lacks = f"features extractors of one's own, such as this policy's {spec.features_extractor}"
     elif any(name.startswith("features_extractor.") for name in tensors):
         lacks = f"features extractors with weights, such as this policy's {spec.features_extractor}"
-    elif spec.activation_fn not in _ACTIVATIONS:
+    elif parse_activation(spec.activation_fn).name not in _ACTIVATIONS:
         lacks = f"activation {spec.activation_fn}"
     if lacks:
         raise UsageError(f"the numpy backend has no {lacks}", _INSTEAD)
@@ -123,12 +125,12 @@ def _relu(x: Array) -> Array:
     return np.maximum(x, np.float32(0), out=x)
 
 
-def _elu(x: Array) -> Array:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+def _elu(x: Array, alpha: float = 1.0) -> Array:
+    return np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0)))
 
 
-def _leaky_relu(x: Array) -> Array:
-    return np.where(x > 0, x, np.float32(0.01) * x)
+def _leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    return np.where(x > 0, x, np.float32(negative_slope) * x)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -139,15 +141,22 @@ def _silu(x: Array) -> Array:
     return x * _sigmoid(x)
 
 
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(x, np.float32(0))
+def _softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    scaled = np.float32(beta) * x
+    return np.where(scaled > threshold, x, np.logaddexp(scaled, np.float32(0)) / np.float32(beta))
 
 
 def _softsign(x: Array) -> Array:
     return x / (np.float32(1) + np.abs(x))
 
 
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+def _activation(text: str) -> Callable[[Array], Array]:
+    found = parse_activation(text)
+    function = _ACTIVATIONS[found.name]
+    return partial(function, **found.arguments) if found.arguments else function
+
+
+_ACTIVATIONS: dict[str, Callable[..., Array]] = {
     "Tanh": _tanh,
     "ReLU": _relu,
     "ELU": _elu,

@@ -18,6 +18,7 @@ from sb3port.inference.modes import mode_of
 from sb3port.inference.observations import Input
 from sb3port.networks.categorical import BernoulliHead
 from sb3port.networks.gaussian import StateDependentHead
+from sb3port.networks.mlp import make_activation
 from sb3port.networks.weights import build_policy
 
 Floats: TypeAlias = Callable[[Array], Tensor]
@@ -42,7 +43,7 @@ class TorchNetwork:
         shared, own = policy.mlp_extractor.shared_net, policy.mlp_extractor.policy_net
         self._hidden = [(m.weight, m.bias) for m in (*(shared or ()), *own) if isinstance(m, nn.Linear)]
         self._weight, self._bias = policy.action_net.weight, policy.action_net.bias
-        self._activation = getattr(nn, spec.activation_fn)().forward
+        self._activation = make_activation(spec.activation_fn).forward
         self._mode = mode_of(spec)
         self._has_noise = not isinstance(policy.head, StateDependentHead)
 

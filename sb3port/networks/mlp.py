@@ -1,11 +1,12 @@
 """The networks of Stable-Baselines3's ActorCriticPolicy, with its parameter names and its initialisation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from sb3port.checkpoint.checkpoint import NetArch
+from sb3port.families.activations import parse_activation
 
 
 class MlpExtractor(nn.Module):
@@ -23,10 +24,10 @@ class MlpExtractor(nn.Module):
         Args:
             n_features: Width of the input.
             net_arch: Hidden layer sizes; none means no layers.
-            activation_fn: Name of an activation in `torch.nn`, applied after every layer.
+            activation_fn: An activation of `torch.nn` (see `families.activations`), after every layer.
 
         Raises:
-            ValueError: `activation_fn` is not such a name.
+            ValueError: `activation_fn` is none that is supported.
         """
         super().__init__()
         shared, pi, vf = net_arch.shared, net_arch.pi, net_arch.vf
@@ -55,20 +56,27 @@ class MlpExtractor(nn.Module):
         return features if self.shared_net is None else self.shared_net(features)
 
 
-def make_activation(name: str) -> nn.Module:
-    """An activation module by its class name in `torch.nn`.
+def activation_class(text: str) -> Callable[[], nn.Module]:
+    """SB3's `activation_fn`: a class of `torch.nn`, or a partial of one where it has arguments.
 
     Raises:
-        ValueError: There is no such activation, or it cannot be built without arguments.
+        ValueError: It is not supported.
     """
-    if name not in torch.nn.modules.activation.__all__:
-        raise ValueError(f"activation_fn is {name!r}, but only activations of torch.nn are supported.")
     try:
-        return getattr(nn, name)()
-    except TypeError as error:
-        raise ValueError(
-            f"activation_fn is {name!r}, but only those without arguments are supported."
-        ) from error
+        found = parse_activation(text)
+    except ValueError as error:
+        raise ValueError(f"activation_fn is {error}.") from error
+    cls: Callable[..., nn.Module] = getattr(nn, found.name)
+    return partial(cls, **found.arguments) if found.arguments else cls
+
+
+def make_activation(text: str) -> nn.Module:
+    """An activation module, by its text in a spec.
+
+    Raises:
+        ValueError: It is not supported.
+    """
+    return activation_class(text)()
 
 
 def orthogonal_init(module: nn.Module, gain: float) -> None:

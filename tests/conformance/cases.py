@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from sb3_contrib import TRPO, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3port.families.specs import ACTIVATIONS
+from sb3port.families.activations import NAMES
 
 VECTOR = spaces.Box(-np.inf, np.inf, (4,), np.float32)
 FLOAT64 = spaces.Box(-1e3, 1e3, (5,), np.float64)
@@ -109,10 +110,28 @@ _SPACES = {
     "ppo-float64-without-statistics": Case(PPO, FLOAT64, ONE),
     "ppo-float64-actions": Case(action=DOUBLE),
 }
+# Activations with arguments: those that need some, and some of the others.
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    **{name: {"dim": -1} for name in ("LogSoftmax", "Softmax", "Softmin")},
+    "Threshold": {"threshold": 0.1, "value": -0.5},
+    "LeakyReLU": {"negative_slope": 0.2},
+    "ELU": {"alpha": 0.5},
+    "Softplus": {"beta": 2, "threshold": 1.5},
+    "Hardtanh": {"min_val": -0.5, "max_val": 2.0},
+    "GELU": {"approximate": "tanh"},
+}
+WITH_ARGUMENTS = {f"ppo-{name}-with-arguments": name for name in _ARGUMENTS}
+ACTIVATIONS = NAMES - {"LogSoftmax", "Softmax", "Softmin", "Threshold"}
 _OPTIONS = {
     **{
         f"ppo-{name}": Case(action=ONE, policy_kwargs={"activation_fn": getattr(torch.nn, name)})
         for name in sorted(ACTIVATIONS)
+    },
+    **{
+        case: Case(
+            action=ONE, policy_kwargs={"activation_fn": partial(getattr(torch.nn, name), **_ARGUMENTS[name])}
+        )
+        for case, name in WITH_ARGUMENTS.items()
     },
     "ppo-gsde": Case(settings=SDE),
     "ppo-gsde-expln": Case(settings=SDE, policy_kwargs={"use_expln": True}),
@@ -179,6 +198,7 @@ def cases(every: int) -> list[Any]:
     """Name all cases: of the memory and pictures, all but every n-th are left to `make thorough`."""
     slow = [name for name in CASES if name.startswith("lstm") or "dict" in name or "cnn" in name]
     left = {name for number, name in enumerate(slow) if number % every}
+    left |= WITH_ARGUMENTS.keys() - {"ppo-LeakyReLU-with-arguments", "ppo-Softmax-with-arguments"}
     return [pytest.param(name, marks=pytest.mark.thorough) if name in left else name for name in CASES]
 
 

@@ -17,11 +17,10 @@ import pytest
 
 from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import OUTPUTS, GraphOptions
-from sb3port.families.specs import ACTIVATIONS
 from sb3port.parity.comparison.verdicts import HOLDING
 from sb3port.ports.reading import read_port
 from tests.conformance.building import saved
-from tests.conformance.cases import CASES, sampled
+from tests.conformance.cases import ACTIVATIONS, CASES, WITH_ARGUMENTS, sampled
 from tests.conftest import REPOSITORY
 from tests.exports import export_of
 from tests.ports import port_of
@@ -160,7 +159,13 @@ def test_raw_leaves_out_what_is_around_the_network(name: str, target: str, tmp_p
     assert "action" not in compared
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS - {"Tanh", "ReLU", "ELU", "SiLU"}))
+@pytest.mark.parametrize(
+    "activation",
+    [
+        *sorted(ACTIVATIONS - {"Tanh", "ReLU", "ELU", "SiLU"}),
+        *(name.removeprefix("ppo-") for name in WITH_ARGUMENTS),
+    ],
+)
 def test_every_activation_has_a_form_in_onnx_or_is_refused(activation: str, tmp_path: Path) -> None:
     ported(f"ppo-{activation}", tmp_path)
     if activation == "LogSigmoid":

@@ -1,9 +1,11 @@
 """Spaces pickled by today's Gymnasium are read as what they are; the others are refused by name."""
 
 import pickle
+import sys
 from collections import OrderedDict
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -11,7 +13,7 @@ from gymnasium import spaces
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, Space, space_from_json
 from sb3port.errors import NotPortable
 from sb3port.readers.formats.pickles import read_pickle
-from sb3port.readers.meaning.spaces import read_space
+from sb3port.readers.meaning.spaces import own_classes, read_space
 from tests.gym_spaces import space_to_json
 
 BOXES = [
@@ -182,3 +184,82 @@ def test_damaged_discrete(n: Any) -> None:
 def test_what_is_no_space(value: Any) -> None:
     with pytest.raises(NotPortable, match="not a Gym"):
         read_space(value, "test")
+
+
+class Bounded(spaces.Box):
+    """A space of the author's own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unit = "metres"
+
+
+class Few(spaces.Discrete):
+    pass
+
+
+class Several(spaces.MultiDiscrete):
+    pass
+
+
+class Switches(spaces.MultiBinary):
+    pass
+
+
+class Named(spaces.Dict):
+    pass
+
+
+class Odd(spaces.Box):
+    """One that keeps what a Discrete has."""
+
+    def __init__(self) -> None:
+        super().__init__(-1, 1, (2,))
+        self.nvec = np.array([2, 3])
+
+
+OWN = [
+    Bounded(-1.0, 2.0, (3,)),
+    Few(4, start=1),
+    Several([2, 3]),
+    Switches(5),
+    Switches((2, 3)),
+    Named({"b": Bounded(-1, 1, (2,)), "a": spaces.Discrete(3)}),
+]
+
+
+def _carried(space: Any) -> bytes:
+    """Pickle an object with the code of its class, as cloudpickle does where it is the script's own."""
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(space)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+@pytest.mark.parametrize("dumps", [pickle.dumps, _carried], ids=["by name", "with its code"])
+@pytest.mark.parametrize("space", OWN, ids=str)
+def test_a_class_of_the_author_s_own_is_read_by_its_state(space: Any, dumps: Any) -> None:
+    value = read_pickle(dumps(space), "test").value
+    assert read_space(value, "space").to_json() == space_to_json(space)
+    sentence, *others = own_classes(value, "observation_space")
+    assert "observation_space is of the class " in sentence
+    assert type(space).__name__ in sentence
+    assert sentence.endswith(f"it is taken for the {type(space).__base__.__name__} whose state it has")
+    assert len(others) == isinstance(space, Named)
+
+
+def test_a_state_that_fits_several_is_refused() -> None:
+    with pytest.raises(NotPortable, match="its state fits Box and MultiDiscrete alike"):
+        read_space(read_pickle(pickle.dumps(Odd()), "test").value, "space")
+
+
+def test_gymnasium_s_own_are_not_spoken_of() -> None:
+    space = spaces.Dict({"a": spaces.Box(-1, 1, (2,))})
+    assert own_classes(read_pickle(pickle.dumps(space), "test").value, "space") == []
+
+
+def test_what_is_no_space_is_refused() -> None:
+    with pytest.raises(NotPortable, match="is not a Gym or Gymnasium space"):
+        read_space(read_pickle(pickle.dumps(OrderedDict()), "test").value, "space")

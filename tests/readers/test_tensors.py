@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sb3port.errors import NotPortable
-from sb3port.readers.formats.legacy_tensors import MAGIC
+from sb3port.readers.formats.pickles import TORCH_MAGIC
 from sb3port.readers.formats.tensors import read_torch
 
 from .making import read
@@ -56,7 +56,7 @@ def same(ours: Any, theirs: Any) -> bool:
 @pytest.mark.parametrize("name", STATES)
 def test_what_torch_saves(name: str, legacy: bool) -> None:
     raw = saved(STATES[name], legacy)
-    assert raw.startswith(MAGIC if legacy else b"PK")
+    assert raw.startswith(TORCH_MAGIC if legacy else b"PK")
     assert same(read_torch(raw, "test")[0], STATES[name])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from sb3port.readers.formats.audit import is_dangerous
+from sb3port.readers.formats.groups import is_dangerous
 from sb3port.readers.formats.records import Global
 
 from .hostile import Victim, assert_refused, text

@@ -49,7 +49,7 @@ class PPOConfig(PreTrainedConfig):
         share_features_extractor: One features extractor for the policy and the value, instead of two.
         net_arch: Hidden layer sizes of the policy ("pi") and the value network ("vf"), after those of what
             they share ("shared", SB3 before 1.8); none means linear.
-        activation_fn: Name of an activation in `torch.nn`.
+        activation_fn: An activation of `torch.nn`, such as "Tanh" or "LeakyReLU(negative_slope=0.2)".
         ortho_init: Initialise orthogonally, as SB3 does.
         normalize_images: Divide image observations by 255.
         use_sde: Generalised state-dependent exploration instead of a diagonal Gaussian.

@@ -34,6 +34,7 @@ class Extractor:
             supported where one is a class, None where it is a number that the tensors tell.
         buffers: The tensors that are no parameters: optimisers have no state for them.
         dtypes: Those of its tensors that are not float32.
+        differences: What of the given tensors no such extractor has, whatever it observes; one text each.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Extractor:
     arguments: Mapping[str, str | None] = field(default_factory=dict)
     buffers: frozenset[str] = frozenset()
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    differences: Callable[[Mapping[str, Array]], list[str]] = lambda _: []
 
     @property
     def dotted_name(self) -> str:

@@ -11,7 +11,7 @@ from sb3port.checkpoint.spaces import Dict, Simple, Space
 from sb3port.errors import NotPortable
 from sb3port.families.extractors.base import Arguments, Extractor, is_convolved, vector_size
 from sb3port.families.extractors.flatten import flatten
-from sb3port.families.extractors.nature_cnn import cnn_shapes, nature_cnn, output_width
+from sb3port.families.extractors.nature_cnn import cnn_differences, cnn_shapes, nature_cnn, output_width
 from sb3port.families.layers import Shapes, under
 
 if TYPE_CHECKING:
@@ -67,6 +67,15 @@ def _build(space: Space, arguments: Arguments, normalize_images: bool) -> "nn.Mo
     )
 
 
+def _differences(tensors: Mapping[str, Array]) -> list[str]:
+    """Look at the CNN of each image."""
+    nets: dict[str, dict[str, Array]] = {}
+    for name, array in tensors.items():
+        _, key, rest = (*name.split(".", 2), "", "")[:3]
+        nets.setdefault(key, {})[rest] = array
+    return [f"extractors.{key[:200]}.{text}" for key, net in nets.items() for text in cnn_differences(net)]
+
+
 def _cnn_width(arguments: Arguments) -> int:
     return int(arguments.get("cnn_output_dim", _SB3_WIDTH))
 
@@ -87,4 +96,5 @@ COMBINED = Extractor(
     build=_build,
     read_arguments=_read_arguments,
     arguments={"cnn_output_dim": None, "normalized_image": None},
+    differences=_differences,
 )

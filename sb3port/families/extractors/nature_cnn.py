@@ -58,6 +58,25 @@ def nature_cnn(space: Space, features: int, normalize_images: bool) -> "nn.Modul
     return nn.Sequential(OrderedDict(cnn=cnn, linear=linear_layer))
 
 
+def cnn_differences(tensors: Mapping[str, Array]) -> list[str]:
+    """Say what of some tensors is not a NatureCNN's: layers, kernels and filters, for images of any size."""
+    first, last = (tensors.get(name) for name in ("cnn.0.weight", "linear.0.weight"))
+    channels = first.shape[1] if first is not None and first.ndim == 4 else 1
+    inputs, features = last.shape[::-1] if last is not None and last.ndim == 2 else (1, 1)
+    shapes: Shapes = {}
+    for index, filters, kernel, _ in _LAYERS:
+        shapes |= conv(f"cnn.{index}", channels, filters, kernel)
+        channels = filters
+    shapes |= linear("linear.0", inputs, features)
+    missing = [f"{name} is missing" for name in shapes if name not in tensors]
+    others = [
+        f"{name[:200]} is {array.shape} instead of {shapes.get(name, 'absent')}"
+        for name, array in tensors.items()
+        if array.shape != shapes.get(name)
+    ]
+    return [*others, *missing]
+
+
 def output_width(tensors: Mapping[str, Array]) -> int:
     """Tell `features_dim` from the last layer, 0 where it is absent or of no use."""
     weight = tensors.get("linear.0.weight")
@@ -76,4 +95,5 @@ NATURE_CNN = Extractor(
     build=lambda space, arguments, normalize: nature_cnn(space, _width(arguments), normalize),
     read_arguments=lambda tensors: {"features_dim": output_width(tensors)},
     arguments={"features_dim": None, "normalized_image": None},
+    differences=cnn_differences,
 )

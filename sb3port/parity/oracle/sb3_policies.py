@@ -11,12 +11,12 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
-from torch import nn
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.families.extractors import extractor_of, is_own
 from sb3port.families.registry import family_of
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
+from sb3port.networks.mlp import activation_class
 from sb3port.networks.own_extractors import registered_extractor
 from sb3port.parity.oracle.past_policies import as_it_was
 from sb3port.parity.oracle.recurrent_maskable import RecurrentMaskableActorCriticPolicy
@@ -73,7 +73,7 @@ def load_weights(policy: BasePolicy, spec: PolicySpec, tensors: Mapping[str, Arr
 def _arguments(spec: PolicySpec) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "net_arch": {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)},
-        "activation_fn": getattr(nn, spec.activation_fn),
+        "activation_fn": activation_class(spec.activation_fn),
         "ortho_init": False,
         "features_extractor_class": _extractor_class(spec.features_extractor),
         "features_extractor_kwargs": dict(spec.features_extractor_kwargs),

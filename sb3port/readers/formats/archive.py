@@ -37,12 +37,14 @@ class Archive:
             other members have their own names.
         data: The JSON object of the member `data`.
         members: The other members that SB3 reads, by name.
+        tensors_in: Under which key `policy.pth` has the tensors, where a policy was saved without its model.
     """
 
     name: str
     files: dict[str, SourceFile]
     data: dict[str, Any]
     members: dict[str, bytes]
+    tensors_in: str | None = None
     _pickles: dict[str, Pickle] = field(default_factory=dict, repr=False)
 
     def text(self, member: str) -> str | None:
@@ -61,13 +63,23 @@ class Archive:
             NotPortable: It is not base64, or not a pickle.
         """
         if key not in self._pickles:
-            where = f"{self.name}: data[{key!r}]"
-            try:
-                raw = base64.b64decode(self.data[key][":serialized:"], validate=True)
-            except (binascii.Error, TypeError, ValueError) as error:
-                raise NotPortable(f"{where} is not base64 ({error})") from error
-            self._pickles[key] = read_pickle(raw, where)
+            self._pickles[key] = read_pickle(self.pickled(key), self.where(key))
         return self._pickles[key]
+
+    def pickled(self, key: str) -> bytes:
+        """Give the pickle of `data[key]` as it is.
+
+        Raises:
+            NotPortable: It is not base64.
+        """
+        try:
+            return base64.b64decode(self.data[key][":serialized:"], validate=True)
+        except (binascii.Error, TypeError, ValueError) as error:
+            raise NotPortable(f"{self.where(key)} is not base64 ({error})") from error
+
+    def where(self, key: str) -> str:
+        """Name a setting in messages."""
+        return f"{self.name}: data[{key!r}]"
 
     def value(self, key: str, default: Any = None) -> Any:
         """Give `data[key]`: plain JSON as it is, a pickle as what it would build, or the default."""
@@ -134,6 +146,8 @@ class ZipKind(Enum):
     SB2 = auto()
     POINTER = auto()
     """A Git LFS pointer in place of whatever it is."""
+    POLICY = auto()
+    """A file of torch's own, as `policy.save` writes one."""
     OTHER = auto()
 
 
@@ -148,6 +162,8 @@ def zip_kind(tail: bytes) -> ZipKind:
         return ZipKind.OTHER
     if names.issuperset(REQUIRED):
         return ZipKind.SB3
+    if any(name.endswith("/data.pkl") for name in names):
+        return ZipKind.POLICY
     return ZipKind.SB2 if names.issuperset(_SB2) else ZipKind.OTHER
 
 

@@ -14,10 +14,7 @@ from sb3port.errors import NotPortable
 from sb3port.readers.formats.pickles import Pickle, read_pickle
 from sb3port.readers.formats.records import Global, PersistentId, describe
 
-_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# That number as Python pickles it, which is how a file of this kind begins.
-MAGIC = b"\x80\x02\x8a\n" + _MAGIC_NUMBER.to_bytes(10, "little") + b"."
 _COUNT = struct.Struct("<q")
 
 
@@ -44,7 +41,7 @@ def read_legacy(data: bytes, where: str, item_sizes: Mapping[str, int]) -> tuple
     """Read the parts of a legacy file.
 
     Args:
-        data: The file's bytes, beginning with `MAGIC`.
+        data: The file's bytes, beginning with `TORCH_MAGIC`.
         where: What to call it in an error message.
         item_sizes: Bytes per element, by the name of a storage class.
 

@@ -23,8 +23,10 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-# Stands among the imports of a pickle that calls a function or class whose code it carries itself.
-OWN_CODE = Global("__main__", "<code in the file>")
+# Where the code is that a pickle carries itself, by the names of its functions and classes.
+IN_FILE = "<code in the file>"
+# Stands among the imports of a pickle that calls such a function, or anything else that it has put together.
+CALLED = Global(IN_FILE, "<called>")
 
 
 @dataclass(eq=False, repr=False)
@@ -37,6 +39,7 @@ class Record:
         items: What the pickle would have appended to or added to it.
         pairs: Key and value of every item the pickle would have set on it.
         decoded: What it was read as, where that took memory and others may share it.
+        reached: What `getattr` would give here, by its dotted name; None for every other call.
     """
 
     target: Any
@@ -46,6 +49,7 @@ class Record:
     items: list[Any] = field(default_factory=list)
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
     decoded: Any = None
+    reached: Global | None = None
 
     def __repr__(self) -> str:
         return f"a call of {describe(self.target)}"

@@ -16,8 +16,8 @@ from sb3port.checkpoint.checkpoint import Array, frozen
 from sb3port.errors import NotPortable
 from sb3port.files.budget import Cost, metered, spend
 from sb3port.readers.formats.arrays import SCALAR, as_number
-from sb3port.readers.formats.legacy_tensors import MAGIC, read_legacy
-from sb3port.readers.formats.pickles import read_pickle
+from sb3port.readers.formats.legacy_tensors import read_legacy
+from sb3port.readers.formats.pickles import TORCH_MAGIC, read_pickle
 from sb3port.readers.formats.records import Global, PersistentId, Record, describe
 from sb3port.readers.formats.zips import open_zip, read_member
 
@@ -39,12 +39,14 @@ ITEM_SIZES = {name: np.dtype(dtype).itemsize for name, dtype in _DTYPES.items()}
 
 
 @metered
-def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
+def read_torch(data: bytes, where: str, only: str | None = None) -> tuple[Any, frozenset[Global]]:
     """Read what `torch.save` wrote.
 
     Args:
         data: The file's bytes.
         where: What to call it in an error message.
+        only: The key of a dictionary that was saved under which the tensors are; everything else in it, and
+            what is no such dictionary, is given as the pickle's records. None where all of it are tensors.
 
     Returns:
         Plain containers with read-only numpy arrays for tensors, and every global its pickle names.
@@ -53,9 +55,9 @@ def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
         NotPortable: It is not torch's zip format, holds something else than tensors and plain values, or is
             more than what is left of the budget.
     """
-    if data.startswith(MAGIC):
+    if data.startswith(TORCH_MAGIC):
         pickled, storages = read_legacy(data, where, ITEM_SIZES)
-        return _decode(pickled.value, storages, where), pickled.imports
+        return _decode(pickled.value, storages, where, only), pickled.imports
     if not data.startswith(b"PK"):
         raise NotPortable(
             f"{where} is not a file that torch saved",
@@ -64,12 +66,16 @@ def read_torch(data: bytes, where: str) -> tuple[Any, frozenset[Global]]:
     with open_zip(io.BytesIO(data), where) as archive:
         root = _root(archive, where)
         pickled = read_pickle(read_member(archive, f"{root}data.pkl", where), f"{where}: data.pkl")
-        return _decode(pickled.value, _Members(archive, root, where), where), pickled.imports
+        return _decode(pickled.value, _Members(archive, root, where), where, only), pickled.imports
 
 
-def _decode(value: Any, storages: "Storages", where: str) -> Any:
+def _decode(value: Any, storages: "Storages", where: str, only: str | None) -> Any:
     try:
-        return _Tensors(storages, where).decode(value)
+        if only is None:
+            return _Tensors(storages, where).decode(value)
+        if not isinstance(value, dict) or only not in value:
+            return value
+        return {**value, only: _Tensors(storages, where).decode(value[only])}
     except RecursionError as error:
         raise NotPortable(f"{where} is nested too deeply") from error
 

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sb3port.errors import NotPortable, Unsafe, UsageError
-from sb3port.families.extractors import BY_NAME, EXTRACTORS, is_own
+from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.spaces import Space
+from sb3port.errors import NotPortable, UsageError
+from sb3port.families.extractors import BY_NAME, EXTRACTORS, infer_extractor, is_own
+from sb3port.families.names import EXTRACTOR
 from sb3port.readers.formats.arrays import as_flag
+from sb3port.readers.formats.calls import class_name, is_class_in_file
 from sb3port.readers.formats.plain import as_dict, as_plain_tree, shown_key
 from sb3port.readers.formats.records import Global, Record, describe
-from sb3port.readers.meaning.policy_classes import BY_VALUE, own_name
 
 _CLASSES = frozenset(extractor.dotted_name for extractor in EXTRACTORS)
 # The arguments of all of them: which of them are classes, and of which the one that is supported.
@@ -42,12 +45,14 @@ class ExtractorKwargs:
         arguments: What it was given, if it is the user's; of the others the tensors tell.
         unnormalized_images: Whether images are said to be normalised already (`normalized_image`).
         warning: What was assumed, empty where nothing was.
+        is_named: Whether the file itself names, or may have, another class than SB3's.
     """
 
     own: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     unnormalized_images: bool = False
     warning: str = ""
+    is_named: bool = False
 
 
 def read_extractor(kwargs: Mapping[Any, Any], where: str, vouched: Vouched) -> ExtractorKwargs:
@@ -59,24 +64,44 @@ def read_extractor(kwargs: Mapping[Any, Any], where: str, vouched: Vouched) -> E
         vouched: What the user says of them.
 
     Raises:
-        NotPortable: A class or an argument is not supported.
-        Unsafe: The file holds the class as code, and the user does not say where else it is.
-        UsageError: The user names a class for an extractor that is SB3's own.
+        NotPortable: A class or an argument is not supported, or the file holds the class as code and the user
+            does not say where else it is.
     """
     cls = kwargs.get("features_extractor_class")
     arguments = as_dict(kwargs.get("features_extractor_kwargs"), f"{where}: features_extractor_kwargs")
     is_known = cls is None or (isinstance(cls, Global) and str(cls) in _CLASSES)
     named = _by_name(cls, is_known, vouched) if vouched.extractor == BY_NAME else vouched.extractor
     if named is not None:
-        # A policy class of the author's own may have chosen its extractor itself.
-        if is_known and not (cls is None and vouched.standard_forward):
-            raise UsageError(f"{where} has no features extractor of your own", "leave --extractor out")
         given = {shown_key(key): as_plain_tree(value, _where(where, key)) for key, value in arguments.items()}
-        return ExtractorKwargs(named, given)
+        # A policy class of the author's own may have chosen its extractor itself.
+        chosen = not is_known or (cls is None and vouched.standard_forward)
+        return ExtractorKwargs(named, given, is_named=chosen)
     warning = "" if is_known else _of_the_authors_own(cls, where, vouched)
     _check_arguments(arguments, where, vouched)
     flag = arguments.get("normalized_image", False)
     return ExtractorKwargs(unnormalized_images=as_flag(flag, where), warning=warning)
+
+
+def check_layers(
+    space: Space, tensors: Mapping[str, Array], found: ExtractorKwargs, where: str, vouched: Vouched
+) -> None:
+    """Make sure that the layers below `features_extractor` are those of the class that has such tensors.
+
+    Raises:
+        NotPortable: They are not, and the user does not say whose they are.
+        UsageError: They are, and the user names a class of their own.
+    """
+    below = {name.removeprefix(EXTRACTOR): a for name, a in tensors.items() if name.startswith(EXTRACTOR)}
+    known = infer_extractor(space, below)
+    differences = known.differences(below)
+    if found.own is not None and not found.is_named and not differences:
+        raise UsageError(f"{where} has no features extractor of your own", "leave --extractor out")
+    if found.own is None and differences:
+        raise NotPortable(
+            f"the layers of {where} are not those of SB3's {known.name}, although its policy names that: "
+            f"{'; '.join(differences)[:2000]}",
+            _hint("MODULE:CLASS", vouched),
+        )
 
 
 def check_name(name: str) -> None:
@@ -99,10 +124,11 @@ def _by_name(cls: Any, is_known: bool, vouched: Vouched) -> str | None:
 
 def _of_the_authors_own(cls: Any, where: str, vouched: Vouched) -> str:
     """Refuse the class of the author's own, or say what is assumed of it."""
-    if isinstance(cls, Record) and cls.calls(*BY_VALUE):
-        raise Unsafe(
-            f"{where} carries the code of the features extractor {own_name(cls)}, which is never run",
-            _hint(f"MODULE:{own_name(cls)}", vouched),
+    if isinstance(cls, Record) and is_class_in_file(cls.target, cls.args):
+        name = class_name(cls.args)
+        raise NotPortable(
+            f"{where} carries the code of the features extractor {name}, which is never run",
+            _hint(f"MODULE:{name}", vouched),
         )
     if not isinstance(cls, Global):
         raise NotPortable(f"{where} has a features extractor that is no class")

@@ -4,23 +4,19 @@ A class of SB3's or sb3-contrib's is known. One of the author's own is code that
 SB3's only where the zip shows that it changes nothing but its construction, or where the user says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sb3port.errors import NotPortable, Unsafe
+from sb3port.errors import NotPortable
 from sb3port.families.base import Family
+from sb3port.families.maskable import MASKABLE
 from sb3port.families.registry import FAMILIES, family_of_class
+from sb3port.readers.formats.calls import class_name, is_class_in_file
 from sb3port.readers.formats.records import Global, Record, describe
 
 _SUPPORTED = f"supported: {', '.join(family.name for family in reversed(FAMILIES))}, and their Cnn and " + (
     "MultiInput variants, of PPO, A2C, TRPO, MaskablePPO and RecurrentPPO"
-)
-BY_VALUE = (
-    "cloudpickle.cloudpickle._make_skeleton_class",
-    "cloudpickle.cloudpickle_fast._make_skeleton_class",
-    "cloudpickle.cloudpickle._rehydrate_skeleton_class",
-    "builtins.type",
 )
 # What Python itself puts into every class; besides, a class may construct itself in its own way.
 _NOTHING_OF_ITS_OWN = frozenset(
@@ -74,12 +70,12 @@ def read_policy_class(value: Any, listed: Any, assume_standard: bool, where: str
         where: What to call the checkpoint in an error message.
 
     Raises:
-        Unsafe: The class itself is in the pickle, as code.
-        NotPortable: It is another class; the message names it.
+        NotPortable: It is another class, or the pickle itself has the class, as code; the message names it.
     """
-    if isinstance(value, Record) and value.calls(*BY_VALUE):
-        raise Unsafe(
-            f"{where} carries the code of its policy class {own_name(value)}, which is never run", _SUPPORTED
+    if isinstance(value, Record) and is_class_in_file(value.target, value.args):
+        raise NotPortable(
+            f"{where} carries the code of its policy class {class_name(value.args)}, which is never run",
+            f"save the model with the class in a module that can be imported; {_SUPPORTED}",
         )
     if not isinstance(value, Global):
         raise NotPortable(f"{where} names no policy class", _SUPPORTED)
@@ -89,10 +85,19 @@ def read_policy_class(value: Any, listed: Any, assume_standard: bool, where: str
     return PolicyClass(describe(value), None, _assumption(value, listed, assume_standard, where))
 
 
-def own_name(value: Record) -> str:
-    """Give the name of a class that is in the pickle itself."""
-    name = next((arg for arg in value.args if isinstance(arg, str)), "of the author's own")
-    return name[:200]
+def class_of_saved(built_with: Collection[str]) -> PolicyClass:
+    """Tell the class of a policy that was saved without its model: sb3-contrib's maskable one has no gSDE.
+
+    Args:
+        built_with: The names of the arguments that it was built with.
+    """
+    maskable = "use_sde" not in built_with
+    return PolicyClass(
+        "",
+        MASKABLE if maskable else None,
+        "the file is a policy alone, as policy.save writes it: it does not say by which algorithm it was "
+        "trained, nor how; it is taken for PPO, or its variant that has such layers, with SB3's defaults",
+    )
 
 
 def _assumption(value: Global, listed: Any, assume_standard: bool, where: str) -> str:

@@ -9,6 +9,7 @@ from sb3port.errors import NotPortable
 from sb3port.readers.formats.arrays import as_flag, as_number
 from sb3port.readers.formats.plain import as_dict, as_plain_tree, shown_key
 from sb3port.readers.formats.records import Global, describe
+from sb3port.readers.meaning.activations import read_activation
 from sb3port.readers.meaning.extractors import ExtractorKwargs, Vouched, read_extractor
 
 _FLAGS = (
@@ -31,7 +32,6 @@ _REDUNDANT = (
 _CLASSES = ("activation_fn", "optimizer_class", "features_extractor_class")
 _OTHERS = ("log_std_init", "optimizer_kwargs", "features_extractor_kwargs", "lstm_kwargs", "sde_net_arch")
 _KNOWN = frozenset((*_FLAGS, *_REDUNDANT, *_CLASSES, *_OTHERS))
-_ACTIVATIONS = ("torch.nn.modules.activation",)
 _OPTIMIZERS = ("torch.optim", "stable_baselines3.common.sb2_compat.rmsprop_tf_like")
 _HINT = "if the policy computes what SB3's own class does, say --assume-standard-forward"
 
@@ -41,7 +41,7 @@ class PolicyKwargs:
     """Keyword arguments of a policy.
 
     Args:
-        given: Plain values under SB3's names; classes by their short name (`activation_fn`: "ReLU").
+        given: Plain values under SB3's names; classes by their short name, activations as a text.
         extractor: What is said of the features extractor.
         empty_sde_net_arch: Whether gSDE is said to have an extractor of its own without layers.
         warnings: Sentences on what is left out or was assumed.
@@ -64,8 +64,6 @@ def read_policy_kwargs(value: Any, where: str, vouched: Vouched) -> PolicyKwargs
 
     Raises:
         NotPortable: It is not a dictionary, or holds an argument or a class that is not supported.
-        Unsafe: It holds a features extractor as code.
-        UsageError: The user names a class for an extractor that is SB3's own.
     """
     kwargs = as_dict(value, where)
     unknown = _unknown(kwargs, where)
@@ -88,7 +86,7 @@ def _given(value: dict[Any, Any], where: str) -> dict[str, Any]:
         if not is_plain(kwargs["log_std_init"]):
             raise NotPortable(f"{where}['log_std_init'] is not a number")
     if "activation_fn" in value:
-        kwargs["activation_fn"] = _class_name(value["activation_fn"], _ACTIVATIONS, where)
+        kwargs["activation_fn"] = read_activation(value["activation_fn"], f"{where}['activation_fn']")
     if "optimizer_class" in value:
         kwargs["optimizer_class"] = _class_name(value["optimizer_class"], _OPTIMIZERS, where)
     if "optimizer_kwargs" in value:

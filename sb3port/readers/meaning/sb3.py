@@ -7,7 +7,7 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, Provenance, SourceFile
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.errors import NotPortable
-from sb3port.families.algorithms import algorithm_of, identify, refuse_others
+from sb3port.families.algorithms import PPO, algorithm_of, identify, refuse_others
 from sb3port.families.hyperparameters import training_doubts
 from sb3port.families.names import canonical
 from sb3port.families.parameters import parameters_of
@@ -18,16 +18,19 @@ from sb3port.files.budget import metered
 from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
 from sb3port.readers.formats.arrays import as_flag
 from sb3port.readers.formats.records import Global
+from sb3port.readers.formats.saved_policy import is_of_torch, read_saved_policy
 from sb3port.readers.formats.tensors import read_torch
-from sb3port.readers.meaning.extractors import Vouched, check_name
-from sb3port.readers.meaning.policy_classes import PolicyClass, read_policy_class
+from sb3port.readers.meaning.extractors import Vouched, check_layers, check_name
+from sb3port.readers.meaning.policy_classes import PolicyClass, class_of_saved, read_policy_class
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.meaning.settings import read_settings
-from sb3port.readers.meaning.spaces import read_space
+from sb3port.readers.meaning.spaces import own_classes, read_space
 from sb3port.readers.meaning.statistics import read_statistics
 from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
+from sb3port.readers.meaning.unneeded import unneeded_code
 from sb3port.readers.places.source import Source
 
+_SPACES = ("observation_space", "action_space")
 _MAX_SYSTEM_INFO = 4096  # SB3's has 300 characters
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 
@@ -99,6 +102,7 @@ def read_checkpoint(
         ),
         warnings=(
             *policy.warnings,
+            *unneeded_code(archive, algorithm),
             *of_pairing,
             *settings.warnings,
             *wrapper_warnings(settings.environment),
@@ -119,7 +123,8 @@ def _words(assume_standard_forward: bool, extractor: str | None) -> tuple[str, .
 def _read_archive(source: Source) -> Archive:
     members = source.checkpoint.members
     if not members:
-        return read_archive(source.path(source.checkpoint.name))
+        path = source.path(source.checkpoint.name)
+        return read_saved_policy(path) if is_of_torch(path) else read_archive(path)
     name = source.checkpoint.place.name or source.root.name
     return read_unzipped({member: source.path(name) for member, name in members.items()}, name)
 
@@ -127,21 +132,25 @@ def _read_archive(source: Source) -> Archive:
 def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched) -> _Policy:
     where = archive.name
     policy_class = _read_class(archive, vouched.standard_forward)
-    value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth")
+    value, more = read_torch(archive.members["policy.pth"], f"{where}: policy.pth", archive.tensors_in)
+    value = value if archive.tensors_in is None else value[archive.tensors_in]
     kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", vouched)
     raw = _state_dict(value, where)
     tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
     known = imports | more
     spaces = _read_spaces(archive)
+    check_layers(spaces[0], tensors, kwargs.extractor, where, vouched)
     facts = _PolicyFacts(frozenset(tensors), known, shares, spaces[0])
     spec = build_spec(spaces, tensors, _options(archive, policy_class, kwargs, facts), where)
     ordered = {name: tensors[name] for name in expected_shapes(spec, tensors)}
-    warnings = (*filter(None, [policy_class.warning]), *kwargs.warnings)
+    warnings = (*filter(None, [policy_class.warning]), *_space_warnings(archive), *kwargs.warnings)
     return _Policy(spec, ordered, ignored, kwargs, known, warnings)
 
 
 def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
     """Read the policy class; an algorithm that is not ported is named before its class is."""
+    if archive.tensors_in is not None:
+        return class_of_saved(archive.data)
     value = archive.value("policy_class")
     refuse_others(archive.data, str(value) if isinstance(value, Global) else "", archive.name)
     return read_policy_class(value, archive.data.get("policy_class"), assume_standard, archive.name)
@@ -161,7 +170,7 @@ def _options(
     archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: _PolicyFacts
 ) -> PolicyOptions:
     family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
-    algorithm = family.algorithm or identify(archive.data, archive.name).key
+    algorithm = family.algorithm or _algorithm(archive)
     use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
     features_for_sde = kwargs.empty_sde_net_arch and _has_sde_net_arch(archive)
     given = _given(facts.observation_space, kwargs)
@@ -175,6 +184,10 @@ def _options(
         kwargs.extractor.own,
         kwargs.extractor.arguments,
     )
+
+
+def _algorithm(archive: Archive) -> str:
+    return PPO.key if archive.tensors_in is not None else identify(archive.data, archive.name).key
 
 
 def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
@@ -203,11 +216,12 @@ def _imports(archive: Archive) -> frozenset[Global]:
 
 
 def _read_spaces(archive: Archive) -> tuple[Space, Space]:
-    observation, action = (
-        read_space(archive.value(name), f"{archive.name}: {name}")
-        for name in ("observation_space", "action_space")
-    )
+    observation, action = (read_space(archive.value(name), f"{archive.name}: {name}") for name in _SPACES)
     return observation, action
+
+
+def _space_warnings(archive: Archive) -> list[str]:
+    return [sentence for name in _SPACES for sentence in own_classes(archive.value(name), name)]
 
 
 def _state_dict(value: Any, where: str) -> dict[str, Array]:

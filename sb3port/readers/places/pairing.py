@@ -100,6 +100,7 @@ def _choose(files: Files, names: Sequence[str], preferred: str, label: str) -> C
     kinds = _look(files, zips)
     found = [zip for zip, kind in kinds.items() if kind in (ZipKind.SB3, ZipKind.POINTER)]
     found = found or unzipped or _suffixless(files, names)
+    found = found or [zip for zip, kind in kinds.items() if kind is ZipKind.POLICY]
     if not found:
         return _explain_none(kinds, names, label)
     for group in (layouts.with_own_folder(found, names), found):

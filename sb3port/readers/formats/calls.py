@@ -1,0 +1,149 @@
+"""What a call in a pickle names beside the function that is called, told without calling it.
+
+A pickle names modules in calls of `subimport`, attributes in calls of `getattr`, and carries classes and
+functions as calls that would build them. All of it is given as dotted names, for `groups` to judge.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sb3port.readers.formats.groups import Group, dangers_in_code, group_of, is_way_around
+from sb3port.readers.formats.records import CALLED, IN_FILE, Global, Record
+
+_PICKLERS = ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast")
+_BUILTIN_TYPE = "cloudpickle.cloudpickle._builtin_type"
+_IMPORTERS = ("subimport", "import_module", "__import__")
+_GET_ATTRIBUTE = ("builtins.getattr", "__builtin__.getattr")
+_GET_ITEM = ("_operator.getitem", "operator.getitem")
+_CODE_TYPES = ("types.CodeType", "builtins.code")
+# Functions that call what they are given: no honest object is rebuilt by one.
+_CALLERS = frozenset(
+    {
+        *(f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("filter", "map", "iter")),
+        *(f"builtins.{name}" for name in ("max", "min", "sorted", "sum", "any", "all", "next")),
+        *(f"itertools.{name}" for name in ("accumulate", "dropwhile", "filterfalse", "groupby", "starmap")),
+        *("__builtin__.reduce", "functools.reduce", "_functools.reduce", "itertools.takewhile"),
+    }
+)
+# The calls that would build a class, and where among the arguments its name is.
+CLASSES = (
+    *(f"{module}.{name}" for module in _PICKLERS for name in ("_make_skeleton_class", "_make_skeleton_enum")),
+    *(f"{module}._rehydrate_skeleton_class" for module in _PICKLERS),
+    "builtins.type",
+)
+
+
+def reached_by(target: Any, args: tuple[Any, ...]) -> Global | None:
+    """Give what a call of `getattr` would give, by its dotted name; None for every other call."""
+    if not isinstance(target, Global) or str(target) not in _GET_ATTRIBUTE:
+        return None
+    owner, name = args[:2] if len(args) >= 2 else (None, None)
+    if not isinstance(name, str) or not name or "." in name:
+        return CALLED
+    if isinstance(owner, Record):
+        module = _module(owner)
+        owner = Global(module, "") if module is not None else owner.reached or _class_of(owner)
+    if not isinstance(owner, Global):
+        owner = Global("builtins", type(owner).__name__)
+    if owner.module == IN_FILE and is_way_around(name):
+        return CALLED
+    return Global(owner.module, f"{owner.name}.{name}".lstrip("."))
+
+
+def named_by(target: Any, args: tuple[Any, ...], reached: Global | None) -> Iterator[Global]:
+    """Give what a call names beside its target.
+
+    Args:
+        target: A `Global` or `Record`.
+        args: Of the call.
+        reached: What it reaches, where it is a call of `getattr`.
+    """
+    if reached is not None:
+        yield reached
+    elif isinstance(target, Record):
+        yield from _named_by_type(target, args) if target.calls(_BUILTIN_TYPE) else _called(target)
+    elif str(target) in _CODE_TYPES:
+        yield from _named_by_code(args)
+    elif target.name in _IMPORTERS and len(args) == 1:
+        yield Global(_text(args[0]), "*")
+    elif target.name == "_getobject" and len(args) == 2:
+        yield Global(_text(args[0]), _text(args[1]))
+    elif str(target) == _BUILTIN_TYPE and args:
+        yield Global("types", _text(args[0]))
+    elif is_class_in_file(target, args):
+        yield Global(IN_FILE, class_name(args))
+    elif str(target) in _CALLERS or (str(target) in _GET_ITEM and not isinstance(args[0], Global | Record)):
+        yield CALLED
+
+
+def is_class_in_file(target: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a call would build a class from code that the file carries."""
+    by_name = isinstance(target, Global) and str(target) in CLASSES
+    return by_name and (target.module != "builtins" or len(args) == 3)
+
+
+def class_name(args: tuple[Any, ...]) -> str:
+    """Give the name of such a class."""
+    return next((arg[:200] for arg in args if isinstance(arg, str)), "of the author's own")
+
+
+def code_parts(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[str, ...], str]:
+    """Find constants, names and the function's own name in the arguments of any Python's `CodeType`.
+
+    Constants and names follow the bytecode; then come variables, the file's name, the function's name, and
+    since 3.11 its qualified name.
+    """
+    index = next((i for i, arg in enumerate(args) if isinstance(arg, bytes)), len(args))
+    constants, names = (
+        part if isinstance(part, tuple) else () for part in (*args[index + 1 : index + 3], (), ())[:2]
+    )
+    texts = [arg for arg in args[index + 1 :] if isinstance(arg, str)]
+    return constants, tuple(n for n in names if isinstance(n, str)), texts[-1][:200] if texts[1:] else "code"
+
+
+def _named_by_type(target: Record, args: tuple[Any, ...]) -> Iterator[Global]:
+    if target.args[:1] == ("CodeType",):
+        yield from _named_by_code(args)
+
+
+def _named_by_code(args: tuple[Any, ...]) -> Iterator[Global]:
+    _, names, own_name = code_parts(args)
+    yield Global(IN_FILE, own_name)
+    for name in dangers_in_code(names):
+        yield Global("builtins", name) if name.startswith(("__", "exec")) else Global(name, "*")
+
+
+def _called(target: Record) -> Iterator[Global]:
+    """Name the call of what the pickle has put together, unless that is a class.
+
+    What a class of the author's own does when an object of it is built, nobody can tell: it is own code.
+    """
+    known = target.reached is not None and group_of(target.reached) in (Group.OWN_CODE, Group.INERT)
+    if not known and not is_class_in_file(target.target, target.args):
+        yield CALLED
+
+
+def is_module(value: Any) -> bool:
+    """Whether it is a module that the pickle would import as a value."""
+    return isinstance(value, Record) and _module(value) is not None
+
+
+def _module(record: Record) -> str | None:
+    by_name = isinstance(record.target, Global) and record.target.name in _IMPORTERS
+    return _text(record.args[0]) if by_name and len(record.args) == 1 else None
+
+
+def _class_of(instance: Record) -> Global:
+    """Name the class of an object, as far as it shows."""
+    target = instance.target
+    if isinstance(target, Global):
+        made = instance.args[:1] if str(target).startswith("copyreg.") else ()
+        return made[0] if made and isinstance(made[0], Global) else target
+    in_file = is_class_in_file(target.target, target.args)
+    return Global(IN_FILE, class_name(target.args) if in_file else "<something>")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a name is not a string")
+    return value
