@@ -150,8 +150,8 @@ def given_action(spec: PolicySpec, action: Array) -> Any:
 def _seen_part(space: Simple, raw: Any) -> Array:
     dtype = {Box: getattr(space, "dtype", None), MultiBinary: np.int8}.get(type(space), np.int64)
     array = np.array(raw, dtype)  # a copy: environments may go on writing into theirs
-    if array.shape != space.shape and isinstance(space, Box) and space.is_image:
-        return array.transpose(2, 0, 1)
+    if array.shape != space.shape and isinstance(space, Box) and len(space.shape) == array.ndim == 3:
+        return array.transpose(2, 0, 1)  # an image, if only before VecNormalize, which makes floats of it
     return array
 
 

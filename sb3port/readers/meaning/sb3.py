@@ -4,7 +4,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, Provenance, SourceFile
+from sb3port.checkpoint.checkpoint import (
+    Array,
+    Checkpoint,
+    EnvironmentSpec,
+    PolicySpec,
+    Provenance,
+    SourceFile,
+)
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of, identify, refuse_others
@@ -23,7 +31,7 @@ from sb3port.readers.meaning.policy_classes import PolicyClass, read_policy_clas
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.meaning.settings import read_settings
 from sb3port.readers.meaning.spaces import read_space
-from sb3port.readers.meaning.statistics import read_statistics
+from sb3port.readers.meaning.statistics import ReadStatistics, read_statistics
 from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
 from sb3port.readers.places.source import Source
 
@@ -105,9 +113,18 @@ def read_checkpoint(
             *training_doubts(training, settings.configured, algorithm),
             *optimizer_warnings(archive, optimizer),
         ),
-        environment=settings.environment,
+        environment=_stacked(settings.environment, statistics, policy.spec),
         configured=settings.configured,
     )
+
+
+def _stacked(
+    environment: EnvironmentSpec, statistics: ReadStatistics | None, spec: PolicySpec
+) -> EnvironmentSpec:
+    """Note how many frames a policy sees, where statistics of one frame alone tell it."""
+    stacks = stacks_of(statistics.normalizer if statistics else None, spec.observation_space)
+    count = next((stack.count for stack in stacks.values()), None)
+    return replace(environment, frame_stack=environment.frame_stack or count)
 
 
 def _read_archive(source: Source) -> Archive:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd, SourceFile
+from sb3port.checkpoint.frames import stack_of
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.records import Global
+from sb3port.readers.meaning.frames import check_frames, frames_warning, shown_frames
 from sb3port.readers.meaning.settings import Settings
 from sb3port.readers.meaning.vecnormalize import read_vecnormalize
 from sb3port.readers.places.layouts import contradict
@@ -42,22 +44,28 @@ def read_statistics(
         NotPortable: They are damaged, or normalise what is no vector.
         Unsafe: The pickle would run something dangerous.
     """
-    name = _choose(source, archive, spec)
+    name = _choose(source, archive, settings, spec)
     if name is None:
         _refuse_missing(source, archive, settings)
         passed_over = source.statistics.names
         return None, [f"{name} holds statistics of other observations: not used" for name in passed_over]
     found = _read(name, source)
     check_statistics(found.normalizer, spec, source, name)
-    return found, _warnings(found, source, archive)
+    stacks = check_frames(found.normalizer, spec, name)
+    shown = shown_frames(stacks, archive, settings.config)
+    if shown is False:
+        seen, frame = next((parts(spec.observation_space)[key].shape, s.frame) for key, s in stacks.items())
+        _refuse(source, name, f"are of shape {frame}, but the model observes {seen}")
+    of_frames = [frames_warning(stacks, name)] if stacks and shown is None else []
+    return found, [*of_frames, *_warnings(found, source, archive)]
 
 
-def _choose(source: Source, archive: Archive, spec: PolicySpec) -> str | None:
+def _choose(source: Source, archive: Archive, settings: Settings, spec: PolicySpec) -> str | None:
     """Choose the pickle that fits; one that must be meant is chosen anyway, to be told why it does not."""
     names, evidence = source.statistics.names, source.statistics.evidence
     if len(names) == 1 and evidence is not Evidence.CONTENT:
         return names[0]
-    fitting = [name for name in names if _fits(name, spec, source)]
+    fitting = [name for name in names if _fits(name, spec, source, archive, settings)]
     if len(fitting) > 1:
         _refuse_several(fitting, source, archive)
     meant = fitting if evidence is Evidence.CONTENT else (*fitting, *names)
@@ -69,14 +77,17 @@ def _read(name: str, source: Source) -> ReadStatistics:
     return ReadStatistics(normalizer, replace(file, name=name), imports)
 
 
-def _fits(name: str, spec: PolicySpec, source: Source) -> bool:
+def _fits(name: str, spec: PolicySpec, source: Source, archive: Archive, settings: Settings) -> bool:
+    """Whether statistics fit; those of single frames must be shown to do so."""
     try:
-        check_statistics(_read(name, source).normalizer, spec, source, name)
+        normalizer = _read(name, source).normalizer
+        check_statistics(normalizer, spec, source, name)
+        stacks = check_frames(normalizer, spec, name)
     except Unsafe:
         raise
     except (UsageError, NotPortable):
         return False
-    return True
+    return not stacks or shown_frames(stacks, archive, settings.config) is True
 
 
 def _refuse_several(names: list[str], source: Source, archive: Archive) -> None:
@@ -175,7 +186,7 @@ def _check_shape(key: str, rms: RunningMeanStd, space: Simple, source: Source, n
             f"{name} normalises observations of {str(space)[:500]}, which is not supported",
             "with images, SB3 wants norm_obs_keys without them; port the bare network with --no-stats",
         )
-    if rms.mean.shape != space.shape:
+    if rms.mean.shape != space.shape and stack_of(rms.mean.shape, space.shape) is None:
         named = f" under {key!r}" if key else ""
         _refuse(source, name, f"are of shape {rms.mean.shape}{named}, but the model observes {space.shape}")
 
