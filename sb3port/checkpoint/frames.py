@@ -45,6 +45,12 @@ class Stack:
         """An observation as `(outer, count, inner)`: `inner` numbers of a frame are next to each other."""
         return math.prod(self.frame[: self.axis]), self.count, math.prod(self.frame[self.axis :])
 
+    @property
+    def observation(self) -> Shape:
+        """The shape of all frames together."""
+        length = self.frame[self.axis] * self.count
+        return (*self.frame[: self.axis], length, *self.frame[self.axis + 1 :])
+
     def split(self, rows: Array) -> Array:
         """Give observations `(B, *shape)` as `(B, outer, count, inner)`."""
         return rows.reshape(-1, *self.shape)
@@ -66,9 +72,9 @@ def stack_of(frame: Shape, observation: Shape) -> Stack | None:
     if len(frame) != len(observation) or 0 in frame:
         return None
     for axis in {len(frame) - 1, 0} if frame else ():
-        count = observation[axis] // frame[axis]
-        if count > 1 and observation == (*frame[:axis], frame[axis] * count, *frame[axis + 1 :]):
-            return Stack(frame, count, axis)
+        stack = Stack(frame, observation[axis] // frame[axis], axis)
+        if stack.count > 1 and stack.observation == observation:
+            return stack
     return None
 
 

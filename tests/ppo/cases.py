@@ -173,6 +173,14 @@ FINETUNED = {
         normalise={},
         settings={**SMALL, "use_sde": True, "sde_sample_freq": 4, "gamma": 0.9, "clip_range_vf": 0.3},
     ),
+    "images normalised": kind(
+        "image",
+        128,
+        policy="CnnPolicy",
+        normalise={},
+        transposed=True,
+        policy_kwargs={"normalize_images": False, "features_extractor_kwargs": {"features_dim": 8}},
+    ),
     "linear schedules": Case("CartPole-v1", 512, 2, settings={**SMALL, **LINEAR, "ent_coef": 0.01}),
     "ReLU": Case(
         "Pendulum-v1",

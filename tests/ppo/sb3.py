@@ -13,7 +13,14 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack, VecNormalize
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecEnv,
+    VecFrameStack,
+    VecNormalize,
+    VecTransposeImage,
+)
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.commands.train import RunOptions, begin_finetuning
@@ -44,6 +51,7 @@ class Case:
         env_kwargs: Arguments of the environment.
         wrapper: A wrapper of SB3's around it, which `begin_ours` does not know.
         frame_stack: How many observations are stacked, after normalising.
+        transposed: Whether images get their channels first before they are normalised.
         engine: Ours.
         vec_env: "dummy" or "subproc", for both.
         settings: Hyperparameters; "lin_X" for schedules.
@@ -59,6 +67,7 @@ class Case:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wrapper: Any = None
     frame_stack: int | None = None
+    transposed: bool = False
     engine: str = "exact"
     vec_env: str = "dummy"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +80,7 @@ def vec_env(case: Case) -> VecEnv:
     venv = make_vec_env(
         case.env, case.n_envs, _SEED, env_kwargs=kwargs, wrapper_class=case.wrapper, vec_env_cls=cls
     )
+    venv = VecTransposeImage(venv) if case.transposed else venv
     if case.normalise is not None:
         venv = VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
     return VecFrameStack(venv, case.frame_stack) if case.frame_stack else venv
@@ -141,6 +151,7 @@ def finetune(case: Case, source: Path, port: Path, extractor: str | None = None)
 def finetune_sb3(case: Case, source: Path) -> BaseAlgorithm:
     """Let SB3 load what it saved, and do as many steps again."""
     venv = make_vec_env(case.env, case.n_envs, seed=_LATER_SEED, env_kwargs=dict(case.env_kwargs))
+    venv = VecTransposeImage(venv) if case.transposed else venv
     if case.normalise is not None:
         venv = VecNormalize.load(str(source / "vec_normalize.pkl"), venv)
     venv = VecFrameStack(venv, case.frame_stack) if case.frame_stack else venv

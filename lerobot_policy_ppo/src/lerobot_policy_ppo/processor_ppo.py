@@ -288,7 +288,7 @@ def _image_key(key: str) -> str:
 
 
 def _pixels(images: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Give the pixels of LeRobot's images, floats `(B, C, H, W)` from 0 to 1, as `(B, *shape)`.
+    """Give the pixels of LeRobot's images, floats `(B, C, H, W)` from 0 to 1, flattened: `(B, n)`.
 
     Raises:
         ValueError: They are of another shape, whatever the place of the channels.
@@ -296,9 +296,9 @@ def _pixels(images: Tensor, shape: tuple[int, ...]) -> Tensor:
     # Rounding gives back the integers that were divided.
     pixels = (images.float() * 255.0).round() if images.is_floating_point() else images
     if images.shape[-3:] == shape:
-        return pixels
+        return pixels.flatten(-3)
     if (*images.shape[-2:], images.shape[-3]) == shape:
-        return pixels.movedim(-3, -1)
+        return pixels.movedim(-3, -1).flatten(-3)
     raise ValueError(f"The images have shape {tuple(images.shape)}, but the policy was trained on {shape}.")
 
 

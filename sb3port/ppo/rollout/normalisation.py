@@ -107,9 +107,10 @@ class RunningNormaliser:
 
     def normalise(self, observations: Observations) -> Observations:
         """`clip((x - mean) / sqrt(var + epsilon))`, without taking anything in; of stacks every frame."""
-        seen = self._scaled(observations, self._stacks)
+        given = self._in_layout(observations)
+        seen = self._scaled(given, self._stacks)
         for key, stack in self._stacks.items():
-            seen[key][missing(observations[key], stack)] = 0
+            seen[key][missing(given[key], stack)] = 0
         return seen
 
     @property
@@ -120,11 +121,22 @@ class RunningNormaliser:
     @frames.setter
     def frames(self, frames: Mapping[str, NDArray[np.float32]]) -> None:
         for key, history in self._frames.items():
-            history.frames = frames[key].reshape(history.frames.shape)
+            history.frames = np.array(frames[key]).reshape(history.frames.shape)
 
     def _newest(self, observations: Observations) -> Observations:
         """Give what is normalised: observations, or their newest frames."""
-        return observations | {key: h.newest(observations[key]) for key, h in self._frames.items()}
+        given = self._in_layout(observations)
+        return given | {key: history.newest(given[key]) for key, history in self._frames.items()}
+
+    def _in_layout(self, observations: Observations) -> Observations:
+        """Give images their channels first where a VecTransposeImage did so before VecNormalize."""
+        given = dict(observations)
+        for key, moments in self._observations.items():
+            stack = self._stacks.get(key)
+            shape = stack.observation if stack else moments.mean.shape
+            if len(shape) == 3 and given[key].shape[1:] != shape:
+                given[key] = given[key].transpose(0, 3, 1, 2)
+        return given
 
     def _take_in(self, observations: Observations) -> Observations:
         given = self._newest(observations)

@@ -53,8 +53,7 @@ class FrameHistory:
 
     def seen(self, frames: Array) -> Array:
         """Give frames as observations, `(n, *shape)`."""
-        frame, axis = self._stack.frame, self._stack.axis
-        return frames.reshape(-1, *frame[:axis], frame[axis] * self._stack.count, *frame[axis + 1 :])
+        return frames.reshape(-1, *self._stack.observation)
 
     def _flat(self, frames: Array) -> Array:
         outer, _, inner = self._stack.shape

@@ -31,8 +31,9 @@ from sb3port.readers.meaning.policy_classes import PolicyClass, read_policy_clas
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
 from sb3port.readers.meaning.settings import read_settings
 from sb3port.readers.meaning.spaces import read_space
-from sb3port.readers.meaning.statistics import ReadStatistics, read_statistics
+from sb3port.readers.meaning.statistics import read_statistics
 from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
+from sb3port.readers.meaning.vecnormalize import ReadStatistics
 from sb3port.readers.places.source import Source
 
 _MAX_SYSTEM_INFO = 4096  # SB3's has 300 characters

@@ -2,32 +2,22 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd, SourceFile
+from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.frames import stack_of
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.readers.formats.archive import Archive
-from sb3port.readers.formats.records import Global
 from sb3port.readers.meaning.frames import check_frames, frames_warning, shown_frames
 from sb3port.readers.meaning.settings import Settings
-from sb3port.readers.meaning.vecnormalize import read_vecnormalize
+from sb3port.readers.meaning.vecnormalize import ReadStatistics, read_vecnormalize
 from sb3port.readers.places.layouts import contradict
 from sb3port.readers.places.pairing import Evidence, listed
 from sb3port.readers.places.source import Source
 
 _MAX_RESETS = 16
 _REMEDY = "name the right file with --vecnormalize PATH, or port the bare network with --no-stats"
-
-
-@dataclass(frozen=True)
-class ReadStatistics:
-    """One pickle that was read, and which globals it names."""
-
-    normalizer: Normalizer
-    file: SourceFile
-    imports: frozenset[Global]
 
 
 def read_statistics(
@@ -53,7 +43,8 @@ def read_statistics(
     check_statistics(found.normalizer, spec, source, name)
     stacks = check_frames(found.normalizer, spec, name)
     shown = shown_frames(stacks, archive, settings.config)
-    if shown is False:
+    may_be = _was_normalized(archive) or source.statistics.evidence is Evidence.GIVEN
+    if shown is False or (stacks and shown is None and not may_be):
         seen, frame = next((parts(spec.observation_space)[key].shape, s.frame) for key, s in stacks.items())
         _refuse(source, name, f"are of shape {frame}, but the model observes {seen}")
     of_frames = [frames_warning(stacks, name)] if stacks and shown is None else []
@@ -73,8 +64,8 @@ def _choose(source: Source, archive: Archive, settings: Settings, spec: PolicySp
 
 
 def _read(name: str, source: Source) -> ReadStatistics:
-    normalizer, file, imports = read_vecnormalize(source.path(name))
-    return ReadStatistics(normalizer, replace(file, name=name), imports)
+    found = read_vecnormalize(source.path(name))
+    return replace(found, file=replace(found.file, name=name))
 
 
 def _fits(name: str, spec: PolicySpec, source: Source, archive: Archive, settings: Settings) -> bool:
@@ -119,16 +110,11 @@ def _was_normalized(archive: Archive) -> bool:
 
 
 def _warnings(found: ReadStatistics, source: Source, archive: Archive) -> list[str]:
-    name, warnings = found.file.name, _steps_apart(found, source, archive)
+    name, warnings = found.file.name, [*found.warnings, *_steps_apart(found, source, archive)]
     if not _was_normalized(archive):
         # The zip of a training without VecNormalize looks like this, and so do a few of one with it.
         warnings.append(
             "the zip does not show that VecNormalize was used in training, but its statistics are applied"
-        )
-    if not any(imported.name == "VecNormalize" for imported in found.imports):
-        clip, epsilon = found.normalizer.clip_obs, found.normalizer.epsilon
-        warnings.append(
-            f"{name} holds mean and variance alone: clip_obs {clip:g} and epsilon {epsilon:g} are assumed"
         )
     if source.statistics.evidence is Evidence.CONTENT:
         warnings.append(f"{name} is taken for its statistics: no other pickle fits the observations")
