@@ -27,6 +27,7 @@ from sb3port.checkpoint.checkpoint import Wrapper
 from sb3port.commands.evaluate import evaluate_port
 from sb3port.environments.rollouts import Setting
 from sb3port.environments.wrapping import Wrapping
+from sb3port.files.port_files import PREPROCESSOR_FILE
 from tests.ports import port_of
 
 LAST = spaces.Box(0, 255, (36, 40, 2), np.uint8)
@@ -133,6 +134,8 @@ def lerobot_returns(port: Path, shown: dict[str, Any], wrappers: dict[str, Any])
     config = GymnasiumEnvConfig(task=TASK, env_kwargs=shown, wrappers=wrappers, episode_length=50)
     policy = PPOPolicy.from_pretrained(port)
     before, after = make_pre_post_processors(policy.config, pretrained_path=str(port))
+    before.save_pretrained(port / "again")
+    assert (port / "again" / PREPROCESSOR_FILE).read_bytes() == (port / PREPROCESSOR_FILE).read_bytes()
     vec = make_env(config, n_envs=1)["gymnasium"][0]
     info = lerobot_eval.eval_policy(
         vec, policy, *config.get_env_processors(), before, after, n_episodes=EPISODES, start_seed=SEED

@@ -43,6 +43,7 @@ from sb3port.networks.normaliser import normalize
 
 _Features = dict[PipelineFeatureType, dict[str, PolicyFeature]]
 _STATISTICS = ("mean", "var", "count")
+_IMAGE_RANK = 3
 
 
 @ProcessorStepRegistry.register(name="sb3port_vec_normalize")
@@ -147,9 +148,10 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
 
     def _as_vectors(self, observation: dict[str, Any]) -> dict[str, Any]:
         """Give images that VecNormalize knew their own keys, pixels and layout."""
-        shown = {_image_key(key): key for key in self.shapes if key not in observation}
+        shapes = {key: tuple(shape) for key, shape in self.shapes.items() if len(shape) == _IMAGE_RANK}
+        shown = {_image_key(key): key for key in shapes if key not in observation}
         return {
-            shown.get(key, key): _pixels(x, tuple(self.shapes[shown[key]])) if key in shown else x
+            shown.get(key, key): _pixels(x, shapes[shown[key]]) if key in shown else x
             for key, x in observation.items()
         }
 

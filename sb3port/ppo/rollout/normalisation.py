@@ -101,7 +101,7 @@ class RunningNormaliser:
         return seen | {key: history.last(index, seen[key]) for key, history in self._frames.items()}
 
     def again(self, observations: Observations) -> Observations:
-        """Give observations as they were normalised before, after `frames` has been put back."""
+        """Give observations as they were normalised before, after `put_back`."""
         seen = self._scaled(self._newest(observations))
         return seen | {key: history.seen(history.frames) for key, history in self._frames.items()}
 
@@ -118,8 +118,8 @@ class RunningNormaliser:
         """The normalised frames that are seen now, by the keys of the observations that are stacks."""
         return {key: history.frames for key, history in self._frames.items()}
 
-    @frames.setter
-    def frames(self, frames: Mapping[str, NDArray[np.float32]]) -> None:
+    def put_back(self, frames: Mapping[str, Array]) -> None:
+        """Take in what `frames` gave."""
         for key, history in self._frames.items():
             history.frames = np.array(frames[key]).reshape(history.frames.shape)
 

@@ -76,7 +76,7 @@ def apply_state(trainer: Trainer, state: TrainingState) -> bool:
     same = all(np.array_equal(seen[key], array) for key, array in progress.observations.items())
     if trainer.normaliser is not None and state.returns is not None:
         trainer.normaliser.returns = state.returns
-        trainer.normaliser.frames = state.frames
+        trainer.normaliser.put_back(state.frames)
     if same:
         trainer.collector.go_on(progress)
     set_random_state(state.random)

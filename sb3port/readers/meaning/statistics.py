@@ -42,12 +42,12 @@ def read_statistics(
     found = _read(name, source)
     check_statistics(found.normalizer, spec, source, name)
     stacks = check_frames(found.normalizer, spec, name)
-    shown = shown_frames(stacks, archive, settings.config)
+    shown = shown_frames(stacks, archive, settings.config) if stacks else True
     may_be = _was_normalized(archive) or source.statistics.evidence is Evidence.GIVEN
-    if shown is False or (stacks and shown is None and not may_be):
+    if shown is False or (shown is None and not may_be):
         seen, frame = next((parts(spec.observation_space)[key].shape, s.frame) for key, s in stacks.items())
         _refuse(source, name, f"are of shape {frame}, but the model observes {seen}")
-    of_frames = [frames_warning(stacks, name)] if stacks and shown is None else []
+    of_frames = [frames_warning(stacks, name)] if shown is None else []
     return found, [*of_frames, *_warnings(found, source, archive)]
 
 
