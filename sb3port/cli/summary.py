@@ -19,7 +19,7 @@ def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
         "observations": str(spec.observation_space),
         "actions": ", ".join(filter(None, (str(spec.action_space), exploration_text(spec)))),
         "networks": networks_text(spec),
-        "normaliser": normalizer_text(checkpoint.normalizer),
+        "normaliser": normalizer_text(checkpoint.normalizer, spec.observation_space),
         **({"statistics": pairing} if checkpoint.normalizer and pairing else {}),
         **({"environment": environment} if environment else {}),
     }

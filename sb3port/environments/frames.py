@@ -21,6 +21,9 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     (`stable_baselines3/common/vec_env/stacked_observations.py`). Gymnasium's FrameStackObservation gives
     them an axis of their own.
 
+    An observation of nothing but zeros is shown as negative zeros, which are the same numbers: so a policy
+    whose VecNormalize knew single frames can tell it from one that is not there (`checkpoint.frames`).
+
     Args:
         env: Its observations are a Box, or a Dict of Boxes.
         n_stack: How many observations.
@@ -59,6 +62,8 @@ class FrameStack(gym.Wrapper[Any, Any, Any, Any]):
     def _pushed(self, space: spaces.Box, frames: NDArray[Any], observation: Any) -> NDArray[Any]:
         axis = self._axis(space)
         newest = np.asarray(observation, space.dtype)
+        if space.dtype.kind == "f" and not newest.any():
+            newest = np.full_like(newest, -0.0)
         kept = np.split(frames, [newest.shape[axis]], axis)[1]
         return np.concatenate([kept, newest], axis)
 

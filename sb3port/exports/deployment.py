@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, PolicySpec
-from sb3port.checkpoint.spaces import Box, Simple, parts
+from sb3port.checkpoint.frames import Stack, stacks_of
+from sb3port.checkpoint.spaces import Box, Simple, Space, parts
 from sb3port.errors import UsageError
 from sb3port.exports.graphs import GraphOptions
 from sb3port.families.features import batch_keys, mask_size
@@ -66,7 +67,7 @@ class Deployment(nn.Module):
         self.inputs = _inputs(spec, before if options.raw else None, "value" in options.outputs)
         states = [name for name in self.inputs if name.endswith("_state")]
         self.outputs = (*options.outputs, *(f"next_{name}" for name in states))
-        self.normalizers = nn.ModuleDict({} if options.raw else _normalizers(before))
+        self.normalizers = nn.ModuleDict({} if options.raw else _normalizers(before, spec.observation_space))
         self._keys = batch_keys(spec.observation_space)
         self._parts = parts(spec.observation_space)
         self._finish = nn.Identity() if options.raw else _finish(spec)
@@ -184,22 +185,25 @@ class _Normalize(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Any, std: Any, clip: float) -> None:
+    def __init__(self, mean: Any, std: Any, clip: float, stack: Stack | None) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip, self.stack = clip, stack
+        if stack is not None:
+            mean, std = stack.repeated(mean), stack.repeated(std)
         self.register_buffer("mean", torch.as_tensor(np.array(mean)))
         self.register_buffer("std", torch.as_tensor(np.array(std)))
 
     def forward(self, values: Tensor) -> Tensor:
         """Normalise rows; float32."""
-        return normalize(values, self.mean, self.std, self.clip)
+        return normalize(values, self.mean, self.std, self.clip, self.stack)
 
 
-def _normalizers(normalizer: Normalizer | None) -> dict[str, nn.Module]:
+def _normalizers(normalizer: Normalizer | None, space: Space) -> dict[str, nn.Module]:
     if normalizer is None:
         return {}
+    stacks, clip = stacks_of(normalizer, space), normalizer.clip_obs
     return {
-        _module_name(key): _Normalize(rms.mean, np.sqrt(rms.var + normalizer.epsilon), normalizer.clip_obs)
+        _module_name(key): _Normalize(rms.mean, np.sqrt(rms.var + normalizer.epsilon), clip, stacks.get(key))
         for key, rms in normalizer.statistics.items()
     }
 

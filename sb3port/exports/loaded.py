@@ -11,6 +11,7 @@ from sb3port.networks.gymnasium_spaces import SpacesOnly
 from sb3port.networks.observations import Observations, ObservationSet
 from sb3port.networks.outputs import Outputs
 from sb3port.parity.oracle.oracle import Oracle
+from sb3port.parity.oracle.sb3_normalizer import ObservationNormalizer, frame_spec, with_frames
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS
 
 
@@ -48,11 +49,12 @@ class LoadedModel(Oracle):
         return observations
 
 
-def _normalizer(path: Path, checkpoint: Checkpoint) -> VecNormalize | None:
+def _normalizer(path: Path, checkpoint: Checkpoint) -> ObservationNormalizer | None:
     if not path.is_file():
         return None
     layout = checkpoint.normalizer.channels_last if checkpoint.normalizer else ()
-    env = DummyVecEnv([lambda: SpacesOnly(checkpoint.spec, layout)])
+    spec = frame_spec(checkpoint.spec, checkpoint.normalizer)
+    env = DummyVecEnv([lambda: SpacesOnly(spec, layout)])
     normalizer = VecNormalize.load(str(path), env)
     normalizer.training = False
-    return normalizer
+    return with_frames(normalizer, checkpoint.spec, checkpoint.normalizer)

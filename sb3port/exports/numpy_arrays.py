@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
@@ -101,9 +102,12 @@ def _normalizer(checkpoint: Checkpoint, raw: bool) -> dict[str, Any]:
     normalizer = checkpoint.normalizer
     if raw or normalizer is None or "" not in normalizer.statistics:
         return {}
-    rms = normalizer.statistics[""]
-    std = np.sqrt(rms.var + normalizer.epsilon)
-    return {"mean": rms.mean.ravel(), "std": std.ravel(), "clip_obs": np.array(normalizer.clip_obs)}
+    rms, stack = normalizer.statistics[""], stacks_of(normalizer, checkpoint.spec.observation_space).get("")
+    mean, std = rms.mean, np.sqrt(rms.var + normalizer.epsilon)
+    frames = {} if stack is None else {"frames": np.array(stack.shape)}
+    if stack is not None:
+        mean, std = stack.repeated(mean), stack.repeated(std)
+    return {"mean": mean.ravel(), "std": std.ravel(), "clip_obs": np.array(normalizer.clip_obs), **frames}
 
 
 def _action(spec: PolicySpec, raw: bool) -> dict[str, Any]:

@@ -23,9 +23,20 @@ def forward(arrays: Mapping[str, Array], observations: Array) -> tuple[Array, Ar
     """Give actions for the environment and values for a batch of raw observations, `(B, ...)`."""
     x: Array = observations.reshape(len(observations), -1)
     if "mean" in arrays:  # VecNormalize, in float64
-        x = np.clip((x - arrays["mean"]) / arrays["std"], -arrays["clip_obs"], arrays["clip_obs"])
+        raw, clip = x, arrays["clip_obs"]
+        x = np.clip((raw - arrays["mean"]) / arrays["std"], -clip, clip)
+        x = without_missing_frames(arrays, raw, x) if "frames" in arrays else x
     x = x.astype(np.float32)
     return act(arrays, mlp(arrays, "policy", x)), mlp(arrays, "value", x)[:, 0]
+
+
+def without_missing_frames(arrays: Mapping[str, Array], raw: Array, x: Array) -> Array:
+    """Put zeros where a stack has no frame yet: before the first that is not of (positive) zeros alone."""
+    frames = raw.reshape(-1, *arrays["frames"])
+    there = ((frames != 0) | np.signbit(frames)).any(axis=(1, 3))
+    there[:, -1] = True  # the newest is always there
+    begun = np.logical_or.accumulate(there, axis=1)[:, None, :, None]
+    return np.where(begun, x.reshape(frames.shape), 0.0).reshape(x.shape)
 
 
 def mlp(arrays: Mapping[str, Array], net: str, x: Array) -> Array:

@@ -8,6 +8,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Dict
 from sb3port.networks.gymnasium_spaces import SpacesOnly
+from sb3port.parity.oracle.sb3_normalizer import frame_spec
 
 STATISTICS = "vec_normalize.pkl"
 _SETTINGS = ("norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
@@ -16,13 +17,16 @@ _SETTINGS = ("norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "eps
 def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> None:
     """Write a normaliser for `VecNormalize.load`, ready for more training.
 
+    Statistics of one frame are those of a VecNormalize that a VecFrameStack is put around.
+
     Raises:
         OSError: The file cannot be written.
     """
     statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
     is_dict = isinstance(spec.observation_space, Dict)
+    frame = frame_spec(spec, normalizer)
     built = VecNormalize(
-        DummyVecEnv([lambda: SpacesOnly(spec, normalizer.channels_last)]),
+        DummyVecEnv([lambda: SpacesOnly(frame, normalizer.channels_last)]),
         norm_obs_keys=list(statistics) if is_dict and normalizer.norm_obs else None,
         **{name: getattr(normalizer, name) for name in _SETTINGS},
     )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer, PolicySpec
+from sb3port.checkpoint.frames import stacks_of
+from sb3port.checkpoint.spaces import Space
 from sb3port.families.extractors import is_own
 
 
@@ -72,12 +74,19 @@ def exploration_text(spec: PolicySpec) -> str:
     return f"gSDE ({named})" if named else "gSDE"
 
 
-def normalizer_text(normalizer: Normalizer | None) -> str:
-    """Describe VecNormalize in one line."""
+def normalizer_text(normalizer: Normalizer | None, space: Space) -> str:
+    """Describe VecNormalize in one line.
+
+    Args:
+        normalizer: What it holds, None for none.
+        space: Of the policy's observations, which may be several frames of which VecNormalize knows one.
+    """
     if normalizer is None:
         return "none"
-    found = normalizer.statistics
+    found, stacks = normalizer.statistics, stacks_of(normalizer, space)
+    frames = next((f", each of {stack.count} frames" for stack in stacks.values()), "")
     keys = f" {', '.join(found)}" if any(found) else ""
     count = next((rms.count for rms in found.values()), 0)
     observations = f"observations{keys} over {count:,.0f} samples" if found else "observations as they are"
-    return f"VecNormalize, {observations}, clip_obs {normalizer.clip_obs:g}, epsilon {normalizer.epsilon:g}"
+    limits = f"clip_obs {normalizer.clip_obs:g}, epsilon {normalizer.epsilon:g}"
+    return f"VecNormalize, {observations}{frames}, {limits}"

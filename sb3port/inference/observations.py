@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.frames import missing, stack_of
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.errors import UnfitInput, UnknownChoice
 
@@ -82,9 +83,11 @@ class _PartReader:
     def __init__(self, key: str, space: Simple, normalizer: Normalizer | None) -> None:
         self._name = f"observation {key!r}" if key else "the observation"
         self._shape, self._rows = space.shape, (-1, *space.shape)
-        self._is_image = isinstance(space, Box) and space.is_image
         statistics = normalizer.statistics.get(key) if normalizer else None
-        self._normalize = _normalization(statistics, normalizer)
+        # VecNormalize makes a Box of floats of an image.
+        is_normalised = statistics is not None and len(space.shape) == 3
+        self._is_image = isinstance(space, Box) and (space.is_image or is_normalised)
+        self._normalize = _normalization(statistics, normalizer, space.shape)
         self._encode = _encoder(space)
 
     def __call__(self, raw: Any) -> tuple[Array, int, bool]:
@@ -117,18 +120,21 @@ class _PartReader:
 
     def _channels_first(self, rows: Array) -> Array:
         """Move channels that come last, without copying: convolutions depend on the layout."""
-        if rows.shape[-len(self._shape) :] == self._shape or rows.ndim < len(self._shape):
+        if rows.shape[-len(self._shape) :] == self._shape or rows.ndim - len(self._shape) not in (0, 1):
             return rows
         return rows.transpose(2, 0, 1) if rows.ndim == len(self._shape) else rows.transpose(0, 3, 1, 2)
 
 
 def _normalization(
-    rms: RunningMeanStd | None, normalizer: Normalizer | None
+    rms: RunningMeanStd | None, normalizer: Normalizer | None, shape: tuple[int, ...]
 ) -> Callable[[Array], Array] | None:
     if rms is None or normalizer is None:
         return None
+    stack = stack_of(rms.mean.shape, shape)
     # With the shape of a batch of one: for one observation numpy has nothing to broadcast.
     mean, std = rms.mean[None], np.sqrt(rms.var + normalizer.epsilon)[None]
+    if stack is not None:
+        mean, std = stack.repeated(mean[0])[None], stack.repeated(std[0])[None]
     high = np.full_like(mean, normalizer.clip_obs)
     low = -high
 
@@ -137,7 +143,9 @@ def _normalization(
         normalized /= std
         return normalized.clip(low, high, out=normalized).astype(np.float32)
 
-    return normalize
+    if stack is None:
+        return normalize
+    return lambda rows: np.where(missing(rows, stack), np.float32(0), normalize(rows))
 
 
 def _encoder(space: Simple) -> Callable[[Array], Array]:

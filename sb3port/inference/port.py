@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable
 from sb3port.families.features import batch_key, mask_key
@@ -183,18 +184,16 @@ def _normaliser(running: Running) -> Callable[[Batch], Batch]:
     if normalizer is None:
         return lambda batch: batch
     spaces = parts(running.spec.observation_space)
-    found = {}
+    stacks, found = stacks_of(normalizer, running.spec.observation_space), {}
     for name, rms in normalizer.statistics.items():
-        shape = _layout(spaces[name])
-        mean = torch.from_numpy(rms.mean.copy()).reshape(shape)
-        std = torch.sqrt(torch.from_numpy(rms.var.copy()) + normalizer.epsilon).reshape(shape)
-        found[batch_key(name, spaces[name])] = (mean, std)
+        shape, stack = _layout(spaces[name]), stacks.get(name)
+        mean, var = (stack.repeated(array) if stack else array.copy() for array in (rms.mean, rms.var))
+        std = torch.sqrt(torch.from_numpy(var) + normalizer.epsilon)
+        row = torch.from_numpy(mean).reshape(shape), std.reshape(shape), normalizer.clip_obs, stack
+        found[batch_key(name, spaces[name])] = row
 
     def preprocess(batch: Batch) -> Batch:
-        return {
-            key: normalize(rows, *found[key], normalizer.clip_obs) if key in found else rows
-            for key, rows in batch.items()
-        }
+        return {key: normalize(rows, *found[key]) if key in found else rows for key, rows in batch.items()}
 
     return preprocess
 

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.spaces import parts
 from sb3port.errors import NotPortable, Unsafe
+from sb3port.families.features import batch_key
 from sb3port.files.port_files import POSTPROCESSOR_FILE, PREPROCESSOR_FILE
 from sb3port.files.untrusted import read_json
 from sb3port.ports.formats import MODES
@@ -25,6 +27,8 @@ _VEC_NORMALIZE = "sb3port_vec_normalize"
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
 _DTYPES = frozenset({"float16", "float32", "float64", "bfloat16", "half", "float", "double"})
 _ANY = Normalizer(RunningMeanStd(np.zeros(()), np.ones(()), 1.0), None)
+# Which of them the step has hangs on the statistics; ports of before had none.
+_OPTIONAL = frozenset({"shapes"})
 # LeRobot's own normalisers have a state after `lerobot-train`.
 _WITH_STATE = frozenset({"normalizer_processor", "unnormalizer_processor"})
 
@@ -46,8 +50,19 @@ def check_processors(folder: Path, spec: PolicySpec, normalizes: bool | None = N
     )
     if normalizes is None:
         normalizes = _VEC_NORMALIZE in _names(found)
-    _check(folder / PREPROCESSOR_FILE, found, preprocessor_json(spec, _ANY if normalizes else None))
+    _check(folder / PREPROCESSOR_FILE, found, _expected(spec, normalizes))
     _check(folder / POSTPROCESSOR_FILE, after, postprocessor_json(spec))
+
+
+def _expected(spec: PolicySpec, normalizes: bool) -> dict[str, Any]:
+    """Give the preprocessor that we write, with the shapes of all observations."""
+    content = preprocessor_json(spec, _ANY if normalizes else None)
+    spaces = parts(spec.observation_space)
+    shapes = {batch_key(name, space): list(space.shape) for name, space in spaces.items()}
+    for step in content["steps"]:
+        if step["registry_name"] == _VEC_NORMALIZE:
+            step["config"]["shapes"] = shapes
+    return content
 
 
 def _names(pipeline: Any) -> list[Any]:
@@ -88,10 +103,14 @@ def _step_difference(step: Any, expected: Mapping[str, Any], prefix: str) -> str
     if step.get("state_file") != state_file and (is_needed or "state_file" in step):
         return f"its state lies in {_shown(step.get('state_file'))} instead of {state_file!r}"
     config = step.get("config")
-    if not isinstance(config, dict) or set(config) != set(expected["config"]):
+    if not isinstance(config, dict) or set(config) | _optional(expected) != set(expected["config"]):
         return f"its arguments are {_shown(config)} instead of {sorted(expected['config'])}"
     wrong = [key for key, value in config.items() if not _RANGES[key](value, expected["config"][key])]
     return f"{wrong[0]} is {_shown(config[wrong[0]])}" if wrong else ""
+
+
+def _optional(expected: Mapping[str, Any]) -> frozenset[str]:
+    return _OPTIONAL & set(expected["config"])
 
 
 def _shown(value: Any) -> str:
@@ -110,6 +129,11 @@ def _is_positive(value: Any, _: Any) -> bool:
 def _is_limit(value: Any, _: Any) -> bool:
     """Whether something can be clipped at it; at infinity it is not clipped."""
     return _is_real(value) and value >= 0
+
+
+def _are_shapes(value: Any, expected: Mapping[str, Any]) -> bool:
+    """Whether they are those of observations, of which not all need be there."""
+    return isinstance(value, dict) and all(expected.get(key) == shape for key, shape in value.items())
 
 
 def _is_rename_map(value: Any, _: Any) -> bool:
@@ -147,6 +171,7 @@ _RANGES: Mapping[str, Callable[[Any, Any], bool]] = {
     "rename_map": _is_rename_map,
     "clip_obs": _is_limit,
     "epsilon": _is_positive,
+    "shapes": _are_shapes,
     "device": _is_device,
     "float_dtype": _is_float_dtype,
     "eps": _is_positive,

@@ -24,6 +24,7 @@ from sb3port.checkpoint.checkpoint import (
     TrainingSettings,
     frozen,
 )
+from sb3port.checkpoint.frames import stack_of, stacks_of
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
 from sb3port.errors import NotPortable
@@ -195,7 +196,7 @@ def read_weights(folder: Path, spec: PolicySpec, order: Iterable[str] = ()) -> d
 
 
 def read_statistics(path: Path, space: Space) -> RunningMeanStd | dict[str, RunningMeanStd]:
-    """Read the statistics of every observation that has some, in the shape of the observation."""
+    """Read the statistics of every observation that has some, in its shape or that of one frame."""
     # A Dict of which no key is normalised has no such file.
     tensors = {} if isinstance(space, Dict) and not path.is_file() else read_tensors(path)
     found = {}
@@ -204,6 +205,7 @@ def read_statistics(path: Path, space: Space) -> RunningMeanStd | dict[str, Runn
             mean, var, count = (tensors[f"{key}.{part}"] for part in ("mean", "var", "count"))
             _check_statistics(mean, var, count)
             shape = parts(space)[name].shape
+            shape = mean.shape if stack_of(mean.shape, shape) else shape
             found[name] = RunningMeanStd(mean.reshape(shape), var.reshape(shape), float(count))
     return found if isinstance(space, Dict) else found[""]
 
@@ -241,7 +243,13 @@ def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
         return None
     statistics = read_statistics(folder / STATISTICS_FILE, space)
     clip_obs, epsilon = (float(step["config"][name]) for name in ("clip_obs", "epsilon"))
-    return Normalizer(statistics, None, clip_obs=clip_obs, epsilon=epsilon)
+    normalizer = Normalizer(statistics, None, clip_obs=clip_obs, epsilon=epsilon)
+    keys, shapes = batch_keys(space), step["config"].get("shapes", {})
+    if unknown := [name for name in stacks_of(normalizer, space) if keys[name] not in shapes]:
+        raise ValueError(
+            f"its statistics of {keys[unknown[0]]} are of one frame, and the step knows no shape"
+        )
+    return normalizer
 
 
 def _read_action_step(folder: Path) -> ActionStep | None:

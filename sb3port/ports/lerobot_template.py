@@ -7,11 +7,13 @@ a port with LeRobot, saves it again and compares the bytes.
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec
-from sb3port.checkpoint.spaces import Box
-from sb3port.families.features import input_features, output_features
+from sb3port.checkpoint.frames import stacks_of
+from sb3port.checkpoint.spaces import Box, Space, parts
+from sb3port.families.features import batch_key, input_features, output_features
 from sb3port.files.port_files import STATISTICS_FILE
 
 CLIP_STEP, UNSCALE_STEP = "sb3port_clip_action", "sb3port_unscale_action"
+IMAGE_RANK = 3
 _IDENTITY = {"STATE": "IDENTITY", "VISUAL": "IDENTITY", "ACTION": "IDENTITY"}
 
 
@@ -73,7 +75,7 @@ def preprocessor_json(spec: PolicySpec, normalizer: Normalizer | None) -> dict[s
     steps = [
         _step("rename_observations_processor", rename_map={}),
         _step("to_batch_processor"),
-        *_vec_normalize(normalizer),
+        *_vec_normalize(normalizer, spec.observation_space),
         *_batching(spec),
         _step("device_processor", device="cpu", float_dtype=None),
         _step("normalizer_processor", **_normalization(input_features(spec) | output_features(spec))),
@@ -95,11 +97,26 @@ def _step(registry_name: str, **config: Any) -> dict[str, Any]:
     return {"registry_name": registry_name, "config": config}
 
 
-def _vec_normalize(normalizer: Normalizer | None) -> list[dict[str, Any]]:
+def _vec_normalize(normalizer: Normalizer | None, space: Space) -> list[dict[str, Any]]:
     if normalizer is None or not normalizer.statistics:
         return []
-    step = _step("sb3port_vec_normalize", clip_obs=normalizer.clip_obs, epsilon=normalizer.epsilon)
+    config: dict[str, Any] = {"clip_obs": normalizer.clip_obs, "epsilon": normalizer.epsilon}
+    shapes = normalized_shapes(normalizer, space)
+    step = _step("sb3port_vec_normalize", **config, **({"shapes": shapes} if shapes else {}))
     return [step | {"state_file": STATISTICS_FILE}]
+
+
+def normalized_shapes(normalizer: Normalizer, space: Space) -> dict[str, list[int]]:
+    """Give the shapes that the step must know, by batch key.
+
+    Those are of stacks of frames whose statistics are of one frame, and of what may be shown as an image.
+    """
+    stacks = stacks_of(normalizer, space)
+    return {
+        batch_key(name, part): list(part.shape)
+        for name, part in parts(space).items()
+        if name in normalizer.statistics and (name in stacks or len(part.shape) == IMAGE_RANK)
+    }
 
 
 def _batching(spec: PolicySpec) -> list[dict[str, Any]]:

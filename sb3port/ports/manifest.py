@@ -19,6 +19,7 @@ from sb3port.checkpoint.checkpoint import (
     SourceFile,
     Wrapper,
 )
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.schedules import schedule_to_json
 from sb3port.checkpoint.version import __version__
 from sb3port.errors import NotPortable, UsageError
@@ -152,11 +153,20 @@ def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def statistics_tensors(checkpoint: Checkpoint) -> dict[str, Array]:
-    """Give the state of the VecNormalize step: float64 as saved, flattened like the observations."""
-    normalizer, keys = checkpoint.normalizer, batch_keys(checkpoint.spec.observation_space)
+    """Give the state of the VecNormalize step: float64 as saved, flattened like the observations.
+
+    Statistics of one frame keep its shape, which tells how the observation is made of frames.
+    """
+    normalizer, space = checkpoint.normalizer, checkpoint.spec.observation_space
+    keys, stacks = batch_keys(space), stacks_of(normalizer, space)
     state: dict[str, Array] = {}
     for name, rms in (normalizer.statistics if normalizer else {}).items():
-        found = {"mean": rms.mean.reshape(-1), "var": rms.var.reshape(-1), "count": np.float64(rms.count)}
+        shape = stacks[name].frame if name in stacks else -1
+        found = {
+            "mean": rms.mean.reshape(shape),
+            "var": rms.var.reshape(shape),
+            "count": np.float64(rms.count),
+        }
         state |= {f"{keys[name]}.{part}": np.asarray(value, np.float64) for part, value in found.items()}
     return state
 

@@ -22,10 +22,12 @@ NAMES = spaces.Dict(
 )
 # The mask among the observations, as environments without `action_masks()` often have it.
 MASK_SEEN = spaces.Dict([("x", VECTOR), ("action_mask", spaces.MultiBinary(5))])
+PARTS = spaces.Dict([("z", VECTOR), ("b", spaces.Box(-np.inf, np.inf, (2, 3), np.float64)), ("a", VECTOR)])
 KINDS: dict[str, tuple[spaces.Space, spaces.Space]] = {
     "image": (PICTURE, spaces.Discrete(3)),
     "image-first": (spaces.Box(0, 255, (3, 36, 40), np.uint8), spaces.Box(-1.0, 1.0, (2,), np.float32)),
     "dict": (NAMES, spaces.Box(-1.0, 1.0, (2, 2), np.float64)),
+    "parts": (PARTS, spaces.Discrete(3)),
     "discrete": (spaces.Discrete(4), spaces.MultiDiscrete([3, 4])),
     "multi-discrete": (spaces.MultiDiscrete([3, 2]), spaces.MultiBinary(4)),
     "multi-binary": (spaces.MultiBinary([2, 2]), spaces.Discrete(5)),

@@ -44,6 +44,20 @@ CASES = {
     ),
     "Acrobot, normalised": Case("Acrobot-v1", 768, 4, normalise={}, settings={**SMALL, "gae_lambda": 0.94}),
     "Pendulum, time limits": Case("Pendulum-v1", 1800, 3, settings={**TRUNCATED, "gamma": 0.9}),
+    "Pendulum, normalised frames": Case(
+        "Pendulum-v1", 900, 3, normalise={}, frame_stack=4, settings={**TRUNCATED, "gamma": 0.9}
+    ),
+    "CartPole, normalised frames": Case("CartPole-v1", 512, 2, normalise={}, frame_stack=3, settings=SMALL),
+    "Dict of normalised frames": Case(
+        ANY,
+        256,
+        2,
+        env_kwargs={"kind": "parts"},
+        policy="MultiInputPolicy",
+        normalise={"norm_obs_keys": ["b"]},
+        frame_stack=2,
+        settings=SMALL,
+    ),
     "Pendulum, in processes": Case(
         "Pendulum-v1", 900, 3, normalise={}, vec_env="subproc", settings={**TRUNCATED, "gamma": 0.9}
     ),
@@ -139,12 +153,33 @@ CASES = {
 
 # Fine-tuning: trained by SB3, ported, trained again.
 FINETUNED = {
+    "normalised frames": Case(
+        "Pendulum-v1", 450, 3, normalise={}, frame_stack=4, settings={**TRUNCATED, "gamma": 0.9}
+    ),
+    "normalised frames of a Dict": Case(
+        ANY,
+        256,
+        2,
+        env_kwargs={"kind": "parts"},
+        policy="MultiInputPolicy",
+        normalise={},
+        frame_stack=2,
+        settings=SMALL,
+    ),
     "gSDE, normalised": Case(
         "Pendulum-v1",
         512,
         2,
         normalise={},
         settings={**SMALL, "use_sde": True, "sde_sample_freq": 4, "gamma": 0.9, "clip_range_vf": 0.3},
+    ),
+    "images normalised": kind(
+        "image",
+        128,
+        policy="CnnPolicy",
+        normalise={},
+        transposed=True,
+        policy_kwargs={"normalize_images": False, "features_extractor_kwargs": {"features_dim": 8}},
     ),
     "linear schedules": Case("CartPole-v1", 512, 2, settings={**SMALL, **LINEAR, "ent_coef": 0.01}),
     "formulas": Case(

@@ -13,7 +13,14 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecEnv,
+    VecFrameStack,
+    VecNormalize,
+    VecTransposeImage,
+)
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.commands.train import RunOptions, begin_finetuning
@@ -43,6 +50,8 @@ class Case:
         policy_kwargs: SB3's, the activation by name.
         env_kwargs: Arguments of the environment.
         wrapper: A wrapper of SB3's around it, which `begin_ours` does not know.
+        frame_stack: How many observations are stacked, after normalising.
+        transposed: Whether images get their channels first before they are normalised.
         engine: Ours.
         vec_env: "dummy" or "subproc", for both.
         settings: Hyperparameters; "lin_X" or formulas for schedules.
@@ -57,6 +66,8 @@ class Case:
     policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wrapper: Any = None
+    frame_stack: int | None = None
+    transposed: bool = False
     engine: str = "exact"
     vec_env: str = "dummy"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -69,9 +80,10 @@ def vec_env(case: Case) -> VecEnv:
     venv = make_vec_env(
         case.env, case.n_envs, _SEED, env_kwargs=kwargs, wrapper_class=case.wrapper, vec_env_cls=cls
     )
-    if case.normalise is None:
-        return venv
-    return VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
+    venv = VecTransposeImage(venv) if case.transposed else venv
+    if case.normalise is not None:
+        venv = VecNormalize(venv, gamma=case.settings.get("gamma", 0.99), **case.normalise)
+    return VecFrameStack(venv, case.frame_stack) if case.frame_stack else venv
 
 
 def build_sb3(case: Case) -> BaseAlgorithm:
@@ -93,12 +105,13 @@ def train_sb3(case: Case) -> BaseAlgorithm:
 def begin_ours(case: Case) -> Trainer:
     """Begin the same training with our trainer."""
     gamma = case.settings.get("gamma", 0.99)
-    normalise = None
+    normalise, keys = None, (case.normalise or {}).get("norm_obs_keys")
     if case.normalise is not None:
-        normalise = Normalizer(None, None, **{"gamma": gamma, **case.normalise})
+        flags = {name: value for name, value in case.normalise.items() if name != "norm_obs_keys"}
+        normalise = Normalizer(None, None, **{"gamma": gamma, **flags})
     base = defaults(case.algorithm)
     settings = RunSettings(
-        EnvironmentSpec(case.env, case.env_kwargs),
+        EnvironmentSpec(case.env, case.env_kwargs, frame_stack=case.frame_stack),
         case.steps,
         changed(base, case.settings, "the test"),
         case.n_envs,
@@ -106,6 +119,7 @@ def begin_ours(case: Case) -> Trainer:
         seed=_SEED,
         engine=case.engine,
         normalise=normalise,
+        norm_obs_keys=keys,
     )
     envs = make_environments(settings)
     spec = fresh_spec(
@@ -137,8 +151,10 @@ def finetune(case: Case, source: Path, port: Path, extractor: str | None = None)
 def finetune_sb3(case: Case, source: Path) -> BaseAlgorithm:
     """Let SB3 load what it saved, and do as many steps again."""
     venv = make_vec_env(case.env, case.n_envs, seed=_LATER_SEED, env_kwargs=dict(case.env_kwargs))
+    venv = VecTransposeImage(venv) if case.transposed else venv
     if case.normalise is not None:
         venv = VecNormalize.load(str(source / "vec_normalize.pkl"), venv)
+    venv = VecFrameStack(venv, case.frame_stack) if case.frame_stack else venv
     load = CLASSES[case.algorithm].load
     model = load(source / f"{source.name}.zip", env=venv, device="cpu", seed=_LATER_SEED)
     before = model._n_updates

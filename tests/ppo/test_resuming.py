@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.ports.reading import read_port
 from sb3port.ppo.runs.running import Outcome, Watcher, resume, train
 from tests.plugin import environments  # noqa: F401 (registers them)
 
@@ -30,6 +31,9 @@ CASES = {
         "ppo",
     ),
 }
+
+
+FRAMES = "Pendulum-v1:\n  frame_stack: 3\n  normalize: true\n  policy: MlpPolicy\n"
 
 
 def run_fresh(options: RunOptions, out: Path, algorithm: str = "ppo") -> Outcome:
@@ -69,6 +73,21 @@ def test_every_checkpoint_leads_to_the_same_end(name: str, tmp_path: Path) -> No
     run_fresh(options, whole, algorithm)
     run_fresh(options, again, algorithm)
     same_runs(whole, again)
+    run_on(sorted((again / "checkpoints").glob("0*"))[1])
+    same_runs(whole, again)
+
+
+def test_frames_that_were_normalised_before_stay_so(tmp_path: Path) -> None:
+    """The older frames of a stack were normalised by statistics that are gone."""
+    (tmp_path / "ppo.yml").write_text(FRAMES)
+    options = RunOptions("Pendulum-v1", TINY, 400, 2, save_every=100, config=tmp_path / "ppo.yml", run=RUN)
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    run_fresh(options, whole)
+    port = read_port(whole / "checkpoints/last/pretrained_model")
+    assert port.normalizer is not None
+    assert port.normalizer.statistics[""].mean.shape == (3,)
+    assert port.spec.observation_space.shape == (9,)
+    run_fresh(options, again)
     run_on(sorted((again / "checkpoints").glob("0*"))[1])
     same_runs(whole, again)
 

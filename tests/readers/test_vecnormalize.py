@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from stable_baselines3 import PPO
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.readers.meaning.vecnormalize import read_vecnormalize
 
 from .making import BOX, Still, read, save
@@ -78,7 +79,8 @@ def test_sb2(tmp_path: Path) -> None:
     raw = pickle.dumps(theirs, 2)
     path.write_bytes(raw.replace(b"cstable_baselines3.", b"cstable_baselines."))
     assert b"stable_baselines3" not in path.read_bytes()
-    ours, _, imports = read_vecnormalize(path)
+    found = read_vecnormalize(path)
+    ours, imports = found.normalizer, found.imports
     assert_same(ours.statistics[""], theirs.obs_rms)
     assert "stable_baselines.common.running_mean_std.RunningMeanStd" in map(str, imports)
 
@@ -89,7 +91,7 @@ def test_rewards_only(space: Any, missing: bool, tmp_path: Path) -> None:
     kwargs = {} if space is BOX else {"norm_obs_keys": ["z"]}
     removed = ("obs_rms",) if missing else ()
     statistics(tmp_path / "vec_normalize.pkl", space, removed, norm_obs=False, **kwargs)
-    ours, _, _ = read_vecnormalize(tmp_path / "vec_normalize.pkl")
+    ours = read_vecnormalize(tmp_path / "vec_normalize.pkl").normalizer
     assert ours.statistics == {}
     assert ours.obs_rms is None
     assert ours.ret_rms is not None
@@ -112,6 +114,81 @@ def test_rewards_only(space: Any, missing: bool, tmp_path: Path) -> None:
 def test_damaged(attributes: dict[str, Any], tmp_path: Path) -> None:
     statistics(tmp_path / "vec.pkl", DICT, add=attributes, norm_obs_keys=["z"])
     with pytest.raises(NotPortable):
+        read_vecnormalize(tmp_path / "vec.pkl")
+
+
+class OwnMeanStd(RunningMeanStd):
+    """Code of one's own, which nothing here imports by its name."""
+
+
+class OwnVecNormalize(VecNormalize):
+    """Likewise, with an argument of its own."""
+
+    def __init__(self, *args: Any, extra: int = 3, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.extra = extra
+
+
+OWN = f"{__name__}.OwnVecNormalize"
+
+
+def saved_own(folder: Path, name: str, protocol: int, moments: type[RunningMeanStd] = RunningMeanStd) -> Any:
+    """Save a model, and beside it a VecNormalize of a class that is gone when it is read."""
+    env = OwnVecNormalize(DummyVecEnv([lambda: Still(BOX, BOX)]), clip_obs=3.0)
+    env.obs_rms = moments(shape=(3,))
+    env.obs_rms.update(np.random.default_rng(0).normal(size=(8, 3)))
+    raw = pickle.dumps(env, protocol)
+    assert b"OwnVecNormalize" in raw
+    (folder / name).write_bytes(raw)
+    save(PPO, folder / "model.zip")
+    return env.obs_rms
+
+
+@pytest.mark.parametrize("protocol", [0, 2, pickle.DEFAULT_PROTOCOL])
+def test_a_class_of_ones_own_counts_as_the_state_that_it_has(protocol: int, tmp_path: Path) -> None:
+    theirs = saved_own(tmp_path, "vec_normalize.pkl", protocol, OwnMeanStd)
+    checkpoint = read(tmp_path / "model.zip")
+    assert checkpoint.normalizer is not None
+    assert_same(checkpoint.normalizer.statistics[""], theirs)
+    assert checkpoint.normalizer.clip_obs == 3.0
+    (warning,) = [text for text in checkpoint.warnings if "own code" in text]
+    assert warning == (
+        f"vec_normalize.pkl holds a {OWN}, which is taken for a VecNormalize: what its own code changes "
+        "is not known"
+    )
+    assert OWN in checkpoint.provenance.imports
+
+
+def test_a_class_of_ones_own_is_found_by_its_name(tmp_path: Path) -> None:
+    """Of a file whose name says little, a glance sees the name of the class."""
+    saved_own(tmp_path, "some.pkl", 4)
+    assert read(tmp_path / "model.zip").normalizer is not None
+
+
+def test_a_class_in_a_copy_of_sb3_is_vecnormalize(tmp_path: Path) -> None:
+    statistics(tmp_path / "vec.pkl", BOX)
+    raw = (tmp_path / "vec.pkl").read_bytes()
+    (tmp_path / "vec.pkl").write_bytes(raw.replace(b"stable_baselines3.", b"forked_baselines3."))
+    found = read_vecnormalize(tmp_path / "vec.pkl")
+    assert found.normalizer.clip_obs == 3.0
+    assert "holds a forked_baselines3.common.vec_env.vec_normalize.VecNormalize" in found.warnings[0]
+
+
+@pytest.mark.parametrize("value", [Still(BOX, BOX), np.zeros(3), OwnMeanStd, {"clip_obs": 1.0}], ids=str)
+def test_what_has_another_state_is_none(value: Any, tmp_path: Path) -> None:
+    (tmp_path / "vec.pkl").write_bytes(pickle.dumps(value))
+    with pytest.raises(NotPortable, match="not a saved VecNormalize"):
+        read_vecnormalize(tmp_path / "vec.pkl")
+
+
+def test_a_dangerous_class_stays_dangerous(tmp_path: Path) -> None:
+    statistics(tmp_path / "vec.pkl", BOX)
+    raw = (tmp_path / "vec.pkl").read_bytes()
+    name, other = b"stable_baselines3.common.vec_env.vec_normalize", b"subprocess"
+    raw = raw.replace(bytes([len(name)]) + name, bytes([len(other)]) + other)
+    assert other in raw
+    (tmp_path / "vec.pkl").write_bytes(raw)
+    with pytest.raises(Unsafe):
         read_vecnormalize(tmp_path / "vec.pkl")
 
 

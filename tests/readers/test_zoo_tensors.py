@@ -64,7 +64,8 @@ def test_tensors_of_the_zoo(zoo: Path) -> None:
 
 def test_statistics_of_the_fixture(pendulum: Path) -> None:
     path = pendulum / "vec_normalize.pkl"
-    ours, file, _ = read_vecnormalize(path)
+    found = read_vecnormalize(path)
+    ours, file = found.normalizer, found.file
     observation, action = (
         pickle.loads(path.read_bytes()).__dict__[f"{k}_space"] for k in ("observation", "action")
     )
@@ -114,7 +115,7 @@ def test_statistics_of_the_zoo(zoo: Path) -> None:
     paths = sorted(zoo.glob("*/vec_normalize.pkl"))
     assert len(paths) == 12
     for path in paths:
-        _assert_statistics(read_vecnormalize(path)[0], _Trusted(io.BytesIO(path.read_bytes())).load())
+        _assert_statistics(read_vecnormalize(path).normalizer, _Trusted(io.BytesIO(path.read_bytes())).load())
 
 
 # Learning rate and clip range as stored, spelled as the schedules print themselves (+ means linear to 0).

@@ -26,15 +26,24 @@ from lerobot.processor import (
     policy_action_to_transition,
     transition_to_policy_action,
 )
-from lerobot.utils.constants import POLICY_POSTPROCESSOR_DEFAULT_NAME, POLICY_PREPROCESSOR_DEFAULT_NAME
+from lerobot.utils.constants import (
+    OBS_IMAGE,
+    OBS_IMAGES,
+    OBS_STATE,
+    OBS_STR,
+    POLICY_POSTPROCESSOR_DEFAULT_NAME,
+    POLICY_PREPROCESSOR_DEFAULT_NAME,
+)
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
+from sb3port.checkpoint.frames import Stack, stack_of
 from sb3port.networks.normaliser import normalize
 
 _Features = dict[PipelineFeatureType, dict[str, PolicyFeature]]
 _STATISTICS = ("mean", "var", "count")
+_IMAGE_RANK = 3
 
 
 @ProcessorStepRegistry.register(name="sb3port_vec_normalize")
@@ -45,20 +54,28 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
     `clip((x - mean) / sqrt(var + epsilon), -clip_obs, clip_obs)`, computed in float64 and returned in
     float32, which gives SB3's numbers bit for bit. Observations without statistics pass through.
 
+    Where VecNormalize knew an image, the policy takes a vector: an image that LeRobot shows becomes one, with
+    the pixels that it was made of. Where it knew one frame of a stack, each frame is normalised, and those
+    that are not there yet are zeros (see `sb3port.checkpoint.frames`).
+
     Args:
         clip_obs: Bound of normalised observations.
         epsilon: Added to the variance.
-        stats: For each observation key its `mean` and `var`, of the shape of one observation, and its
-            `count`.
+        shapes: For observation keys the shape of one observation: of those that may be shown as an image, and
+            of stacks of frames whose statistics are of one frame.
+        stats: For each observation key its `mean` and `var`, of the shape of one observation or frame, and
+            its `count`.
     """
 
     clip_obs: float = 10.0
     epsilon: float = 1e-8
+    shapes: Mapping[str, list[int]] = field(default_factory=dict)
     stats: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
     _stats: dict[str, dict[str, Tensor]] = field(default_factory=dict, init=False, repr=False)
     _cache: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = field(
         default_factory=dict, init=False, repr=False
     )
+    _stacks: dict[str, Stack] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         flat = {
@@ -68,7 +85,8 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
 
     def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
         """Normalise every observation that has statistics; the others are left alone."""
-        return {key: self.normalize(key, x) if key in self._stats else x for key, x in observation.items()}
+        seen = self._as_vectors(observation)
+        return {key: self.normalize(key, x) if key in self._stats else x for key, x in seen.items()}
 
     def normalize(self, key: str, observation: Tensor) -> Tensor:
         """Normalise one observation tensor.
@@ -85,11 +103,12 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
         """
         device = torch.device("cpu") if observation.device.type == "mps" else observation.device
         mean, std = (_fit(statistic, observation, key) for statistic in self._mean_and_std(key, device))
-        return normalize(observation, mean, std, self.clip_obs)
+        return normalize(observation, mean, std, self.clip_obs, self._stacks.get(key))
 
     def get_config(self) -> dict[str, Any]:
-        """`clip_obs` and `epsilon`."""
-        return {"clip_obs": self.clip_obs, "epsilon": self.epsilon}
+        """`clip_obs` and `epsilon`, and `shapes` where there are some."""
+        shapes = {"shapes": dict(self.shapes)} if self.shapes else {}
+        return {"clip_obs": self.clip_obs, "epsilon": self.epsilon, **shapes}
 
     def state_dict(self) -> dict[str, Tensor]:
         """`<key>.mean`, `<key>.var` and `<key>.count` (0-d), float64 on the CPU."""
@@ -108,6 +127,12 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
         for key, row in rows.items():
             _check_statistics(key, row)
         self._stats, self._cache = rows, {}
+        found = {
+            key: stack_of(tuple(rows[key]["mean"].shape), tuple(shape))
+            for key, shape in self.shapes.items()
+            if key in rows
+        }
+        self._stacks = {key: stack for key, stack in found.items() if stack is not None}
 
     def transform_features(self, features: _Features) -> _Features:
         """Shapes do not change."""
@@ -115,10 +140,20 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
 
     def _mean_and_std(self, key: str, device: torch.device) -> tuple[Tensor, Tensor]:
         if (key, device) not in self._cache:
-            row = self._stats[key]
-            std = torch.sqrt(row["var"] + self.epsilon)
-            self._cache[key, device] = (row["mean"].to(device), std.to(device))
+            row, stack = self._stats[key], self._stacks.get(key)
+            pair = row["mean"], torch.sqrt(row["var"] + self.epsilon)
+            mean, std = (torch.from_numpy(stack.repeated(x.numpy())) if stack else x for x in pair)
+            self._cache[key, device] = (mean.to(device), std.to(device))
         return self._cache[key, device]
+
+    def _as_vectors(self, observation: dict[str, Any]) -> dict[str, Any]:
+        """Give images that VecNormalize knew their own keys, pixels and layout."""
+        shapes = {key: tuple(shape) for key, shape in self.shapes.items() if len(shape) == _IMAGE_RANK}
+        shown = {_image_key(key): key for key in shapes if key not in observation}
+        return {
+            shown.get(key, key): _pixels(x, shapes[shown[key]]) if key in shown else x
+            for key, x in observation.items()
+        }
 
 
 @ProcessorStepRegistry.register(name="sb3port_to_batch")
@@ -247,6 +282,26 @@ def _has_other_keys(config: PPOConfig) -> bool:
 
 def _batched(tensor: Tensor) -> Tensor:
     return tensor.reshape(1, -1) if tensor.ndim < 2 else tensor
+
+
+def _image_key(key: str) -> str:
+    """Key under which LeRobot shows an image that the policy takes as a vector under `key`."""
+    return OBS_IMAGE if key == OBS_STATE else f"{OBS_IMAGES}.{key.removeprefix(f'{OBS_STR}.')}"
+
+
+def _pixels(images: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Give the pixels of LeRobot's images, floats `(B, C, H, W)` from 0 to 1, flattened: `(B, n)`.
+
+    Raises:
+        ValueError: They are of another shape, whatever the place of the channels.
+    """
+    # Rounding gives back the integers that were divided.
+    pixels = (images.float() * 255.0).round() if images.is_floating_point() else images
+    if images.shape[-3:] == shape:
+        return pixels.flatten(-3)
+    if (*images.shape[-2:], images.shape[-3]) == shape:
+        return pixels.movedim(-3, -1).flatten(-3)
+    raise ValueError(f"The images have shape {tuple(images.shape)}, but the policy was trained on {shape}.")
 
 
 def _to_numpy(action: Tensor) -> NDArray[Any]:

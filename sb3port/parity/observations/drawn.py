@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.families.features import mask_size
 from sb3port.networks.observations import BLOCK_NUMBERS, Observations, ObservationSet, set_of
@@ -26,12 +27,22 @@ def drawn_observations(spec: PolicySpec, normalizer: Normalizer | None, seed: in
     """
     rng = np.random.default_rng(seed)
     spaces = parts(spec.observation_space)
-    statistics = normalizer.statistics if normalizer else {}
+    statistics = statistics_of(spec, normalizer)
     count = batch_size(spec)
     drawn = {key: draw(space, statistics.get(key), count, rng) for key, space in spaces.items()}
     where = "around the running statistics" if statistics else "from the observation space"
     batch = replace(draw_extras(spec, count, min(N_SEQUENCES, count), rng), parts=drawn)
     return set_of("drawn", f"drawn {where}", batch)
+
+
+def statistics_of(spec: PolicySpec, normalizer: Normalizer | None) -> dict[str, RunningMeanStd]:
+    """Give the statistics by key, in the shape of the observations: those of one frame for each frame."""
+    found = normalizer.statistics if normalizer else {}
+    repeated = {
+        key: RunningMeanStd(stack.repeated(found[key].mean), stack.repeated(found[key].var), found[key].count)
+        for key, stack in stacks_of(normalizer, spec.observation_space).items()
+    }
+    return {**found, **repeated}
 
 
 def batch_size(spec: PolicySpec) -> int:

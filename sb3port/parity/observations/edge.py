@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.frames import Stack, stacks_of
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.families.features import mask_size
 from sb3port.networks.observations import Observations, ObservationSet, set_of
@@ -21,6 +22,7 @@ from sb3port.parity.observations.drawn import (
     draw,
     draw_extras,
     near_bounds,
+    statistics_of,
 )
 
 _SMALL_BATCHES = (1, 7)
@@ -31,11 +33,13 @@ _FAR = (10.0, 100.0)
 def edge_observations(spec: PolicySpec, normalizer: Normalizer | None, seed: int = 1) -> ObservationSet:
     """Make the batches; the same for equal arguments."""
     rng = np.random.default_rng(seed)
-    statistics = normalizer.statistics if normalizer else {}
+    statistics, stacks = statistics_of(spec, normalizer), stacks_of(normalizer, spec.observation_space)
     whole = batch_size(spec)
     one, few, many = (_batch(spec, statistics, count, rng) for count in (*_SMALL_BATCHES, whole))
     extreme = _with_extreme_extras(spec, many)
-    return set_of("edge", "edge cases", one, few, many, _in_float64(spec, few), _strided(many), *extreme)
+    short = [_short(many, stacks)] if stacks else []
+    odd = _in_float64(spec, few), _strided(many), *extreme, *short
+    return set_of("edge", "edge cases", one, few, many, *odd)
 
 
 def _batch(
@@ -117,6 +121,17 @@ def _is_float(space: Simple) -> bool:
 def _strided(batch: Observations) -> Observations:
     """Give every other row of arrays twice as long."""
     return replace(batch, parts={key: np.repeat(part, 2, axis=0)[::2] for key, part in batch.parts.items()})
+
+
+def _short(batch: Observations, stacks: Mapping[str, Stack]) -> Observations:
+    """Give stacks as after a reset: row by row one frame more is there."""
+    shown = dict(batch.parts)
+    for key, stack in stacks.items():
+        frames = stack.split(shown[key]).copy()
+        absent = np.arange(stack.count) >= np.arange(len(frames))[:, None] % stack.count + 1
+        frames[np.broadcast_to(absent[:, None, ::-1, None], frames.shape)] = 0
+        shown[key] = frames.reshape(shown[key].shape)
+    return replace(batch, parts=shown)
 
 
 def _with_extreme_extras(spec: PolicySpec, batch: Observations) -> list[Observations]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Provenance
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import parts
 from sb3port.families.algorithms import display_name
 from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
@@ -84,7 +85,7 @@ def _properties(checkpoint: Checkpoint) -> Iterator[tuple[str, Markdown]]:
         if file := provenance.files.get(role):
             yield role, markdown("{}, sha256 {}", code(file.name), code(file.sha256))
     yield "networks", markdown("{}", ", ".join(filter(None, (networks_text(spec), exploration_text(spec)))))
-    yield "normalisation", markdown("{}", normalizer_text(normalizer))
+    yield "normalisation", markdown("{}", normalizer_text(normalizer, spec.observation_space))
     trained_in = environment_text(checkpoint.environment)
     yield "trained in", code(trained_in) if trained_in else markdown("an environment that is not known")
     steps = checkpoint.training.hyperparameters.get("num_timesteps")
@@ -177,6 +178,11 @@ def _limit_sentences(checkpoint: Checkpoint, facts: CardFacts) -> Iterator[Markd
     if checkpoint.normalizer is not None:
         yield markdown(
             "Observations are normalised with the statistics of the training, which stay as they were."
+        )
+    if stacks_of(checkpoint.normalizer, checkpoint.spec.observation_space):
+        yield markdown(
+            "The training normalised frames and stacked them then: the policy takes stacks of raw frames, "
+            "the newest last. Frames of nothing but zeros before the others count as not there yet."
         )
     if is_own(extractor := checkpoint.spec.features_extractor):
         yield markdown(

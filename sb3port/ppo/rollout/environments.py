@@ -6,7 +6,7 @@ observation under "".
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -158,9 +158,3 @@ def single(space: spaces.Space[Any], observation: Any, dtype: Any = None) -> Obs
 
 def _stack(space: gymnasium.Space[Any], rows: Iterable[Any]) -> Array:
     return np.asarray(rows if isinstance(rows, list) else list(rows), space.dtype)
-
-
-def shapes(space: spaces.Space[Any]) -> Mapping[str, tuple[tuple[int, ...], Any]]:
-    """Give shape and type of every part of an observation."""
-    parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
-    return {key: (tuple(part.shape or ()), part.dtype) for key, part in parts.items()}

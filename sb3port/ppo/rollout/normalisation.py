@@ -6,13 +6,16 @@ what comes out is float32.
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, RunningMeanStd, frozen
+from sb3port.checkpoint.frames import Stack, missing
 from sb3port.ppo.rollout.environments import Observations
+from sb3port.ppo.rollout.stacking import FrameHistory
 
 
 class RunningMoments:
@@ -57,34 +60,100 @@ class RunningNormaliser:
 
     Args:
         settings: Flags and limits; the statistics in it are where it goes on from.
-        shapes: Of the observations that are normalised, by key.
+        shapes: Of what is normalised, by the keys of the observations.
         count: How many environments.
+        stacks: By keys, how observations are stacks of the frames that are normalised.
     """
 
-    def __init__(self, settings: Normalizer, shapes: Mapping[str, tuple[int, ...]], count: int) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Normalizer,
+        shapes: Mapping[str, tuple[int, ...]],
+        count: int,
+        stacks: Mapping[str, Stack] = MappingProxyType({}),
+    ) -> None:
+        self._settings, self._stacks = settings, stacks
         start = settings.statistics
         self._observations = {key: RunningMoments(shape, start.get(key)) for key, shape in shapes.items()}
+        self._frames = {key: FrameHistory(stack, count) for key, stack in stacks.items()}
         self._rewards = RunningMoments((), settings.ret_rms)
         self.returns: NDArray[np.float64] = np.zeros(count)
 
     def begin(self, observations: Observations) -> Observations:
         """Take in the observations after a reset, and normalise them."""
         self.returns = np.zeros_like(self.returns)
-        return self.observe(observations)
+        seen = self._take_in(observations)
+        return seen | {key: history.begin(seen[key]) for key, history in self._frames.items()}
 
-    def observe(self, observations: Observations) -> Observations:
-        """Take in observations, and normalise them by statistics that hold them already."""
-        for key, moments in self._observations.items():
-            moments.update(observations[key])
-        return self.normalise(observations)
+    def observe(self, observations: Observations, ended: list[int]) -> Observations:
+        """Take in observations, and normalise them by statistics that hold them already.
+
+        Args:
+            observations: Raw; the first ones of new episodes where the last step ended one.
+            ended: Those environments.
+        """
+        seen = self._take_in(observations)
+        return seen | {key: history.push(seen[key], ended) for key, history in self._frames.items()}
+
+    def last(self, index: int, observations: Observations) -> Observations:
+        """Normalise the last observation of the episode that just ended in an environment."""
+        seen = self._scaled(self._newest(observations))
+        return seen | {key: history.last(index, seen[key]) for key, history in self._frames.items()}
+
+    def again(self, observations: Observations) -> Observations:
+        """Give observations as they were normalised before, after `put_back`."""
+        seen = self._scaled(self._newest(observations))
+        return seen | {key: history.seen(history.frames) for key, history in self._frames.items()}
 
     def normalise(self, observations: Observations) -> Observations:
-        """`clip((x - mean) / sqrt(var + epsilon))`, without taking anything in."""
-        result = dict(observations)
+        """`clip((x - mean) / sqrt(var + epsilon))`, without taking anything in; of stacks every frame."""
+        given = self._in_layout(observations)
+        seen = self._scaled(given, self._stacks)
+        for key, stack in self._stacks.items():
+            seen[key][missing(given[key], stack)] = 0
+        return seen
+
+    @property
+    def frames(self) -> dict[str, NDArray[np.float32]]:
+        """The normalised frames that are seen now, by the keys of the observations that are stacks."""
+        return {key: history.frames for key, history in self._frames.items()}
+
+    def put_back(self, frames: Mapping[str, Array]) -> None:
+        """Take in what `frames` gave."""
+        for key, history in self._frames.items():
+            history.frames = np.array(frames[key]).reshape(history.frames.shape)
+
+    def _newest(self, observations: Observations) -> Observations:
+        """Give what is normalised: observations, or their newest frames."""
+        given = self._in_layout(observations)
+        return given | {key: history.newest(given[key]) for key, history in self._frames.items()}
+
+    def _in_layout(self, observations: Observations) -> Observations:
+        """Give images their channels first where a VecTransposeImage did so before VecNormalize."""
+        given = dict(observations)
         for key, moments in self._observations.items():
-            scaled = (observations[key] - moments.mean) / np.sqrt(moments.var + self._settings.epsilon)
-            result[key] = _clipped(scaled, self._settings.clip_obs)
+            stack = self._stacks.get(key)
+            shape = stack.observation if stack else moments.mean.shape
+            if len(shape) == 3 and given[key].shape[1:] != shape:
+                given[key] = given[key].transpose(0, 3, 1, 2)
+        return given
+
+    def _take_in(self, observations: Observations) -> Observations:
+        given = self._newest(observations)
+        for key, moments in self._observations.items():
+            moments.update(given[key])
+        return self._scaled(given)
+
+    def _scaled(
+        self, given: Observations, stacks: Mapping[str, Stack] = MappingProxyType({})
+    ) -> Observations:
+        """Normalise observations; of those in `stacks` every frame."""
+        result = dict(given)
+        for key, moments in self._observations.items():
+            mean, std = moments.mean, np.sqrt(moments.var + self._settings.epsilon)
+            if stack := stacks.get(key):
+                mean, std = stack.repeated(mean), stack.repeated(std)
+            result[key] = _clipped((given[key] - mean) / std, self._settings.clip_obs)
         return result
 
     def scale(self, rewards: NDArray[Any], ended: list[int]) -> NDArray[Any]:

@@ -88,7 +88,7 @@ class Collector:
         """Go on from where another collector was."""
         self.progress = progress
         seen = progress.observations
-        self._seen = self._normaliser.normalise(seen) if self._normaliser else seen
+        self._seen = self._normaliser.again(seen) if self._normaliser else seen
 
     def collect(self) -> Rollout:
         """Let the policy act for `n_steps` steps; the next call writes into the same rollout.
@@ -148,14 +148,15 @@ class Collector:
         if self._normaliser is None:
             self._seen = result.observations
             return result.rewards
-        self._seen = self._normaliser.observe(result.observations)
-        return self._normaliser.scale(result.rewards, [episode.index for episode in result.ended])
+        ended = [episode.index for episode in result.ended]
+        self._seen = self._normaliser.observe(result.observations, ended)
+        return self._normaliser.scale(result.rewards, ended)
 
     def _value_after(self, episode: EndedEpisode) -> np.float32:
         """What a time limit cut off: the discounted value of the last observation, on its own."""
         seen = single(self._envs.observation_space, episode.observation)
         if self._normaliser is not None:
-            seen = self._normaliser.normalise(seen)
+            seen = self._normaliser.last(episode.index, seen)
         memory, recall = self.progress.memory, None
         if memory is not None:
             recall = Recall(memory[[episode.index]], np.zeros(1, np.float32))

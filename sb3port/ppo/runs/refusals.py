@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, PolicySpec
+from sb3port.checkpoint.frames import FLOATS
 from sb3port.checkpoint.spaces import Box, parts
 from sb3port.environments.same_spaces import starts_at_zero
 from sb3port.errors import UsageError
@@ -68,17 +69,12 @@ def refuse_unknown(environment: EnvironmentSpec, plan: Plan) -> None:
     """Refuse to train a new policy in another environment than the one that was asked for.
 
     Raises:
-        UsageError: A wrapper is not one that we have, or normalised frames are to be stacked.
+        UsageError: A wrapper is not one that we have.
     """
     if names := unknown(environment):
         raise UsageError(
             f"{plan.source} asks for {', '.join(names)}, which we do not have",
             "name others in their place, such as --wrapper module:Class, or leave them out: --no-wrappers",
-        )
-    if environment.frame_stack and (plan.normalize or {}).get("norm_obs", plan.normalize is not None):
-        raise UsageError(
-            f"frames that are normalised, as {plan.source} asks for, and then stacked are not trained on",
-            "take --no-normalize, or --frame-stack 1",
         )
 
 
@@ -97,10 +93,10 @@ def refuse_starts(spec: PolicySpec) -> None:
 
 
 def check_normalised(run: RunSettings, spec: PolicySpec) -> None:
-    """Refuse to normalise what is no vector, as SB3 does.
+    """Refuse to normalise what is no vector, as SB3 does, and frames that it then rounds.
 
     Raises:
-        UsageError: An observation that is to be normalised is none.
+        UsageError: An observation that is to be normalised is none, or a stack of frames of whole numbers.
     """
     if run.normalise is None or not run.normalise.norm_obs:
         return
@@ -112,4 +108,10 @@ def check_normalised(run: RunSettings, spec: PolicySpec) -> None:
                 f"VecNormalize takes vectors, but the observation {key} is {part}".replace("  ", " "),
                 'normalise rewards alone: --normalize-kwargs "dict(norm_obs=False)", or parts of a Dict: '
                 "\"dict(norm_obs_keys=['name'])\"",
+            )
+        if (run.environment.frame_stack or 1) > 1 and part.dtype not in FLOATS:
+            raise UsageError(
+                f"frames that are normalised and then stacked would be rounded to {part.dtype}",
+                "leave out frame_stack, or normalise rewards alone: "
+                '--normalize-kwargs "dict(norm_obs=False)"',
             )

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.networks.weights import load_tensors
 from sb3port.parity.observations.transitions import Transitions
@@ -51,7 +52,8 @@ def _rollout(checkpoint: Checkpoint, steps: Transitions, settings: Hyperparamete
     seen, normalizer = dict(steps.observations.parts), checkpoint.normalizer
     if normalizer is not None:
         shapes = {key: rms.mean.shape for key, rms in normalizer.statistics.items()}
-        seen = RunningNormaliser(normalizer, shapes, 1).normalise(seen)
+        stacks = stacks_of(normalizer, checkpoint.spec.observation_space)
+        seen = RunningNormaliser(normalizer, shapes, 1, stacks).normalise(seen)
     for index in range(len(steps)):
         for key, room in rollout.observations.items():
             store(room, index, seen[key][index : index + 1])

@@ -7,12 +7,14 @@ from typing import Any
 import torch
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.checkpoint.frames import Shape, Stack, stack_of
+from sb3port.checkpoint.spaces import parts
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.networks.weights import load_tensors, of_parameters
 from sb3port.ppo.engines.base import Learner
 from sb3port.ppo.engines.optimisers import new_optimizer
 from sb3port.ppo.engines.table import make_engine
-from sb3port.ppo.rollout.environments import Environments, shapes
+from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
 from sb3port.ppo.rollout.random_state import set_seed
 from sb3port.ppo.runs.settings import RunSettings
@@ -99,17 +101,36 @@ def _trainer(
     engine = make_engine(settings.engine, Learner(spec, policy, settings.hyperparameters, *optimizer, device))
     normaliser = None
     if normalizer is not None:
-        seen = _normalised(normalizer, settings.norm_obs_keys, envs)
-        normaliser = RunningNormaliser(normalizer, seen, envs.count)
+        seen = _normalised(normalizer, settings.norm_obs_keys, spec)
+        stacks = _stacks(normalizer, seen, settings.environment.frame_stack or 1)
+        frames = {key: stacks[key].frame if key in stacks else shape for key, shape in seen.items()}
+        normaliser = RunningNormaliser(normalizer, frames, envs.count, stacks)
     return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters())
 
 
-def _normalised(
-    normalizer: Normalizer, keys: Iterable[str] | None, envs: Environments
-) -> dict[str, tuple[int, ...]]:
+def _normalised(normalizer: Normalizer, keys: Iterable[str] | None, spec: PolicySpec) -> dict[str, Shape]:
     """Give the shapes of the observations that are normalised: all, those named, or those with statistics."""
     if not normalizer.norm_obs:
         return {}
-    found = {key: shape for key, (shape, _) in shapes(envs.observation_space).items()}
+    found = {key: part.shape for key, part in parts(spec.observation_space).items()}
     kept = normalizer.statistics or keys or found
     return {key: shape for key, shape in found.items() if key in kept}
+
+
+def _stacks(normalizer: Normalizer, seen: Mapping[str, Shape], count: int) -> dict[str, Stack]:
+    """Tell which observations are stacks of frames that are normalised one by one.
+
+    Their statistics tell, by their shape; where these begin anew, frames are normalised and then stacked, as
+    rl_zoo3 does it.
+
+    Args:
+        normalizer: What is gone on from.
+        seen: The shapes of the observations that are normalised.
+        count: How many frames a VecFrameStack puts together, outside of all wrappers.
+    """
+    if normalizer.statistics:
+        frames = {key: rms.mean.shape for key, rms in normalizer.statistics.items()}
+    else:
+        frames = {key: (*shape[:-1], shape[-1] // count) for key, shape in seen.items() if shape}
+    found = {key: stack_of(frames[key], shape) for key, shape in seen.items() if key in frames}
+    return {key: stack for key, stack in found.items() if stack is not None}

@@ -5,7 +5,7 @@ That is the settings, the counters, the random numbers, and where every environm
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class TrainingState:
         recordings: Where each environment is.
         progress: What the collector goes on from.
         returns: Discounted returns of the running episodes, by which rewards are normalised; None without.
+        frames: What is seen of stacks of normalised frames, by the keys of the observations.
     """
 
     settings: RunSettings
@@ -45,6 +46,7 @@ class TrainingState:
     recordings: list[Recording]
     progress: Progress
     returns: Array | None
+    frames: Mapping[str, Array] = field(default_factory=dict)
 
 
 def state_of(trainer: Trainer) -> TrainingState:
@@ -57,6 +59,7 @@ def state_of(trainer: Trainer) -> TrainingState:
         trainer.envs.recordings(),
         trainer.collector.progress,
         None if normaliser is None else normaliser.returns,
+        {} if normaliser is None else normaliser.frames,
     )
 
 
@@ -73,6 +76,7 @@ def apply_state(trainer: Trainer, state: TrainingState) -> bool:
     same = all(np.array_equal(seen[key], array) for key, array in progress.observations.items())
     if trainer.normaliser is not None and state.returns is not None:
         trainer.normaliser.returns = state.returns
+        trainer.normaliser.put_back(state.frames)
     if same:
         trainer.collector.go_on(progress)
     set_random_state(state.random)
@@ -85,6 +89,7 @@ def write_state(state: TrainingState, folder: Path) -> None:
     """Write a state into an existing folder."""
     progress = state.progress
     arrays = {f"observations.{key}": array for key, array in progress.observations.items()}
+    arrays |= {f"frames.{key}": array for key, array in state.frames.items()}
     arrays |= {"ended": progress.ended, "random.torch": state.random.torch}
     optional = {"memory": progress.memory, "returns": state.returns, "random.cuda": state.random.cuda}
     arrays |= {key: array for key, array in optional.items() if array is not None}
@@ -119,12 +124,7 @@ def read_state(folder: Path) -> TrainingState:
 def _state(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> TrainingState:
     if content["format"] != _FORMAT:
         raise ValueError(f"format {content['format']} is not one that this sb3port knows")
-    key = "observations."
-    progress = Progress(
-        {name.removeprefix(key): array for name, array in arrays.items() if name.startswith(key)},
-        arrays["ended"],
-        arrays.get("memory"),
-    )
+    progress = Progress(_below("observations.", arrays), arrays["ended"], arrays.get("memory"))
     progress.episodes.extend((total, length, success) for total, length, success in content["episodes"])
     random = content["random"]
     return TrainingState(
@@ -142,7 +142,13 @@ def _state(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> TrainingS
         ],
         progress,
         arrays.get("returns"),
+        _below("frames.", arrays),
     )
+
+
+def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Give the arrays whose names begin so, by what follows."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _recording_json(recording: Recording) -> dict[str, Any]:

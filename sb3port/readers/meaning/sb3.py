@@ -4,7 +4,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, Provenance, SourceFile
+from sb3port.checkpoint.checkpoint import (
+    Array,
+    Checkpoint,
+    EnvironmentSpec,
+    PolicySpec,
+    Provenance,
+    SourceFile,
+)
+from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import PPO, algorithm_of, identify, refuse_others
@@ -28,6 +36,7 @@ from sb3port.readers.meaning.spaces import own_classes, read_space
 from sb3port.readers.meaning.statistics import read_statistics
 from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
 from sb3port.readers.meaning.unneeded import unneeded_code
+from sb3port.readers.meaning.vecnormalize import ReadStatistics
 from sb3port.readers.places.source import Source
 
 _SPACES = ("observation_space", "action_space")
@@ -109,7 +118,7 @@ def read_checkpoint(
             *training_doubts(training, settings.configured, algorithm),
             *optimizer_warnings(archive, optimizer),
         ),
-        environment=settings.environment,
+        environment=_stacked(settings.environment, statistics, policy.spec),
         configured=settings.configured,
     )
 
@@ -118,6 +127,15 @@ def _words(assume_standard_forward: bool, extractor: str | None) -> tuple[str, .
     """Give the options by which the user vouched for a policy, as on the command line."""
     vouched = ("--assume-standard-forward",) if assume_standard_forward else ()
     return (*vouched, "--extractor", extractor) if extractor is not None else vouched
+
+
+def _stacked(
+    environment: EnvironmentSpec, statistics: ReadStatistics | None, spec: PolicySpec
+) -> EnvironmentSpec:
+    """Note how many frames a policy sees, where statistics of one frame alone tell it."""
+    stacks = stacks_of(statistics.normalizer if statistics else None, spec.observation_space)
+    count = next((stack.count for stack in stacks.values()), None)
+    return replace(environment, frame_stack=environment.frame_stack or count)
 
 
 def _read_archive(source: Source) -> Archive:

@@ -1,17 +1,18 @@
 """The VecNormalize statistics of a checkpoint: of those that may be meant, what fits its observations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 
-from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd, SourceFile
+from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
+from sb3port.checkpoint.frames import stack_of
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable, Sb3portError, Unsafe, UsageError
 from sb3port.readers.formats.archive import Archive
-from sb3port.readers.formats.records import Global
+from sb3port.readers.meaning.frames import check_frames, frames_warning, shown_frames
 from sb3port.readers.meaning.ranking import Ask, Evidence, LeaveOut, Missing, Steps, Take, Use, decide
 from sb3port.readers.meaning.settings import Settings
-from sb3port.readers.meaning.vecnormalize import read_vecnormalize
+from sb3port.readers.meaning.vecnormalize import ReadStatistics, read_vecnormalize
 from sb3port.readers.places.nearby import Near
 from sb3port.readers.places.pairing import listed
 from sb3port.readers.places.source import Source
@@ -19,15 +20,6 @@ from sb3port.readers.places.words import Relation
 
 _MAX_RESETS = 16
 _REMEDY = "name the right file with --vecnormalize PATH, or port the bare network with --no-stats"
-
-
-@dataclass(frozen=True)
-class ReadStatistics:
-    """One pickle that was read, and which globals it names."""
-
-    normalizer: Normalizer
-    file: SourceFile
-    imports: frozenset[Global]
 
 
 def read_statistics(
@@ -54,12 +46,14 @@ def read_statistics(
     if source.statistics.given:
         found = _read(source.statistics.near[0], source)
         check_statistics(found.normalizer, spec, source, found.file.name)
-        return found, f"{_called(found)}, as given", _warnings(found, source, archive)
-    read = _Candidates(source, archive, spec)
+        guessed = _guessed(found, archive, settings, spec)
+        return found, f"{_called(found)}, as given", [*guessed, *_warnings(found, source, archive)]
+    read = _Candidates(source, archive, settings, spec)
     match decide(_use(archive, settings), read.evidence):
         case Take(evidence, why):
             found = read.found[evidence.near.name]
-            return found, why, _warnings(found, source, archive, evidence.near)
+            guessed = _guessed(found, archive, settings, spec)
+            return found, why, [*guessed, *_warnings(found, source, archive, evidence.near)]
         case LeaveOut(why):
             return None, why, [why] if why else []
         case Ask(several):
@@ -72,20 +66,29 @@ class _Candidates:
     """The pickles that may be meant, each read.
 
     Args:
-        source, archive, spec: As in `read_statistics`.
+        source, archive, settings, spec: As in `read_statistics`.
     """
 
-    def __init__(self, source: Source, archive: Archive, spec: PolicySpec) -> None:
+    def __init__(self, source: Source, archive: Archive, settings: Settings, spec: PolicySpec) -> None:
         self.found: dict[str, ReadStatistics] = {}
         self.errors: dict[str, Sb3portError] = {}
         # What is said of those that do not fit is kept in the port, which tells no path of this machine.
-        called = replace(source, label=source.checkpoint.shown)
-        self.evidence = [self._look(near, called, archive, spec) for near in source.statistics.near]
+        self._source = replace(source, label=source.checkpoint.shown)
+        self._archive, self._settings, self._spec = archive, settings, spec
+        every = [self._look(near) for near in source.statistics.near]
+        # Frames that nothing shows but a shape are believed only where no whole observation fits.
+        sure = [evidence for evidence in every if not evidence.misfit and not self._is_guess(evidence)]
+        self.evidence = (sure and [e for e in every if e.misfit or e in sure]) or every
 
-    def _look(self, near: Near, source: Source, archive: Archive, spec: PolicySpec) -> Evidence:
+    def _is_guess(self, evidence: Evidence) -> bool:
+        return bool(_guessed(self.found[evidence.near.name], self._archive, self._settings, self._spec))
+
+    def _look(self, near: Near) -> Evidence:
+        archive = self._archive
         try:
-            found = _read(near, source)
-            check_statistics(found.normalizer, spec, source, near.name)
+            found = _read(near, self._source)
+            check_statistics(found.normalizer, self._spec, self._source, near.name)
+            self._check_shown(found)
         except Unsafe:
             raise
         except (UsageError, NotPortable) as error:
@@ -98,10 +101,28 @@ class _Candidates:
         steps = Steps.AGREE if apart <= _tolerance(archive) else Steps.DIFFER
         return Evidence(near, steps, apart, digest=found.file.sha256)
 
+    def _check_shown(self, found: ReadStatistics) -> None:
+        """Refuse statistics of one frame where the zip shows others, or no VecNormalize at all."""
+        stacks = check_frames(found.normalizer, self._spec, found.file.name)
+        shown = shown_frames(stacks, self._archive, self._settings.config) if stacks else True
+        if shown is False or (shown is None and not _was_normalized(self._archive)):
+            key, stack = next(iter(stacks.items()))
+            seen = parts(self._spec.observation_space)[key].shape
+            differ = f"are of shape {stack.frame}, but the model observes {seen}"
+            _refuse(self._source, found.file.name, differ)
+
 
 def _read(near: Near, source: Source) -> ReadStatistics:
-    normalizer, file, imports = read_vecnormalize(source.path(near.name))
-    return ReadStatistics(normalizer, replace(file, name=near.name), imports)
+    found = read_vecnormalize(source.path(near.name))
+    return replace(found, file=replace(found.file, name=near.name))
+
+
+def _guessed(found: ReadStatistics, archive: Archive, settings: Settings, spec: PolicySpec) -> list[str]:
+    """Say that statistics are taken for those of single frames, where nothing but their shape tells it."""
+    stacks = check_frames(found.normalizer, spec, found.file.name)
+    if not stacks or shown_frames(stacks, archive, settings.config) is not None:
+        return []
+    return [frames_warning(stacks, found.file.name)]
 
 
 def _use(archive: Archive, settings: Settings) -> Use:
@@ -147,16 +168,11 @@ def _missing(
 
 def _warnings(found: ReadStatistics, source: Source, archive: Archive, near: Near | None = None) -> list[str]:
     """Give what speaks against statistics that are taken."""
-    name, warnings = found.file.name, _other_step(found, source, archive)
+    name, warnings = found.file.name, [*found.warnings, *_other_step(found, source, archive)]
     if not _was_normalized(archive):
         # The zip of a training without VecNormalize looks like this, and so do a few of one with it.
         warnings.append(
             "the zip does not show that VecNormalize was used in training, but its statistics are applied"
-        )
-    if not any(imported.name == "VecNormalize" for imported in found.imports):
-        clip, epsilon = found.normalizer.clip_obs, found.normalizer.epsilon
-        warnings.append(
-            f"{name} holds mean and variance alone: clip_obs {clip:g} and epsilon {epsilon:g} are assumed"
         )
     if near is not None and near.relation is Relation.STRANGE:
         warnings.append(f"{name} is taken for its statistics: no other pickle fits the observations")
@@ -223,7 +239,7 @@ def _check_shape(key: str, rms: RunningMeanStd, space: Simple, source: Source, n
             f"{name} normalises observations of {str(space)[:500]}, which is not supported",
             "with images, SB3 wants norm_obs_keys without them; port the bare network with --no-stats",
         )
-    if rms.mean.shape != space.shape:
+    if rms.mean.shape != space.shape and stack_of(rms.mean.shape, space.shape) is None:
         named = f" under {key!r}" if key else ""
         _refuse(source, name, f"are of shape {rms.mean.shape}{named}, but the model observes {space.shape}")
 

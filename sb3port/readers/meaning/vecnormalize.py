@@ -3,12 +3,16 @@
 Of the environment in it only the layout of images is of use; nothing else of it is looked at. For Dict
 observations SB3 keeps one set of statistics per key: of the keys in `norm_obs_keys` since 1.4, of all
 (`obs_keys`) before.
+
+An instance of a class of somebody's own counts as what its state is: that of a VecNormalize. Its class is
+named in a warning and never imported.
 """
 
 import hashlib
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +25,38 @@ from sb3port.files.untrusted import read_untrusted
 from sb3port.readers.formats.archive import refuse_pointer
 from sb3port.readers.formats.arrays import as_flag, as_float64, as_number
 from sb3port.readers.formats.pickles import read_pickle
-from sb3port.readers.formats.records import Global, Record
+from sb3port.readers.formats.records import Global, Record, describe
 from sb3port.readers.meaning.spaces import read_space
-from sb3port.readers.places.pairing import VEC_NORMALIZE
 
-_RMS = ".common.running_mean_std.RunningMeanStd"
-_RMS_CLASSES = tuple(f"{package}{_RMS}" for package in ("stable_baselines3", "stable_baselines"))
-_MAX_KEYS = 1000
+_PACKAGES = ("stable_baselines3", "stable_baselines")
+_CLASSES = tuple(f"{package}.common.vec_env.vec_normalize.VecNormalize" for package in _PACKAGES)
+_RMS_CLASSES = tuple(f"{package}.common.running_mean_std.RunningMeanStd" for package in _PACKAGES)
+_RECONSTRUCTORS = ("copy_reg._reconstructor", "copyreg._reconstructor")
+# What every VecNormalize has, whatever its version; and every RunningMeanStd.
+_STATE = frozenset({"clip_obs", "epsilon", "gamma", "norm_obs", "ret_rms"})
+_RMS_STATE = frozenset({"mean", "var", "count"})
+_MAX_KEYS, _MAX_NAME = 1000, 200
 
 
-def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Global]]:
+@dataclass(frozen=True)
+class ReadStatistics:
+    """One pickle that was read.
+
+    Args:
+        normalizer: What it holds.
+        file: Where that is from.
+        imports: Which globals it names.
+        warnings: Sentences on what is taken for granted.
+    """
+
+    normalizer: Normalizer
+    file: SourceFile
+    imports: frozenset[Global]
+    warnings: tuple[str, ...] = ()
+
+
+def read_vecnormalize(path: Path) -> ReadStatistics:
     """Read VecNormalize statistics.
-
-    Returns:
-        The normaliser, the file it came from, and every global its pickle names.
 
     Raises:
         NotPortable: It is not a pickled VecNormalize, or its statistics are damaged.
@@ -44,16 +66,33 @@ def read_vecnormalize(path: Path) -> tuple[Normalizer, SourceFile, frozenset[Glo
     refuse_pointer(raw, path.name)
     pickled = read_pickle(raw, path.name)
     source = SourceFile(path.name, len(raw), hashlib.sha256(raw).hexdigest())
-    return _of_pickle(pickled.value, path.name), source, pickled.imports
+    normalizer, warnings = _of_pickle(pickled.value, path.name)
+    return ReadStatistics(normalizer, source, pickled.imports, warnings)
 
 
-def _of_pickle(value: Any, where: str) -> Normalizer:
+def _of_pickle(value: Any, where: str) -> tuple[Normalizer, tuple[str, ...]]:
     """Read a VecNormalize; or its `obs_rms` alone, as it was saved before VecNormalize could be pickled."""
-    if isinstance(value, Record) and value.calls(*VEC_NORMALIZE):
-        return _normalizer(value.attributes, where)
-    if isinstance(value, Record) and value.calls(*_RMS_CLASSES):
-        return Normalizer(obs_rms=_statistics(value, where), ret_rms=None, norm_reward=False)
-    raise NotPortable(f"{where} is not a saved VecNormalize")
+    if not isinstance(value, Record):
+        raise NotPortable(f"{where} is not a saved VecNormalize")
+    if value.calls(*_RMS_CLASSES):
+        alone = Normalizer(obs_rms=_statistics(value, where), ret_rms=None, norm_reward=False)
+        assumed = f"clip_obs {alone.clip_obs:g} and epsilon {alone.epsilon:g} are assumed"
+        return alone, (f"{where} holds mean and variance alone: {assumed}",)
+    name, attributes = _class_name(value), value.attributes
+    if name in _CLASSES:
+        return _normalizer(attributes, where), ()
+    if name is None or not attributes.keys() >= _STATE:
+        raise NotPortable(f"{where} is not a saved VecNormalize, but {describe(value)}")
+    return _normalizer(attributes, where), (
+        f"{where} holds a {name[:_MAX_NAME]}, which is taken for a VecNormalize: what its own code changes "
+        "is not known",
+    )
+
+
+def _class_name(value: Record) -> str | None:
+    """Name the class of an instance, which protocols 0 and 1 give to a function; None for what is none."""
+    named = value.args[0] if value.calls(*_RECONSTRUCTORS) and value.args else value.target
+    return str(named) if isinstance(named, Global) else None
 
 
 def _normalizer(attributes: dict[str, Any], where: str) -> Normalizer:
@@ -115,7 +154,7 @@ def _normalized_keys(attributes: dict[str, Any], default: list[Any], where: str)
 
 
 def _statistics(value: Any, where: str) -> RunningMeanStd:
-    if not isinstance(value, Record) or not value.calls(*_RMS_CLASSES):
+    if not isinstance(value, Record) or not _is_running_mean_std(value):
         raise NotPortable(f"{where} is not a RunningMeanStd")
     mean, var = (_finite(as_float64(value.attributes.get(key)), f"{where}.{key}") for key in ("mean", "var"))
     if mean.shape != var.shape or (var < 0).any():
@@ -126,6 +165,10 @@ def _statistics(value: Any, where: str) -> RunningMeanStd:
     if count == math.inf:
         raise NotPortable(f"{where} is damaged: it has seen infinitely many samples")
     return RunningMeanStd(mean, var, count)
+
+
+def _is_running_mean_std(value: Record) -> bool:
+    return value.calls(*_RMS_CLASSES) or value.attributes.keys() >= _RMS_STATE
 
 
 def _not_negative(value: Any, where: str) -> float:

@@ -19,10 +19,6 @@ from sb3port.readers.places.nearby import Near, nearby
 from sb3port.readers.places.source_files import Files
 from sb3port.readers.places.words import Relation
 
-VEC_NORMALIZE = tuple(
-    f"{package}.common.vec_env.vec_normalize.VecNormalize"
-    for package in ("stable_baselines3", "stable_baselines")
-)
 _TAIL = 4096  # the list of an SB3 zip's members has 400 bytes
 _HEAD = 512
 _MAX_LOOKS = 32  # each is a request where the files are on the Hub
@@ -186,5 +182,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def is_vecnormalize(beginning: bytes) -> bool:
-    """Whether a file that begins like this is a pickled VecNormalize, so far as its first 512 bytes show."""
-    return str(first_global(beginning[:512])) in VEC_NORMALIZE
+    """Whether a file that begins like this is a pickled VecNormalize, so far as its first 512 bytes show.
+
+    It may be of a class of somebody's own, which is named like it.
+    """
+    found = first_global(beginning[:512])
+    return found is not None and "vecnormalize" in found.name.lower()
