@@ -38,11 +38,9 @@ def print_report(output: Output, report: Report, but: str, tell_worst: bool) -> 
     _print_table(output, rows)
     output.line()
     fields: dict[str, object] = {**_observations(report), "verdict": f"{report['verdict']}{but}"}
-    causes = words.cause_texts(report)
-    if causes:
+    if causes := words.cause_texts(report):
         fields["cause"] = together("\n", causes)
-    worst = words.worst_check(report) if tell_worst else None
-    if worst is not None and words.describe(worst) not in causes:
+    if tell_worst and (worst := words.worst_check(report)) is not None:
         fields["worst"] = f"{worst['id']}: {words.describe(worst)}"
     output.fields(shown_rows({**fields, **_told(output, report)}))
 

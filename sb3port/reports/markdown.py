@@ -128,7 +128,7 @@ def _folded(kinds: Sequence[Sequence[Check]]) -> Markdown:
     """Name outputs that are bit-exact, and say how many numbers those are."""
     against = AGAINST.get(kinds[0][0]["against"], kinds[0][0]["against"] or "")
     names = joined(Markdown, ", ", map(_name, kinds[:_NAMES]))
-    more = f" and {len(kinds) - _NAMES} more" if len(kinds) > _NAMES else ""
+    more = markdown(" and {} more", len(kinds) - _NAMES) if len(kinds) > _NAMES else markdown("")
     return markdown("{} against {}: {}{}", _sign("bit-exact"), against, names, more)
 
 
