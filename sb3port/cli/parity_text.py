@@ -74,11 +74,16 @@ def _folded(report: Report) -> Iterator[_Row]:
     for check in report["checks"]:
         found.setdefault((check["against"] or "", check["stage"], check["output"] or ""), []).append(check)
     worst = [min(checks, key=_goodness) for checks in found.values()]
-    for against in dict.fromkeys(check["against"] or "" for check in worst):
-        here = [check for check in worst if (check["against"] or "") == against]
+    for group in dict.fromkeys(map(_group, worst)):
+        here = [check for check in worst if _group(check) == group]
         if same := [check for check in here if check["verdict"] == "bit-exact"]:
             yield {**_row(same[0], report), "what": _names(same)}
         yield from (_row(check, report) for check in here if check["verdict"] != "bit-exact")
+
+
+def _group(check: Check) -> tuple[str, bool]:
+    """What shares a row: it is another process that loads a port again."""
+    return check["against"] or "", check["stage"] == "reload"
 
 
 def _goodness(check: Check) -> tuple[int, float]:
@@ -86,8 +91,13 @@ def _goodness(check: Check) -> tuple[int, float]:
 
 
 def _names(checks: Sequence[Check]) -> str:
+    """Name the first few outputs, a stage only once."""
+    names, stage = [], ""
+    for check in checks[:_NAMES]:
+        names.append(_what(check).removeprefix(f"{stage} "))
+        stage = check["stage"]
     more = f" and {len(checks) - _NAMES} more" if len(checks) > _NAMES else ""
-    return f"{', '.join(map(_what, checks[:_NAMES]))}{more}"
+    return f"{', '.join(names)}{more}"
 
 
 def _row(check: Check, report: Report) -> _Row:

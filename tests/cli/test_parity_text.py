@@ -80,7 +80,7 @@ def test_nothing_is_wider_than_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     report["checks"][3]["output"] = "an_output_of_a_very_long_name_" * 5
     print_report(Output(), report, "", True)
     print_index(Output(), [report, examples.good()], {})
-    text = re.sub(r"\x1b\[[01]m", "", screen.getvalue())  # bold is no colour
+    text = re.sub(r"\x1b\[[012]m", "", screen.getvalue())  # bold and dim are no colours
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 80
 
