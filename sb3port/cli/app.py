@@ -16,8 +16,8 @@ from sb3port.cli import eval as evaluation
 from sb3port.cli.environment_options import completed
 from sb3port.cli.help import Command, Commands, examples, exit_codes
 from sb3port.cli.output import Output
-from sb3port.environments.failures import failure_of_others
-from sb3port.errors import NeedsOption, Sb3portError, UsageError
+from sb3port.commands.failures import known_error
+from sb3port.errors import NeedsOption, Sb3portError
 from sb3port.files.budget import budget, factor
 from sb3port.files.texts.characters import lines
 from sb3port.files.texts.media import joined
@@ -73,14 +73,9 @@ def main() -> None:
     try:
         with budget(factor()):
             app(prog_name="sb3port")
-    except Sb3portError as error:
-        _fail(error)
     except Exception as error:
-        if (failure := failure_of_others(error)) is not None:
-            _fail(failure)
-        if isinstance(error, OSError):  # a full disk, a file that may not be read
-            where = f"{error.filename}: " if error.filename else ""
-            _fail(UsageError(f"{where}{error.strerror or error}"))
+        if (known := known_error(error)) is not None:
+            _fail(known)
         sentence = terminal("this is a bug in sb3port {}; please report it with the lines above", __version__)
         Output().bug(traceback.format_exc(), sentence)
         sys.exit(Sb3portError.exit_code)

@@ -21,6 +21,14 @@ Port = Annotated[
         metavar="PORT", help="A folder that convert wrote, or org/name on the Hub.", show_default=False
     ),
 ]
+Ports = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="PORT",
+        help="Folders that convert wrote, or org/name on the Hub; one or several.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the essence, and warnings.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]

@@ -20,6 +20,7 @@ from sb3port.files.texts.media import Medium
 from sb3port.files.texts.terminal import TerminalText, shown, shown_lines, styled, terminal
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.text import Text
 
     from sb3port.cli.console import OutputConsole
@@ -75,13 +76,13 @@ class Output:
         _print_named(self._stderr, styled("bold red", "error: "), sentence)
 
     @contextmanager
-    def working(self, text: TerminalText) -> Iterator[None]:
-        """Show on a terminal that something takes its time."""
+    def working(self, text: TerminalText) -> Iterator[Callable[[TerminalText], None]]:
+        """Show on a terminal that something takes its time; give what shows another text."""
         if self.quiet or not self._stderr.is_terminal:
-            yield
+            yield lambda _: None
             return
-        with self._stderr.status(_rich(text)):
-            yield
+        with self._stderr.status(_on_one_line(text)) as status:
+            yield lambda text: status.update(_on_one_line(text))
 
     def track(self, items: Sequence[int], name: TerminalText) -> Iterable[int]:
         """Draw a progress bar on a terminal while iterating."""
@@ -186,6 +187,15 @@ def _rich(text: TerminalText) -> "Text":
     from rich.text import Text
 
     return Text.assemble(*((span.text, span.style) for span in text.spans))
+
+
+def _on_one_line(text: TerminalText) -> "Group":
+    """Give a text that is cut where the line ends: it is drawn over and over."""
+    from rich.console import Group
+
+    line = _rich(text)
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(line)  # a `Text` alone would lose both beside the spinner
 
 
 def _print_named(console: "OutputConsole", name: TerminalText, text: TerminalText) -> None:

@@ -119,12 +119,13 @@ def _folder_name(test: str, count: int) -> str:
 
 
 def _explain(report: Mapping[str, Any], wanted: str) -> "TerminalText":
-    """Say what was demanded, what came of it, and the worst case."""
+    """Say what was demanded, what came of it, why, and the worst case."""
     from sb3port.files.texts.terminal import terminal, together
     from sb3port.reports import words
 
     lines: list[object] = [
         terminal("{} is {}, not {}", words.model_name(report), report["verdict"], wanted),
+        *words.cause_texts(report),
         words.headline(report),
         words.counts_text(report),
     ]

@@ -30,7 +30,9 @@ def report(
     reports: Annotated[
         list[Path],
         typer.Argument(
-            metavar="REPORT", help="parity.json files, or folders that hold one.", show_default=False
+            metavar="REPORT",
+            help="parity.json files, also those of an index, or folders that hold one.",
+            show_default=False,
         ),
     ],
     to: Annotated[
@@ -50,10 +52,10 @@ def report(
     torch is not needed.
     """
     from sb3port.reports.files import render, render_folder, write_files
-    from sb3port.reports.reading import read_report
+    from sb3port.reports.reading import read_reports
 
     output = Output()
-    found = [read_report(path) for path in reports]
+    found = [one for path in reports for one in read_reports(path)]
     if out != Path("-"):
         files = render_folder(found, to or list(Form))
         write_files(out, files)

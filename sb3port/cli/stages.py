@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sb3port.cli.output import Output
 from sb3port.files.texts.terminal import shown, terminal
+from sb3port.parity.checks.progress import heard_by
 
 if TYPE_CHECKING:
     from sb3port.commands.convert import Announce
@@ -28,7 +29,8 @@ def stages(output: Output, spinner: ExitStack, verify: bool) -> "Announce":
         took = terminal(" ({:.2f} s)", now - last) if output.verbose else terminal("")
         output.stage(shown(name), terminal("{}{}", text, took))
         if name == "write" and verify:
-            spinner.enter_context(output.working(terminal("verify  loading SB3 and LeRobot, comparing")))
+            show = spinner.enter_context(output.working(terminal("verify  loading SB3")))
+            spinner.enter_context(heard_by(lambda what: show(terminal("verify  {}", what))))
         last = now
 
     return announce

@@ -1,5 +1,7 @@
 """`sb3port verify`: is a port still what its source is?"""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,31 +10,27 @@ from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.walls import warn_of_missing_walls
-from sb3port.files.texts.terminal import Style, TerminalText, shown, shown_rows, styled, terminal
+from sb3port.errors import UsageError
+from sb3port.files.texts.terminal import TerminalText, shown, styled, terminal, together
+from sb3port.parity.checks.progress import heard_by
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from sb3port.commands.verify import VerifyOptions
+    from sb3port.commands.verify_several import Verified
     from sb3port.environments.given import Around
-    from sb3port.parity.comparison.report import Check, ParityReport
+    from sb3port.parity.comparison.report import ParityReport
 
 EXAMPLES = (
     "sb3port verify ports/ppo-Pendulum-v1",
     "sb3port verify ports/ppo-Pendulum-v1 --source model.zip --exact --json",
+    "sb3port verify ports/* --report-dir parity",
     "sb3port verify ports/walker --observations rollout --env Walker2d-v5",
 )
-_COLOURS: dict[str, Style] = {
-    "bit-exact": "green",
-    "within noise": "cyan",
-    "fail": "bold red",
-    "skipped": "dim",
-}
-_AGAINST = {"source": "the file", "oracle": "SB3 here", "reference": "recorded"}
 
 
 @with_environment("sb3port verify", "Gymnasium environment for rollouts, and to compare returns in.")
 def verify(
-    port: options.Port,
+    ports: options.Ports,
     env: str | None,
     around: "Around",
     source: Annotated[
@@ -71,43 +69,95 @@ def verify(
     The source is read anew, SB3's own policy class is built from it, and both compute normalised
     observations, means or logits, values, log-probabilities, entropies, samples and actions on the same
     observations. Exit code 0 says that parity holds, 1 that it does not or that nothing can be said.
+
+    Several ports are verified in one process, each against the source that it records. A broken one does not
+    stop the others; the exit code is the largest of those that each alone would give, and --report-dir gets a
+    folder for each and an index.
     """
     from sb3port.commands.verify import VerifyOptions
-    from sb3port.commands.verify import verify as run
-    from sb3port.reports.files import write_reports
 
     output = Output(json, quiet, verbose)
     named = tuple(observations or ())
     chosen = VerifyOptions(
         named, env, atol, not no_reload, extractor, sandbox, around, use_masking=not no_masking
     )
+    if source is not None and len(ports) > 1:
+        raise UsageError("--source names the source of one port", "verify the others without it")
     warn_of_missing_walls(output, sandbox)
-    with output.working(terminal("loading SB3 and LeRobot, comparing")):
+    if len(ports) > 1:
+        code = _verify_several(output, ports, chosen, exact, report_dir)
+    else:
+        code = _verify_one(output, ports[0], source, chosen, exact, report_dir)
+    if code:
+        raise typer.Exit(code)
+
+
+def _verify_one(
+    output: Output,
+    port: Path,
+    source: str | None,
+    chosen: "VerifyOptions",
+    exact: bool,
+    report_dir: Path | None,
+) -> int:
+    from sb3port.commands.verify import verify as run
+    from sb3port.reports.files import write_reports
+
+    with output.working(terminal("looking at {}", port)) as show, heard_by(lambda what: show(shown(what))):
         report = run(port, source, chosen)
     write_reports(report.to_json(), report_dir)
     if not output.result("sb3port.verify", report.to_json(), shown(report.verdict)):
         _print(output, report, exact)
     if report.verdict == "inconclusive" and source is None and not report.count:
         output.hint(terminal("say with --source where the source is now"))
-    if not report.holds(exact):
-        raise typer.Exit(1)
+    return 0 if report.holds(exact) else 1
+
+
+def _verify_several(
+    output: Output, ports: Sequence[Path], chosen: "VerifyOptions", exact: bool, report_dir: Path | None
+) -> int:
+    from sb3port.commands.verify_several import names_of, verify_several
+    from sb3port.reports.files import unique_names, write_index, write_reports
+
+    folders, done = unique_names(names_of(ports)), []
+    with output.working(terminal("looking at the ports")) as show, heard_by(lambda what: show(shown(what))):
+        for folder, found in zip(folders, verify_several(ports, chosen), strict=True):
+            done.append(found)
+            if report_dir is not None:
+                write_reports(found.report_json(), report_dir / folder.text, summarise=False)
+            output.stage(terminal("{}/{}", len(done), len(ports)), _in_short(found))
+    write_index([found.report_json() for found in done], folders, report_dir)
+    code = max(found.exit_code(exact) for found in done)
+    content = {"exit_code": code, "ports": [found.to_json(exact) for found in done]}
+    if not output.result("sb3port.verify", content, together("\n", map(_in_short, done))):
+        _print_several(output, done, exact, report_dir)
+    return code
+
+
+def _in_short(found: "Verified") -> TerminalText:
+    what = found.error.message if found.error else found.report_json()["verdict"]
+    return terminal("{}: {}", found.name, what)
+
+
+def _print_several(output: Output, done: "Sequence[Verified]", exact: bool, report_dir: Path | None) -> None:
+    """Print an index; with details, each report before it."""
+    from sb3port.cli.parity_text import print_index
+
+    for found in done if output.verbose else ():
+        output.line(styled("bold underline", "{}", found.name))
+        if found.report is not None:
+            _print(output, found.report, exact)
+        else:
+            output.line(_in_short(found))
+        output.line()
+    place = {"reports": report_dir} if report_dir is not None else {}
+    print_index(output, [found.report_json() for found in done], place)
 
 
 def _print(output: Output, report: "ParityReport", exact: bool) -> None:
-    """Print a report for people: a line for each output, with --verbose for each check; then the verdict."""
-    from sb3port.parity.comparison.report import describe
+    from sb3port.cli.parity_text import print_report
 
-    rows = {"verdict": f"{report.verdict}{_but(report, exact)}"}
-    more = _more(output, "mean diff", "relative", "times noise", "on")
-    columns = ("against", "what", "verdict", "max diff", "ULP", "noise", *more)
-    checks = report.checks if output.verbose else _worst_of_each(report.checks)
-    output.table([shown(column) for column in columns], [_row(output, check) for check in checks])
-    output.line()
-    rows = {**(_observations(report) if report.count else {}), **rows}
-    told = {check.stage: check.comparison.reason for check in report.checks if check.informational}
-    if not report.holds(exact) and (worst := report.worst) is not None:
-        rows["worst"] = describe(worst)
-    output.fields(shown_rows(rows | told))
+    print_report(output, report.to_json(), _but(report, exact), not report.holds(exact))
 
 
 def _but(report: "ParityReport", exact: bool) -> str:
@@ -115,57 +165,3 @@ def _but(report: "ParityReport", exact: bool) -> str:
         return ", but --exact demands bit-exact"
     atol = report.tolerance.atol
     return f", with --atol {atol:g} in place of the noise rule" if atol is not None else ""
-
-
-def _observations(report: "ParityReport") -> dict[str, str]:
-    """Say what outputs were compared on, and how much of it was clipped."""
-    shares = {s.set: s.clipped_share for s in report.observations if s.clipped_share is not None}
-    clipped = ", ".join(f"{share:.1%} of {name}" for name, share in shares.items())
-    label = ", ".join(f"{summary.count} {summary.label}" for summary in report.observations)
-    return {"observations": label, **({"clipped": f"{clipped} numbers"} if clipped else {})}
-
-
-def _worst_of_each(checks: "Sequence[Check]") -> "list[Check]":
-    """Give one check for each output, the worst over all observations."""
-    from sb3port.parity.comparison.verdicts import Verdict
-
-    found: dict[tuple[str, ...], list[Check]] = {}
-    for check in checks:
-        found.setdefault((check.against, check.stage, check.output or ""), []).append(check)
-    order = list(Verdict)
-    return [
-        max(same, key=lambda check: (order.index(check.verdict), check.comparison.max_abs))
-        for same in found.values()
-    ]
-
-
-def _row(output: Output, check: "Check") -> tuple[TerminalText, ...]:
-    outcome = check.comparison
-    ulp = "" if outcome.max_ulp is None else str(outcome.max_ulp)
-    numbers = (_number(outcome.max_abs), ulp, _number(outcome.noise))
-    if not outcome.shape:
-        numbers = ("", "", "")
-    named = (_AGAINST[check.against], _what(check), _coloured(outcome.verdict))
-    mean = _number(outcome.mean_abs), _number(outcome.max_rel), _number(outcome.times_noise)
-    return tuple(map(shown, (*named, *numbers, *_more(output, *mean, check.observations or ""))))
-
-
-def _what(check: "Check") -> str:
-    """Name what is compared; the stage only where the output does not tell it."""
-    output = (check.output or "").replace("_", " ")
-    alone = check.stage in ("integrity", "reload", "behaviour", "tensors", "update") or not output
-    return f"{check.stage} {output}".rstrip() if alone else output
-
-
-def _more(output: Output, *texts: str) -> tuple[str, ...]:
-    return texts if output.verbose else ()
-
-
-def _coloured(verdict: str) -> TerminalText:
-    return styled(_COLOURS.get(verdict, "bold yellow"), "{}", verdict)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1e}" if value else "0"

@@ -27,6 +27,7 @@ from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, public_provenance
 from sb3port.ports.reading import read_port
+from sb3port.ports.unchanged import changes
 from sb3port.readers.places.source import SourceOptions, resolve
 from sb3port.reports.json_text import canonical, render_json
 
@@ -155,7 +156,7 @@ def _read_unchanged(port: Path) -> Checkpoint:
     """Read a port, and refuse one that is not as it was written: what it computes was never compared."""
     checkpoint = read_port(port)
     if (port / PORT_FILE).is_file():
-        found = check_files(port)
+        found = check_files(changes(port))
         if found.verdict is Verdict.FAIL:
             raise NotPortable(f"the port {port} is {found.comparison.reason}", "convert its source again")
     return checkpoint

@@ -14,6 +14,7 @@ from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.errors import NotPortable, SourceUnreachable, Unsafe, UsageError, need
 from sb3port.families.descriptions import policy_texts
 from sb3port.files.port_files import WEIGHTS_FILE
+from sb3port.parity.checks.causes import causes
 from sb3port.parity.checks.integrity import (
     check_files,
     check_source,
@@ -21,12 +22,14 @@ from sb3port.parity.checks.integrity import (
     other_source,
     unreadable_source,
 )
+from sb3port.parity.checks.progress import doing
 from sb3port.parity.checks.reload import FreshProcess, fresh_process
 from sb3port.parity.comparison.report import Check, ParityReport, environment
 from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
 from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, read_provenance, recorded_files
 from sb3port.ports.reading import read_port
+from sb3port.ports.unchanged import changes
 from sb3port.readers.places.recorded import OtherSource, missing, recorded_source
 from sb3port.readers.places.source import Source, SourceOptions, resolve, resolve_hub
 
@@ -147,6 +150,7 @@ def run_checks(
     Raises:
         NotPortable, UsageError: As `verify`.
     """
+    doing("loading torch and SB3")
     from sb3port.commands.observation_sets import ObservationContext, observation_sets
     from sb3port.commands.verify_behaviour import check_behaviour
     from sb3port.commands.verify_update import check_update
@@ -159,11 +163,14 @@ def run_checks(
     subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
     steps = [*STEPS]
     if chosen is not None:
-        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, chosen, masking)))
+        title = f"running SB3's policy and the port in {chosen.env_id}"
+        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, chosen, masking), title))
     recordings = [path for path in map(Path, options.observations) if path.suffix == ".npz"]
-    steps += [Step(("update",), partial(check_update, path=path)) for path in recordings]
+    for path in recordings:
+        steps.append(Step(("update",), partial(check_update, path=path), f"learning from {path.name}"))
+    changed = changes(folder)
     with blaming(checkpoint.spec):
-        checks = [*before, check_files(folder), *run_steps(subject, steps)]
+        checks = [*before, check_files(changed), *run_steps(subject, steps)]
     return ParityReport(
         checkpoint.provenance,
         name,
@@ -174,6 +181,7 @@ def run_checks(
         subject.tensors,
         options.tolerance,
         environment(),
+        causes(checkpoint, folder, checks, subject.tensors, changed),
     )
 
 
@@ -249,6 +257,7 @@ def read_source(port: Path, label: str | None = None, sandbox: bool | None = Non
 
 def _read_as_recorded(source: Source, recorded: Provenance, sandbox: bool | None) -> Checkpoint:
     """Read a source with the options of the conversion."""
+    doing(f"reading {source.label}")
     use_stats = not recorded.no_stats
     reading = Reading(source, use_stats, recorded.assume_standard_forward, recorded.extractor)
     return read_guarded(reading, sandbox)
@@ -257,7 +266,7 @@ def _read_as_recorded(source: Source, recorded: Provenance, sandbox: bool | None
 def _inconclusive(port: Path, recorded: Provenance, why: Check) -> ParityReport:
     """Report that nothing was compared; the port may be right or wrong."""
     files, model = _files(port), policy_texts(read_port(port).spec)
-    checks = [why, check_files(port)]
+    checks = [why, check_files(changes(port))]
     return ParityReport(recorded, port.name, files, model, checks, environment=environment())
 
 

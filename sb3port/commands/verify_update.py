@@ -12,6 +12,8 @@ from sb3port.parity.comparison.compare import Comparison, compare
 from sb3port.parity.comparison.report import Check
 from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.reading import read_port
+from sb3port.ports.unchanged import some
+from sb3port.reports.numbers import size_text
 
 if TYPE_CHECKING:
     from sb3port.parity.checks.checks import Subject
@@ -90,7 +92,7 @@ def _compared(expected: dict[str, Array], actual: dict[str, Array], names: list[
     different = [name for name, each in found.items() if each.verdict is not Verdict.BIT_EXACT]
     if not different:
         return whole
-    return replace(whole, reason=f"differs by up to {whole.max_abs:.3g} in {', '.join(different)}")
+    return replace(whole, reason=f"differs by up to {size_text(whole.max_abs)} in {some(different)}")
 
 
 def _flat(arrays: dict[str, Array], names: list[str]) -> Array:

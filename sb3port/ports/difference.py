@@ -7,13 +7,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, Normalizer, TrainingSettings
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, Normalizer, PolicySpec, TrainingSettings
 from sb3port.checkpoint.schedules import schedule_to_json
 from sb3port.checkpoint.spaces import Space
+from sb3port.ports.lerobot_folder import ActionStep, Running, action_step
+from sb3port.ports.lerobot_template import postprocessor_json
 from sb3port.ports.manifest import normalizer_json, spec_json
 
 EQUAL = "equal"
 _SPACES = ("observation_space", "action_space")
+# With other ones of these, a policy that has its weights computes the same.
+_OF_NO_CONSEQUENCE = ("algorithm", "ortho_init", "log_std_init")
 
 
 class _Setting(NamedTuple):
@@ -110,6 +114,58 @@ def difference(a: Checkpoint, b: Checkpoint) -> Difference:
             "statistics": list(_compare_arrays(_statistics(a.normalizer), _statistics(b.normalizer))),
         },
     )
+
+
+def deviations(source: Checkpoint, running: Running) -> list[SettingDifference]:
+    """Name what a port does otherwise than its source, apart from numbers in tensors and statistics.
+
+    Args:
+        source: Read from the source itself, A.
+        running: Read from what runs of the port, B.
+    """
+    networks = (_computing(side.spec) for side in (source, running))
+    normalisers = (_normalising(side.normalizer) for side in (source, running))
+    found = [*_compare_settings(*networks), *_compare_leaves("VecNormalize", *normalisers)]
+    for name in _SPACES:
+        found += _compare_leaves(name, *(getattr(side.spec, name).to_json() for side in (source, running)))
+    # What actions are clipped or unscaled to is told once more, beside the space.
+    steps = action_step(postprocessor_json(source.spec)), running.action
+    found += _compare_leaves("action_space", *map(_bounds, steps))
+    return list(dict.fromkeys(found))
+
+
+def _computing(spec: PolicySpec) -> _Settings:
+    left_out = (*_SPACES, "assumed", *_OF_NO_CONSEQUENCE)
+    return {name: _plain(value) for name, value in spec_json(spec).items() if name not in left_out}
+
+
+def _normalising(normalizer: Normalizer | None) -> Any:
+    """Give the settings with which observations are normalised, "absent" where they are not."""
+    if normalizer is None or not normalizer.statistics:
+        return "absent"
+    keys = sorted(filter(None, normalizer.statistics))
+    return {"clip_obs": normalizer.clip_obs, "epsilon": normalizer.epsilon, "norm_obs_keys": keys}
+
+
+def _bounds(step: ActionStep | None) -> Mapping[str, Any]:
+    """Give what actions are clipped to, or unscaled to."""
+    return {} if step is None else {"low": step.low, "high": step.high, "dtype": step.dtype}
+
+
+def _compare_leaves(name: str, a: Any, b: Any) -> Iterator[SettingDifference]:
+    """Compare JSON values as deep down as both are alike: of a thousand bounds, name the one that differs."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in dict.fromkeys((*a, *b)):
+            yield from _compare_leaves(f"{name}.{key}", a.get(key, "absent"), b.get(key, "absent"))
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for index, (one, other) in enumerate(zip(a, b, strict=True)):
+            yield from _compare_leaves(f"{name}[{index}]", one, other)
+    elif a != b:  # 2 and 2.0 are the same bound
+        yield SettingDifference(name, *map(_side, (a, b)))
+
+
+def _side(value: Any) -> str:
+    return "present" if isinstance(value, Mapping) else _plain(value).text
 
 
 def _policy(checkpoint: Checkpoint) -> _Settings:

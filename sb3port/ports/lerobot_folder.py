@@ -114,7 +114,7 @@ def read_running(folder: Path) -> Running:
             spec,
             read_weights(folder, spec),
             _read_normalizer(folder, spec.observation_space),
-            _read_action_step(folder),
+            action_step(read_json(folder / POSTPROCESSOR_FILE, within=folder)),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
@@ -252,9 +252,9 @@ def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:
     return normalizer
 
 
-def _read_action_step(folder: Path) -> ActionStep | None:
-    """Read the last step, if it is ours: of other spaces than a Box there is none."""
-    last = read_json(folder / POSTPROCESSOR_FILE, within=folder)["steps"][-1]
+def action_step(postprocessor: Mapping[str, Any]) -> ActionStep | None:
+    """Give the last step of a postprocessor, if it is ours: of other spaces than a Box there is none."""
+    last = postprocessor["steps"][-1]
     if last["registry_name"] not in (CLIP_STEP, UNSCALE_STEP):
         return None
     return ActionStep(last["registry_name"] == UNSCALE_STEP, **last["config"])

@@ -3,7 +3,7 @@
 That tells of accidents and of edits, not of enemies: whoever changes a file can change what is recorded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from sb3port.files.port_files import CONFIG_FILE, PORT_FILE, PREPROCESSOR_FILE
 from sb3port.files.untrusted import read_json
 from sb3port.ports.manifest import hash_files, read_port_file
 
-_MOST = 5
+_MOST = 5  # that are named one by one
 _OF_THE_NORMALIZER = ("clip_obs", "epsilon")
 
 
@@ -27,8 +27,22 @@ class Changes:
     """
 
     recorded: int
-    changed: tuple[str, ...]
-    gone: tuple[str, ...]
+    changed: Mapping[str, Sequence[str]]
+    gone: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.gone)
+
+    @property
+    def changed_text(self) -> str:
+        """Name the files that differ, and those settings; empty for none."""
+        told = [f"{name} ({some(settings)})" if settings else name for name, settings in self.changed.items()]
+        return some(told)
+
+    @property
+    def gone_text(self) -> str:
+        """Name the files that are missing; empty for none."""
+        return some(self.gone)
 
 
 def changes(folder: Path) -> Changes:
@@ -42,7 +56,7 @@ def changes(folder: Path) -> Changes:
     found = hash_files(folder, recorded)
     changed = [name for name, digest in recorded.items() if found.get(name, digest) != digest]
     gone = [name for name in recorded if name not in found]
-    return Changes(len(recorded), tuple(_with_settings(name, noted, folder) for name in changed), tuple(gone))
+    return Changes(len(recorded), {name: _settings_of(name, noted, folder) for name in changed}, gone)
 
 
 def change_warnings(folder: Path) -> list[str]:
@@ -54,17 +68,21 @@ def change_warnings(folder: Path) -> list[str]:
     if not (folder / PORT_FILE).is_file():
         return []
     found = changes(folder)
-    rows = [(found.changed, "changed since"), (found.gone, "gone since")]
-    return [f"of {folder.name}, {', '.join(names)} {how} the conversion" for names, how in rows if names]
+    rows = [(found.changed_text, "changed since"), (found.gone_text, "gone since")]
+    return [f"of {folder.name}, {names} {how} the conversion" for names, how in rows if names]
 
 
-def _with_settings(name: str, noted: Mapping[str, Any], folder: Path) -> str:
+def some(names: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
+    more = f", and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"{', '.join(names[:_MOST])}{more}"
+
+
+def _settings_of(name: str, noted: Mapping[str, Any], folder: Path) -> list[str]:
     try:
-        settings = _changed_settings(name, noted, folder)
+        return _changed_settings(name, noted, folder)
     except (LookupError, TypeError, ValueError, AttributeError):  # it may hold anything
-        settings = []
-    more = f", and {len(settings) - _MOST} more" if len(settings) > _MOST else ""
-    return f"{name} ({', '.join(settings[:_MOST])}{more})" if settings else name
+        return []
 
 
 def _changed_settings(name: str, noted: Mapping[str, Any], folder: Path) -> list[str]:

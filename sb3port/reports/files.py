@@ -12,21 +12,24 @@ from sb3port.files.texts.names import FileName, file_name
 from sb3port.reports.json_text import Report, canonical, render_json
 from sb3port.reports.junit import render_junit
 from sb3port.reports.markdown import render_markdown, render_markdown_index
-from sb3port.reports.words import model_name
+from sb3port.reports.words import HOLDING, by_verdict, model_name
 
 if TYPE_CHECKING:
     from sb3port.files.texts.html import HtmlFile
 
 FILES = {"json": "parity.json", "md": "parity.md", "junit": "junit.xml", "html": "parity.html"}
+INDEX = "index.html"
 SUMMARY = "GITHUB_STEP_SUMMARY"
+_IN_SUMMARY = 10  # whole reports, beside an index: the summary of a step has its limit
 
 
-def write_reports(report: Mapping[str, Any], folder: Path | None) -> None:
+def write_reports(report: Mapping[str, Any], folder: Path | None, summarise: bool = True) -> None:
     """Write a report in every form, and append it to the summary of a GitHub workflow where there is one.
 
     Args:
         report: As JSON values; infinity and NaN may be floats.
         folder: Where `parity.json`, `parity.md`, `junit.xml` and `parity.html` shall lie; None for nowhere.
+        summarise: Whether it is appended.
 
     Raises:
         UsageError: The folder cannot be written.
@@ -34,9 +37,37 @@ def write_reports(report: Mapping[str, Any], folder: Path | None) -> None:
     content = canonical(report)
     if folder is not None:
         write_files(folder, {file_name(FILES[form]): render([content], form) for form in FILES})
+    if summarise:
+        _append_to_summary(render_markdown(content))
+
+
+def write_index(reports: Sequence[Mapping[str, Any]], names: Sequence[FileName], folder: Path | None) -> None:
+    """Write the index of several reports, each of which has a folder of its own already.
+
+    The summary of a GitHub workflow gets the index, and those reports that say no.
+
+    Args:
+        reports: As JSON values.
+        names: Of their folders.
+        folder: Where these are, and where `index.html`, `parity.json`, `parity.md` and `junit.xml` shall lie;
+            None for nowhere.
+    """
+    contents = [canonical(report) for report in reports]
+    if folder is not None:
+        from sb3port.reports.html import render_html_index
+
+        forms = [form for form in FILES if form != "html"]
+        files = {file_name(FILES[form]): _RENDERERS[form][1](contents) for form in forms}
+        links = [(name, file_name(FILES["html"])) for name in names]
+        write_files(folder, {**files, file_name(INDEX): render_html_index(contents, links)})
+    failing = [report for report in by_verdict(contents) if report["verdict"] not in HOLDING]
+    _append_to_summary(render_markdown_index(contents), *map(render_markdown, failing[:_IN_SUMMARY]))
+
+
+def _append_to_summary(*texts: Medium) -> None:
     if summary := os.environ.get(SUMMARY):
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"{render_markdown(content).text}\n")
+            file.writelines(f"{text.text}\n" for text in texts)
 
 
 def keep_report(report: Mapping[str, Any], port: Path) -> Report:
@@ -72,10 +103,10 @@ def render_folder(reports: Sequence[Report], forms: Sequence[str]) -> dict[FileN
 
     names = unique_names([model_name(report) for report in reports], ".html")
     pages = {name: render_html(report) for name, report in zip(names, reports, strict=True)}
-    return {**files, **pages, file_name("index.html"): render_html_index(reports, names)}
+    return {**files, **pages, file_name(INDEX): render_html_index(reports, [(name,) for name in names])}
 
 
-def unique_names(names: Sequence[str], ending: str) -> list[FileName]:
+def unique_names(names: Sequence[str], ending: str = "") -> list[FileName]:
     """Make names fit for files, each another; none of them is "index"."""
     taken = {"index"}
     return [
@@ -119,7 +150,7 @@ def _html(report: Report) -> "HtmlFile":
 def _html_index(reports: Sequence[Report]) -> "HtmlFile":
     from sb3port.reports.html import render_html_index
 
-    return render_html_index(reports, [None] * len(reports))
+    return render_html_index(reports, [()] * len(reports))
 
 
 _RENDERERS: dict[str, tuple[Callable[[Report], Medium], Callable[[Sequence[Report]], Medium]]] = {

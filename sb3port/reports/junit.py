@@ -11,9 +11,17 @@ from sb3port.files.texts.media import joined
 from sb3port.files.texts.xml_text import XmlFile, XmlText, element, xml_file, xml_text
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import exact_text
-from sb3port.reports.words import Check, counts_text, describe, headline, model_name, observation_of
+from sb3port.reports.words import (
+    Check,
+    cause_texts,
+    counts_text,
+    describe,
+    headline,
+    model_name,
+    observation_of,
+)
 
-_NUMBERS = ("count", "max_abs", "mean_abs", "max_rel", "max_ulp", "noise", "times_noise")
+_NUMBERS = ("count", "max_abs", "limit", "mean_abs", "max_rel", "max_ulp", "noise", "times_noise")
 _FAILURES = ("fail", "inconclusive")
 _NO_TIME = xml_text("0")
 
@@ -52,16 +60,17 @@ def _case(check: Check, report: Report) -> Element:
     facts = [("verdict", check["verdict"]), *_numbers(check)]
     text = joined(XmlText, "\n", (xml_text("{}: {}", name, value) for name, value in facts))
     outcome = _outcome(check)
-    children = [] if outcome is None else [_ended(check, *outcome)]
+    children = [] if outcome is None else [_ended(check, *outcome, cause_texts(report))]
     return element("testcase", attributes, [*children, element("system-out", {}, text=text)])
 
 
-def _ended(check: Check, tag: str, message: str) -> Element:
-    """Give the element that says how a check ended."""
+def _ended(check: Check, tag: str, message: str, causes: Sequence[str]) -> Element:
+    """Give the element that says how a check ended; of a failure the causes first."""
     attributes = {"message": xml_text("{}", message)}
     if tag != "failure":
         return element(tag, attributes)
-    text = xml_text("{}: {}{}", check["id"], message, _observation(check))
+    because = joined(XmlText, "", (xml_text("{}\n", cause) for cause in causes))
+    text = xml_text("{}{}: {}{}", because, check["id"], message, _observation(check))
     return element(tag, {**attributes, "type": xml_text("{}", check["verdict"])}, text=text)
 
 
@@ -93,11 +102,12 @@ def _observation(check: Check) -> XmlText:
 
 def _numbers(check: Check) -> Iterator[tuple[str, str]]:
     if check["count"]:
-        yield from ((name, exact_text(check[name])) for name in _NUMBERS if check[name] is not None)
+        yield from ((name, exact_text(check[name])) for name in _NUMBERS if check.get(name) is not None)
 
 
 def _properties(report: Report) -> Iterator[tuple[str, str]]:
     yield "verdict", report["verdict"]
+    yield from ((f"cause.{number}", text) for number, text in enumerate(cause_texts(report), 1))
     yield from ((f"model.{key}", str(value)) for key, value in report["model"].items())
     source = report["source"]
     places = {key: source.get(key) for key in ("kind", "location", "revision", "sb3_version")}

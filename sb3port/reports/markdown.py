@@ -13,13 +13,16 @@ from sb3port.reports.words import (
     Check,
     algorithm_name,
     by_verdict,
+    cause_texts,
     counts_text,
     describe,
+    finding,
     headline,
+    index_title,
     model_name,
     observation_of,
+    tolerance_of,
     tolerance_text,
-    worst_check,
     worst_checks,
     worst_title,
 )
@@ -32,8 +35,10 @@ SIGNS = {
     "fail": "❌",
     "skipped": "⏭️",
 }
-_ROWS = 36
-_COLUMNS = ("check", "against", "verdict", "max diff", "ULP", "noise", "× noise", "count")
+_ROWS = 18
+_CAUSES = 6
+_NAMES = 20  # of checks on one line
+_COLUMNS = ("check", "against", "verdict", "max diff", "limit", "ULP", "× noise", "count")
 _NUMERIC = range(3, len(_COLUMNS))
 
 
@@ -52,8 +57,16 @@ def _titled(report: Report) -> Markdown:
     verdict = report["verdict"]
     title = markdown("{} {}: {}", SIGNS[verdict], code(model_name(report)), verdict)
     said = markdown("{} {}.", headline(report), counts_text(report))
-    parts = [title, said, *_worst(report), _table(report), _provenance(report)]
+    parts = [title, *_causes(report), said, *_worst(report), *_tables(report), _provenance(report)]
     return joined(Markdown, "\n\n", parts)
+
+
+def _causes(report: Report) -> Iterator[Markdown]:
+    texts = cause_texts(report, _CAUSES)
+    if len(texts) == 1:
+        yield markdown("**Cause:** {}", *texts)
+    elif texts:
+        yield markdown("**Causes:**\n\n{}", bullets(markdown("{}", text) for text in texts))
 
 
 def render_markdown_index(reports: Sequence[Report]) -> Markdown:
@@ -64,17 +77,12 @@ def render_markdown_index(reports: Sequence[Report]) -> Markdown:
             markdown("{}", algorithm_name(report)),
             _sign(report["verdict"]),
             markdown("{}", counts_text(report)),
-            _worst_in_short(report),
+            markdown("{}", finding(report)),
         )
         for report in by_verdict(reports)
     ]
-    columns = [markdown("{}", name) for name in ("port", "algorithm", "verdict", "checks", "worst")]
-    return markdown("## Parity\n\n{}\n", table(columns, rows))
-
-
-def _worst_in_short(report: Report) -> Markdown:
-    worst = worst_check(report)
-    return markdown("{}: {}", code(worst["id"]), describe(worst)) if worst else markdown("")
+    columns = [markdown("{}", name) for name in ("port", "algorithm", "verdict", "checks", "worst finding")]
+    return markdown("## Parity: {}\n\n{}\n", index_title(reports), table(columns, rows))
 
 
 def _worst(report: Report) -> Iterator[Markdown]:
@@ -91,29 +99,53 @@ def _observation(check: Check) -> Iterator[Markdown]:
         yield markdown("Its observation{}: {}", name, numbers)
 
 
-def _table(report: Report) -> Markdown:
-    """Give a row per output and what it is compared with, over all sets of observations."""
+def _tables(report: Report) -> Iterator[Markdown]:
+    """Give a row per output and what it is compared with, over all sets of observations.
+
+    What is bit-exact is folded to a line, which names it.
+    """
     kinds: dict[tuple[str, ...], list[Check]] = {}
     for check in report["checks"]:
         kinds.setdefault((check["stage"], check["output"] or "", check["against"] or ""), []).append(check)
-    rows = [_row(checks) for checks in kinds.values()]
-    if len(rows) <= _ROWS:
-        return _lines(rows)
-    ranked = sorted(kinds.values(), key=lambda checks: VERDICTS.index(_worst_verdict(checks)))
-    shown = [_row(checks) for checks in ranked[: _ROWS - 1]]
-    rest = [markdown("and {} more", len(rows) - len(shown)), *[markdown("")] * (len(_COLUMNS) - 1)]
+    told = [checks for checks in kinds.values() if _worst_verdict(checks) != "bit-exact"]
+    same = [checks for checks in kinds.values() if _worst_verdict(checks) == "bit-exact"]
+    if told:
+        yield _table(told, report)
+    for against in dict.fromkeys(checks[0]["against"] or "" for checks in same):
+        yield _folded([checks for checks in same if (checks[0]["against"] or "") == against])
+
+
+def _table(kinds: Sequence[Sequence[Check]], report: Report) -> Markdown:
+    if len(kinds) <= _ROWS:
+        return _lines([_row(checks, report) for checks in kinds])
+    ranked = sorted(kinds, key=lambda checks: VERDICTS.index(_worst_verdict(checks)))
+    shown = [_row(checks, report) for checks in ranked[: _ROWS - 1]]
+    rest = [markdown("and {} more", len(kinds) - len(shown)), *[markdown("")] * (len(_COLUMNS) - 1)]
     return _lines([*shown, rest])
 
 
-def _row(checks: Sequence[Check]) -> Sequence[Markdown]:
+def _folded(kinds: Sequence[Sequence[Check]]) -> Markdown:
+    """Name outputs that are bit-exact, and say how many numbers those are."""
+    against = AGAINST.get(kinds[0][0]["against"], kinds[0][0]["against"] or "")
+    names = joined(Markdown, ", ", map(_name, kinds[:_NAMES]))
+    more = markdown(" and {} more", len(kinds) - _NAMES) if len(kinds) > _NAMES else markdown("")
+    return markdown("{} against {}: {}{}", _sign("bit-exact"), against, names, more)
+
+
+def _name(checks: Sequence[Check]) -> Markdown:
+    return code(".".join(filter(None, (checks[0]["stage"], checks[0]["output"]))))
+
+
+def _row(checks: Sequence[Check], report: Report) -> Sequence[Markdown]:
     first, verdict = checks[0], _worst_verdict(checks)
-    name = code(".".join(filter(None, (first["stage"], first["output"]))))
     against = AGAINST.get(first["against"], first["against"] or "")
     sign = _sign(verdict)
     sign = markdown("{} (informational)", sign) if first["informational"] else sign
-    numbers = [size_text(_largest(checks, field)) for field in ("max_abs", "max_ulp", "noise", "times_noise")]
+    limits = [limit for check in checks if (limit := tolerance_of(check, report)) is not None]
+    ulp, times_noise = (size_text(_largest(checks, field)) for field in ("max_ulp", "times_noise"))
+    numbers = (size_text(_largest(checks, "max_abs")), size_text(max(limits, default=None)), ulp, times_noise)
     count = count_text(sum(check["count"] for check in checks) or None)
-    return [name, *(markdown("{}", cell) for cell in (against, sign, *numbers, count))]
+    return [_name(checks), *(markdown("{}", cell) for cell in (against, sign, *numbers, count))]
 
 
 def _worst_verdict(checks: Sequence[Check]) -> str:
@@ -142,13 +174,16 @@ def _provenance(report: Report) -> Markdown:
     files = [markdown("{} {}", code(file["name"]), code(file["sha256"])) for file in inputs]
     sets = [markdown("{} {}", count_text(one["count"]), one["label"]) for one in report["observations"]]
     rule, written = tolerance_text(report), source["sb3_version"] or "before 0.9"
+    read = [
+        markdown("Source: {}{}, written by SB3 {}", code(source["location"]), revision, written),
+        markdown("SHA-256: {}", joined(Markdown, ", ", files)),
+    ]
     names = ("python", "torch", "stable-baselines3", "lerobot", "sb3port", "device")
     versions = [f"{name} {environment[name]}" for name in names if name in environment]
     lines = [
-        markdown("Source: {}{}, written by SB3 {}", code(source["location"]), revision, written),
-        markdown("SHA-256: {}", joined(Markdown, ", ", files)),
+        *(read if files else ()),
         markdown("Observations: {}", joined(Markdown, "; ", sets) if sets else "none"),
-        markdown("{}", f"{rule[0].upper()}{rule[1:]}"),
-        markdown("Environment: {}", ", ".join(versions)),
+        markdown("The verdict {}", rule),
+        markdown("Environment: {}", ", ".join(versions) or "nothing was run"),
     ]
     return bullets(lines)

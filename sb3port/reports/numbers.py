@@ -29,13 +29,15 @@ def strict(value: Any) -> Any:
 
 
 def size_text(value: Any) -> str:
-    """Show how large a difference is, to two digits; nothing where there is no number."""
+    """Show how large a difference is: plainly from 0.001 to a million, else as 9.6e-7; nothing for none."""
     size = maybe(value)
     if size is None:
         return ""
     if size == 0:
         return "0"
-    return _short(f"{size:.2g}" if 0.01 <= abs(size) < 1e4 else f"{size:.1e}")
+    if 99.5 <= abs(size) < 999_999.5:
+        return f"{size:,.0f}"
+    return _short(f"{size:.2g}" if 0.00095 <= abs(size) < 99.5 else f"{size:.1e}")
 
 
 def count_text(value: Any) -> str:

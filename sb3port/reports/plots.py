@@ -1,4 +1,4 @@
-"""Where everything in a plot lies: numbers for the SVG templates, and no markup.
+"""Where everything in a histogram lies: numbers for the SVG templates, and no markup.
 
 Lengths are in units of the `viewBox`, the origin is at the top left.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sb3port.reports.numbers import maybe, number, size_text
+from sb3port.reports.numbers import maybe, size_text
 from sb3port.reports.words import Check
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -69,24 +69,9 @@ class Histogram:
     has_zero: bool
 
 
-@dataclass(frozen=True)
-class Scatter:
-    """Reference against port: path data of the points within the tolerance, and of those beyond it."""
-
-    frame: Frame
-    diagonal: tuple[float, float, float, float]
-    x_ticks: Sequence[Tick]
-    y_ticks: Sequence[Tick]
-    points: str
-    beyond: str
-    left_out: int
-
-
 _HISTOGRAM = Frame(width=400, height=236, left=54, top=42, right=388, bottom=186)
-_SCATTER = Frame(width=264, height=236, left=62, top=42, right=254, bottom=186)
 _ZERO_WIDTH = 22
 _GAP = 30
-_SMALLEST, _LARGEST = 1e-300, 1e300  # beyond which axes cannot be drawn
 _SMALLEST_BAR = 0.35  # of a decade: how high a bar of one number is
 
 
@@ -110,25 +95,9 @@ def histogram(check: Check, tolerance: float | None) -> Histogram | None:
     )
 
 
-def scatter(check: Check, tolerance: float | None) -> Scatter | None:
-    """Lay out reference against port, None where there is no pair to draw."""
-    pairs = [(number(reference), number(candidate)) for reference, candidate in check["pairs"]]
-    finite = [pair for pair in pairs if all(abs(value) < _LARGEST for value in pair)]
-    if not finite:
-        return None
-    scale, frame = _LinearScale(min(map(min, finite)), max(map(max, finite))), _SCATTER
-    allowed = tolerance or (0.0 if check["verdict"] == "fail" else math.inf)
-    beyond = [pair for pair in finite if not abs(pair[0] - pair[1]) <= allowed]
-    ticks = scale.ticks()
-    return Scatter(
-        frame=frame,
-        diagonal=(frame.left, frame.bottom, frame.right, frame.top),
-        x_ticks=[Tick(scale.x(value), label) for value, label in ticks],
-        y_ticks=[Tick(scale.y(value), label) for value, label in ticks],
-        points=_path(scale, [pair for pair in finite if pair not in beyond]),
-        beyond=_path(scale, beyond),
-        left_out=len(pairs) - len(finite),
-    )
+def power_text(power: int) -> str:
+    """Write a power of ten."""
+    return f"10{str(power).translate(_SUPERSCRIPTS)}"
 
 
 def gauge_position(value: Any) -> float | None:
@@ -164,7 +133,7 @@ class _DecadeAxis:
     def ticks(self) -> Iterator[Tick]:
         for power in range(self.first, self.last + 1, 3 if self.last - self.first > 8 else 1):
             x = self.left + (power - self.first) * self.decade
-            yield Tick(round(x, 1), f"10{str(power).translate(_SUPERSCRIPTS)}")
+            yield Tick(round(x, 1), power_text(power))
 
 
 def _bars(check: Check, axis: _DecadeAxis, top: int, tolerance: float | None) -> Iterator[Bar]:
@@ -203,38 +172,6 @@ def _line(axis: _DecadeAxis, value: float | None, name: str) -> Line | None:
     x = round(axis.x(value), 1)
     ends = (name == "noise" and x > axis.left + 80) or x > _HISTOGRAM.right - 120
     return Line(x, f"{name} {size_text(value)}", "end" if ends else "start", x + (-4 if ends else 4))
-
-
-class _LinearScale:
-    """The same scale on both axes of a scatter plot, with some room at the ends."""
-
-    def __init__(self, low: float, high: float) -> None:
-        room = (high - low) * 0.06 if high - low > _SMALLEST else max(abs(low), 1.0) * 0.5
-        self.low, self.high = low - room, high + room
-
-    def x(self, value: float) -> float:
-        return round(_SCATTER.left + self._share(value) * (_SCATTER.right - _SCATTER.left), 1)
-
-    def y(self, value: float) -> float:
-        return round(_SCATTER.bottom - self._share(value) * (_SCATTER.bottom - _SCATTER.top), 1)
-
-    def _share(self, value: float) -> float:
-        return (value - self.low) / (self.high - self.low)
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Give three to six round numbers within the scale."""
-        rough = (self.high - self.low) / 4
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next((step * power for step in (1, 2, 2.5, 5) if step * power >= rough), 10 * power)
-        first = math.ceil(self.low / step)
-        values = [index * step for index in range(first, math.floor(self.high / step) + 1)]
-        return [(value, f"{value:.4g}".replace("-", "−")) for value in values]
-
-
-def _path(scale: _LinearScale, pairs: Sequence[tuple[float, float]]) -> str:
-    """Draw points as strokes of no length with round ends, each place once."""
-    places = dict.fromkeys((scale.x(reference), scale.y(candidate)) for reference, candidate in pairs)
-    return "".join(f"M{x:g} {y:g}h0" for x, y in places)
 
 
 def _log10(value: float) -> float:

@@ -20,8 +20,20 @@ def read_report(path: Path) -> Report:
     """Read a `parity.json`, or the one in a folder.
 
     Raises:
-        UsageError: It is absent.
+        UsageError: It is absent, or there is not one report in it.
         BrokenReport: It is no parity report, one of another version, or a damaged one.
+    """
+    found = read_reports(path)
+    if len(found) != 1:
+        raise UsageError(f"{path} holds {len(found)} reports", "name one of them")
+    return found[0]
+
+
+def read_reports(path: Path) -> list[Report]:
+    """Read a `parity.json`, or the one in a folder: a report, or a list of them as an index has it.
+
+    Raises:
+        UsageError, BrokenReport: As `read_report`.
     """
     path = path / "parity.json" if path.is_dir() else path
     if not path.is_file():
@@ -34,8 +46,10 @@ def read_report(path: Path) -> Report:
         raise BrokenReport(error.message, error.hint) from error
     except (ValueError, RecursionError) as error:
         raise BrokenReport(f"{path} cannot be read as JSON ({error})") from error
-    _check(content, str(path))
-    return canonical(content)
+    several = isinstance(content, list) and bool(content)
+    for number, one in enumerate(content if several else [content]):
+        _check(one, f"report {number} of {path}" if several else str(path))
+    return [canonical(one) for one in (content if several else [content])]
 
 
 def _check(content: Any, where: str) -> None:

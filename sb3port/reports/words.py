@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from sb3port.families.algorithms import display_name
 from sb3port.reports.json_text import Report
 from sb3port.reports.numbers import exact_text, maybe, number, size_text
+from sb3port.reports.unread import is_unread
 
 Check: TypeAlias = Mapping[str, Any]
 
@@ -32,6 +33,17 @@ def model_name(report: Report) -> str:
 def algorithm_name(report: Report) -> str:
     """Give the algorithm as people write it, such as "MaskablePPO"."""
     return display_name(report["model"]["algorithm"])
+
+
+def cause_texts(report: Report, most: int = 20) -> list[str]:
+    """Say what explains a failure, a sentence for each cause; nothing where nothing does.
+
+    Args:
+        report: Of any version; older ones know no causes.
+        most: How many sentences, the last of which says how many more there are.
+    """
+    texts = [str(cause["text"]) for cause in report.get("causes", ())]
+    return texts if len(texts) <= most else [*texts[: most - 1], f"and {len(texts) - most + 1} more"]
 
 
 def worst_title(report: Report) -> str:
@@ -65,12 +77,37 @@ def by_verdict(reports: Sequence[Report]) -> list[Report]:
     return sorted(reports, key=lambda report: (VERDICTS.index(report["verdict"]), model_name(report)))
 
 
+def index_title(reports: Sequence[Report]) -> str:
+    """Say of several reports how many have the worst verdict: "2 of 4 fail", and how many say nothing."""
+    unread = sum(map(is_unread, reports))
+    verdicts = [report["verdict"] for report in reports]
+    worst = min(verdicts, key=VERDICTS.index)
+    count = verdicts.count(worst)
+    verb = "" if worst == "fail" else "is " if count == 1 else "are "
+    if worst == "fail" and count == 1:
+        worst = "fails"
+    many = "all" if count == len(verdicts) > 1 else f"{count} of"
+    return f"{many} {len(verdicts)} {verb}{worst}" + (f", {unread} could not be read" if unread else "")
+
+
+def finding(report: Report) -> str:
+    """Say what is wrong first of all: a cause where one was found, else the worst check, if any."""
+    if texts := cause_texts(report):
+        more = f", and {len(texts) - 1} more" if len(texts) > 1 else ""
+        return f"{texts[0]}{more}"
+    worst = worst_check(report)
+    if worst is None:
+        return ""
+    # Sentences about the files name what they are about.
+    return describe(worst) if worst["stage"] == "integrity" else f"{worst['id']}: {describe(worst)}"
+
+
 def worst_check(report: Report) -> Check | None:
     """Give the counted check that went most wrong, None where all that ran are bit-exact.
 
-    Of failed checks those of the files come first, since they explain all that follow.
+    Of failed checks those of the files come first, the last one of them, which explains all that follow.
     """
-    return min(_flawed(report), key=_badness, default=None)
+    return next(iter(_flawed(report)), None)
 
 
 def worst_checks(report: Report) -> list[Check]:
@@ -78,31 +115,47 @@ def worst_checks(report: Report) -> list[Check]:
     worst = worst_check(report)
     if worst is None or observation_of(worst):
         return [worst] if worst else []
-    observed = [check for check in _flawed(report) if observation_of(check)]
-    return [worst, *sorted(observed, key=_badness)[:1]]
+    return [worst, *[check for check in _flawed(report) if observation_of(check)][:1]]
 
 
 def _flawed(report: Report) -> list[Check]:
-    return [check for check in counted(report) if check["verdict"] not in ("bit-exact", "skipped")]
+    """Give the checks that are not bit-exact, the worst first."""
+    found = [check for check in counted(report) if check["verdict"] not in ("bit-exact", "skipped")]
+    places = {id(check): place for place, check in enumerate(found)}
+
+    def goodness(check: Check) -> tuple[int, bool, float]:
+        of_files = check["against"] == "source"
+        size = places[id(check)] if of_files else _size(check)
+        return VERDICTS.index(check["verdict"]), not of_files, -size
+
+    return sorted(found, key=goodness)
 
 
-def _badness(check: Check) -> tuple[int, bool, float]:
-    measured = check["max_abs"] if check["times_noise"] is None else check["times_noise"]
-    size = maybe(measured) or 0.0
-    size = math.inf if math.isnan(size) else size
-    return VERDICTS.index(check["verdict"]), check["against"] != "source", -size
+def _size(check: Check) -> float:
+    """Give a difference in units of what is allowed, or of the noise where a report says no more."""
+    limit, largest = maybe(check.get("limit")), maybe(check["max_abs"]) or 0.0
+    if limit is None:
+        largest = largest if check["times_noise"] is None else number(check["times_noise"])
+    elif largest:
+        largest = largest / limit if limit else math.inf
+    return math.inf if math.isnan(largest) else largest
 
 
 def describe(check: Check) -> str:
-    """Say in one sentence what a check found: why it ended so, or where the difference is largest."""
+    """Say in one sentence what a check found: why it ended so, or where the difference is largest.
+
+    Of a failure that sentence ends with the limit.
+    """
     worst = check["worst"]
     if check["reason"] or worst is None:
         return str(check["reason"]).rstrip(".") or str(check["verdict"])
     where = f" at [{', '.join(map(str, worst['index']))}]" if worst["index"] else ""
     expected, given = exact_text(worst["reference"]), exact_text(worst["candidate"])
+    limit = check.get("limit") if check["verdict"] == "fail" else None
     return (
         f"largest difference {size_text(check['max_abs'])}{where}, "
         f"where {expected} was expected and the port gives {given}"
+        + (f"; the limit is {size_text(limit)}" if limit is not None else "")
     )
 
 
@@ -112,7 +165,12 @@ def observation_of(check: Check) -> Mapping[str, Sequence[Any]]:
 
 
 def tolerance_of(check: Check, report: Report) -> float | None:
-    """Give the largest difference that a check lets pass; None where there was no noise to compare with."""
+    """Give the largest difference that a check lets pass; None where no numbers were compared.
+
+    Reports of older versions say it of the whole, and not of checks without noise.
+    """
+    if "limit" in check:
+        return maybe(check["limit"])
     noise, rule = maybe(check["noise"]), report["tolerance"]
     if not noise or check["histogram"] is None:
         return None
@@ -125,10 +183,10 @@ def tolerance_text(report: Report) -> str:
     """Say what counts as noise."""
     rule = report["tolerance"]
     if rule.get("atol") is not None:
-        return f"within atol: no difference above {size_text(rule['atol'])}"
+        return f"within atol says that no difference is above {size_text(rule['atol'])}"
     floor, factor = size_text(rule["floor"]), exact_text(rule["noise_factor"])
     gap = "the oracle's own float32-against-float64 gap"
-    return f"within noise: no difference above max({floor}, {factor} × {gap})"
+    return f"within noise says that no difference is above max({floor}, {factor} × {gap})"
 
 
 def shape_text(shape: Sequence[int]) -> str:

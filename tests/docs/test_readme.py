@@ -63,8 +63,8 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def masked(text: str) -> list[str]:
     """Leave out what differs between machines: numbers, how near the recorded outputs are, and blanks."""
-    lines = (NUMBER.sub("N", line) for line in text.strip().splitlines())
-    lines = (re.sub(r"^(recorded .*)within noise", r"\1bit-exact", line) for line in lines)
+    kept = (line for line in text.strip().splitlines() if not line.startswith("recorded "))
+    lines = (NUMBER.sub("N", line) for line in kept)
     return [re.sub(r" +", " ", line).rstrip() for line in lines]
 
 

@@ -52,7 +52,7 @@ class Page(HTMLParser):
 
 
 def pages() -> dict[str, str]:
-    index = render_html_index(list(EXAMPLES.values()), [None] * len(EXAMPLES)).text
+    index = render_html_index(list(EXAMPLES.values()), [()] * len(EXAMPLES)).text
     return {**{name: render_html(report).text for name, report in EXAMPLES.items()}, "index": index}
 
 
@@ -85,7 +85,7 @@ def test_strangers_texts_are_texts() -> None:
     assert f"{shown} fail. The port" in page.text
     assert page.text.count(shown) > 40
     assert "7*7" in page.text
-    reference = Page(PAGES["failing"])
+    reference = Page(PAGES["explained"])
     kinds = [{tag for tag, _ in one.elements} for one in (page, reference)]
     assert kinds[0] <= kinds[1]
 
@@ -116,10 +116,12 @@ def test_the_worst_observation_is_shown() -> None:
 
 def test_every_output_has_its_plots() -> None:
     report, page = EXAMPLES["failing"], Page(PAGES["failing"])
-    plotted = sum(check["histogram"] is not None for check in report["checks"])
+    inexact = [check for check in report["checks"] if check["verdict"] != "bit-exact"]
+    plotted = sum(check["histogram"] is not None for check in inexact)
     labels = page.attributes("aria-label")
-    assert labels.count("Histogram of the absolute differences") == plotted
-    assert labels.count("Reference against port") == plotted
+    assert labels.count("Histogram of the absolute differences") == plotted == 1
+    assert labels.count("Residuals: port minus reference") == plotted
+    assert "diagonal" not in PAGES["failing"]
     bars = [attributes for _, attributes in page.elements if "beyond" in str(attributes.get("class"))]
     assert bars
     nothing = Page(PAGES["inconclusive"])
@@ -127,14 +129,52 @@ def test_every_output_has_its_plots() -> None:
     assert "Tensors" not in nothing.text
 
 
+def test_what_is_bit_exact_is_folded() -> None:
+    text = PAGES["failing"]
+    checks = text.partition("<h2>Checks</h2>")[2].partition("<h2>Outputs</h2>")[0]
+    told, _, folded = checks.partition("<details")
+    exact = [check for check in EXAMPLES["failing"]["checks"] if check["verdict"] == "bit-exact"]
+    assert f"{len(exact)} bit-exact</span></summary>" in folded
+    assert "open" not in folded.partition(">")[0]
+    assert [told.count('<tr id="check-'), folded.count('<tr id="check-')] == [3, len(exact)]
+    wrong, _, tensors = text.partition("<h2>Tensors</h2>")[2].partition("<details")
+    assert "value_<wbr>net.bias" in wrong
+    assert "8 bit-exact</span></summary>" in tensors
+
+
+def test_hundreds_of_outputs_are_a_page_that_can_be_read() -> None:
+    checks = [examples.output_check(f"normaliser.key_{n}:drawn", 0.0, 1) for n in range(600)]
+    checks[400] = examples.output_check("normaliser.key_400:drawn", 0.5, 1)
+    page = Page(text := render_html(examples.report("fail", checks)).text)
+    assert len(page.attributes("title")) < 20  # a square each is drawn for those that are not folded
+    assert page.attributes("aria-label").count("Residuals: port minus reference") == 1
+    assert len(text) < 1_000_000
+
+
+def test_causes_come_first_and_no_name_is_capitalised() -> None:
+    text = Page(PAGES["explained"]).text
+    cause = text.index("activation_fn: Tanh in the source, ReLU in the port")
+    assert text.index("fail.") < cause < text.index("config.json: changed since") < text.index("algorithm")
+    report = examples.failing()
+    report["checks"][1]["reason"] = "value_net.bias differs by up to 3 at [0]"
+    text = Page(render_html(report).text).text
+    assert "value_net.bias differs by up to 3 at [0]." in text
+    assert "Value_net" not in text
+
+
 def test_index_starts_with_the_worst_and_links() -> None:
     reports = [EXAMPLES["good"], EXAMPLES["failing"]]
-    page = Page(render_html_index(reports, [file_name("good.html"), file_name("failing.html")]).text)
+    links = [(file_name("good.html"),), (file_name("failing"), file_name("parity.html"))]
+    page = Page(render_html_index(reports, links).text)
     assert [link for link in page.attributes("href") if link.endswith(".html")] == [
-        "failing.html",
+        "failing/parity.html",
         "good.html",
     ]
     assert page.text.index("1 of 13 tensors differs") < page.text.index("network.mode:recorded@reference")
+    assert "Parity reports 1 of 2 fails" in page.text
+    assert "worst finding" in page.text
+    index = Page(render_html_index([examples.explained()], [()]).text)
+    assert "activation_fn: Tanh in the source, ReLU in the port, and 1 more" in index.text
 
 
 def test_bytes_do_not_depend_on_the_process() -> None:

@@ -50,6 +50,21 @@ def test_a_case_per_check() -> None:
     assert cases["network.value:drawn"].find("failure") is None
 
 
+def test_causes_come_first_in_every_failure() -> None:
+    report = examples.explained()
+    failed = [f for case in _cases(report).values() if (f := case.find("failure")) is not None]
+    assert len(failed) == 2
+    for failure in failed:
+        assert (failure.text or "").startswith(
+            "activation_fn: Tanh in the source, ReLU in the port\nconfig.json: changed since the conversion\n"
+        )
+    assert failed[1].attrib["message"].endswith("; the limit is 6.5e-6")
+    (suite,) = Xml.fromstring(render_junit([report]).text)
+    properties = {one.attrib["name"]: one.attrib["value"] for one in suite.iter("property")}
+    assert properties["cause.1"] == "activation_fn: Tanh in the source, ReLU in the port"
+    assert properties["network.value:edge.limit"] == "6.48e-6"
+
+
 def test_numbers_are_properties() -> None:
     (suite,) = Xml.fromstring(render_junit([EXAMPLES["failing"]]).text)
     properties = {one.attrib["name"]: one.attrib["value"] for one in suite.iter("property")}

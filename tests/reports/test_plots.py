@@ -1,12 +1,14 @@
 """The geometry of plots: what is where, and that nothing leaves its frame."""
 
+import itertools
 import math
 import re
 from typing import Any
 
 import pytest
 
-from sb3port.reports.plots import Histogram, Scatter, gauge_position, histogram, scatter
+from sb3port.reports.plots import Histogram, gauge_position, histogram
+from sb3port.reports.residuals import Residuals, residuals
 
 from . import examples
 
@@ -21,8 +23,8 @@ def _histogram(**changes: Any) -> Histogram:
     return found
 
 
-def _scatter(pairs: list[Any]) -> Scatter:
-    found = scatter({**examples.output_check("network.value:edge", 0.3, 1), "pairs": pairs}, TOLERANCE)
+def _residuals(pairs: list[Any], tolerance: float | None = TOLERANCE) -> Residuals:
+    found = residuals({**examples.output_check("network.value:edge", 0.3, 1), "pairs": pairs}, tolerance)
     assert found is not None
     return found
 
@@ -41,7 +43,7 @@ def test_bars_stand_on_the_right_side_of_the_tolerance() -> None:
     assert zero.x < below.x < plot.noise.x < plot.tolerance.x < above.x
     assert [bar.beyond for bar in plot.bars] == [False, False, True]
     assert zero.label == "5 exactly the same"
-    assert above.label == "2 from 1e-3 to 3.2e-3"
+    assert above.label == "2 from 0.001 to 0.0032"
     assert zero.height > below.height > above.height > 0
 
 
@@ -90,22 +92,52 @@ def _points(path: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"M([\d.]+) ([\d.]+)h0", path)]
 
 
-def test_points_lie_on_the_diagonal_or_not() -> None:
-    plot = _scatter([[-1.0, -1.0], [0.5, 0.5], [2.0, 2.0], [0.0, 1.0]])
-    x0, y0, x1, y1 = plot.diagonal
-    off = [(x - x0) / (x1 - x0) - (y - y0) / (y1 - y0) for x, y in _points(plot.points)]
-    assert len(off) == 3
-    assert max(map(abs, off)) < 0.005
-    ((x, y),) = _points(plot.beyond)
-    assert (x - x0) / (x1 - x0) < (y - y0) / (y1 - y0)
+def test_the_tolerance_is_a_band() -> None:
+    plot = _residuals([[-1.0, -1.0], [0.5, 0.5 + TOLERANCE / 2], [2.0, 2.0 - 0.9 * TOLERANCE], [0.0, 1.0]])
+    band = plot.band
+    assert band is not None
+    assert band.y < plot.zero < band.y + band.height
+    within = _points(plot.points)
+    assert len(within) == 3
+    assert all(band.y <= y <= band.y + band.height for _, y in within)
+    assert [y < plot.zero for _, y in within] == [False, True, False]  # what is larger is higher up
+    ((_, y),) = _points(plot.beyond)
+    assert plot.frame.top <= y < band.y
+
+
+@pytest.mark.parametrize("off", [TOLERANCE * 1.1, 1e-5, 1e-2, 1.0, 1e9, 1e290])
+def test_the_band_is_seen_however_far_a_port_is_off(off: float) -> None:
+    plot = _residuals([[0.0, off], [1.0, 1.0], [0.0, -off]])
+    assert plot.band is not None
+    assert plot.band.height > 0.2 * (plot.frame.bottom - plot.frame.top)
+    (_, above), (_, below) = _points(plot.beyond)
+    assert plot.frame.top <= above < plot.band.y
+    assert plot.band.y + plot.band.height < below <= plot.frame.bottom
+
+
+def test_powers_beyond_the_tolerance_are_marked() -> None:
+    plot = _residuals([[0.0, 1.5], [1.0, 1.0]])
+    labels = {tick.label: tick.at for tick in plot.y_ticks}
+    assert {"0", "6.5e-6", "−6.5e-6", "10⁰", "−10⁰"} <= set(labels)
+    assert labels["10⁰"] < labels["6.5e-6"] < labels["0"] < labels["−6.5e-6"] < labels["−10⁰"]
+    heights = sorted(labels.values())
+    assert all(after - before > 10 for before, after in itertools.pairwise(heights))
+
+
+def test_where_nothing_is_allowed_there_is_no_band() -> None:
+    plot = _residuals([[0.0, 0.0], [1.0, 3.0]], None)
+    assert plot.band is None
+    assert [(len(_points(path))) for path in (plot.points, plot.beyond)] == [1, 1]
+    assert [tick.label for tick in plot.y_ticks] == ["0", "2", "−2"]
+    assert _residuals([[0.0, 0.0]], 0.0).band is None
 
 
 def test_what_is_not_finite_is_counted() -> None:
-    plot = _scatter([[1.0, "nan"], ["-inf", 1.0], [1.0, 1e305], [10**400, 1.0], [3.0, 3.0]])
+    plot = _residuals([[1.0, "nan"], ["-inf", 1.0], [1.0, 1e305], [10**400, 1.0], [3.0, 3.0]])
     assert plot.left_out == 4
     assert len(_points(plot.points)) == 1
     check = {**examples.output_check("network.value:edge", 0.3, 1), "pairs": [["nan", "nan"]]}
-    assert scatter(check, None) is None
+    assert residuals(check, None) is None
 
 
 @pytest.mark.parametrize(
@@ -122,14 +154,14 @@ def test_what_is_not_finite_is_counted() -> None:
     ],
 )
 def test_any_range_has_ticks_within_the_frame(pairs: list[Any]) -> None:
-    plot = _scatter(pairs)
+    plot = _residuals(pairs)
     assert 2 <= len(plot.x_ticks) <= 8
     assert all(plot.frame.left <= tick.at <= plot.frame.right for tick in plot.x_ticks)
     assert all(plot.frame.top <= tick.at <= plot.frame.bottom for tick in plot.y_ticks)
 
 
 def test_ticks_are_round() -> None:
-    plot = _scatter([[-3.1, -3.1], [0.4, 0.4]])
+    plot = _residuals([[-3.1, -3.1], [0.4, 0.4]])
     assert [tick.label for tick in plot.x_ticks] == ["−3", "−2", "−1", "0"]
 
 

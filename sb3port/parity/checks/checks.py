@@ -17,6 +17,7 @@ from sb3port.networks.compiler import without_compiler
 from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.candidates import compare_with_oracle
 from sb3port.parity.checks.integrity import check_names
+from sb3port.parity.checks.progress import doing
 from sb3port.parity.checks.reload import FreshProcess, is_installed
 from sb3port.parity.checks.tensors import compare_tensors, expected_tensors, written_tensors
 from sb3port.parity.comparison.compare import Comparison, compare
@@ -81,11 +82,13 @@ class Step:
     Args:
         stages: Reported as skipped where the step is.
         run: Gives the checks.
+        title: What it does.
         needs_outputs: Whether it needs a port that can be loaded.
     """
 
     stages: tuple[str, ...]
     run: Callable[[Subject], Iterator[Check]]
+    title: str
     needs_outputs: bool = True
 
 
@@ -107,6 +110,7 @@ def check_outputs(subject: Subject) -> Iterator[Check]:
     """Everything that policies compute, from raw observations to the environment's actions."""
     checks = list(_log_std(subject))
     for observations in subject.observations:
+        doing(f"comparing outputs on {observations.count:,} {observations.label}")
         outcome = compare_with_oracle(subject.oracle, subject.port, observations, subject.tolerance)
         subject.summaries.append(outcome.summary)
         checks += outcome.checks
@@ -146,10 +150,10 @@ def check_reload(subject: Subject) -> Iterator[Check]:
 
 
 STEPS = (
-    Step(("integrity",), check_integrity, needs_outputs=False),
-    Step(("tensors",), check_tensors, needs_outputs=False),
-    Step(COMPUTED, check_outputs),
-    Step(("reload",), check_reload),
+    Step(("integrity",), check_integrity, "comparing the names of tensors", needs_outputs=False),
+    Step(("tensors",), check_tensors, "comparing tensors", needs_outputs=False),
+    Step(COMPUTED, check_outputs, "building SB3's policy and the port"),
+    Step(("reload",), check_reload, "waiting for another process to load the port with LeRobot"),
 )
 
 
@@ -165,6 +169,7 @@ def run_steps(subject: Subject, steps: Sequence[Step] = STEPS) -> list[Check]:
             if subject.blocked and step.needs_outputs:
                 checks += [skipped(stage, subject.blocked) for stage in step.stages]
             else:
+                doing(step.title)
                 checks += step.run(subject)
     return checks
 

@@ -1,13 +1,12 @@
 """Whether the files are those that were ported, and those that the conversion wrote."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import Array, Provenance
 from sb3port.parity.comparison.compare import Comparison
 from sb3port.parity.comparison.report import SOURCE, Check
 from sb3port.parity.comparison.verdicts import Verdict
-from sb3port.ports.unchanged import changes
+from sb3port.ports.unchanged import Changes
 from sb3port.readers.places.recorded import TELLING, OtherSource
 
 _SHOWN = 500
@@ -43,15 +42,14 @@ def unreadable_source(reason: str) -> Check:
     return _check("source", Comparison(Verdict.INCONCLUSIVE, f"the source cannot be read again: {reason}"))
 
 
-def check_files(folder: Path) -> Check:
-    """Compare the SHA-256 of the port's files with those that the conversion recorded."""
-    found = changes(folder)
+def check_files(found: Changes) -> Check:
+    """Say whether the SHA-256 of the port's files are those that the conversion recorded."""
     if not found.recorded:
         return _check(
             "files", Comparison(Verdict.SKIPPED, "the port does not record the hashes of its files")
         )
-    words = [f"changed since the conversion: {', '.join(found.changed)}"] if found.changed else []
-    words += [f"missing: {', '.join(found.gone)}"] if found.gone else []
+    words = [f"changed since the conversion: {found.changed_text}"] if found.changed else []
+    words += [f"missing: {found.gone_text}"] if found.gone else []
     verdict = Verdict.FAIL if words else Verdict.BIT_EXACT
     return _check("files", Comparison(verdict, "; ".join(words), (found.recorded,)))
 

@@ -14,6 +14,7 @@ from sb3port.parity.comparison.compare import Comparison, compare
 from sb3port.parity.comparison.report import SOURCE, Check, TensorRow
 from sb3port.parity.comparison.verdicts import NONE, Verdict
 from sb3port.ports.manifest import statistics_tensors
+from sb3port.reports.numbers import size_text
 
 
 def expected_tensors(checkpoint: Checkpoint) -> dict[str, Array]:
@@ -62,7 +63,7 @@ def _exact(outcome: Comparison) -> Comparison:
 def _together(found: Mapping[str, Comparison], expected: Mapping[str, Array]) -> Comparison:
     different = {name: outcome for name, outcome in found.items() if outcome.verdict is Verdict.FAIL}
     if not different:
-        return Comparison(Verdict.BIT_EXACT, shape=(sum(expected[name].size for name in found),))
+        return Comparison(Verdict.BIT_EXACT, shape=(sum(expected[name].size for name in found),), limit=0.0)
     name, outcome = max(different.items(), key=lambda item: item[1].max_abs)
     return replace(outcome, reason=_reason(name, outcome, len(different)), pairs=(), histogram=None)
 
@@ -70,5 +71,5 @@ def _together(found: Mapping[str, Comparison], expected: Mapping[str, Array]) ->
 def _reason(name: str, outcome: Comparison, count: int) -> str:
     where = list(outcome.worst.index) if outcome.worst else ""
     more = f", and {count - 1} more differ" if count > 1 else ""
-    differs = f"differs by up to {outcome.max_abs:.3g} at {where}" if where else "differs in its bits"
+    differs = f"differs by up to {size_text(outcome.max_abs)} at {where}" if where else "differs in its bits"
     return f"{name}: {outcome.reason}" if outcome.reason else f"{name} {differs}{more}"

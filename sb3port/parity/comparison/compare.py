@@ -78,6 +78,7 @@ class Comparison:
         max_ulp: Largest distance in units in the last place, None for integers or different types.
         scale: Largest absolute value of the reference.
         noise: The oracle's own noise, None where it was not asked.
+        limit: The largest difference that passes, None where no numbers were compared.
         worst: Where the difference is largest, None where there is none.
         histogram: Of the differences, None where none were computed.
         pairs: Reference and candidate for some numbers, evenly spaced over the rows.
@@ -92,6 +93,7 @@ class Comparison:
     max_ulp: int | None = None
     scale: float = 0.0
     noise: float | None = None
+    limit: float | None = None
     worst: Worst | None = None
     histogram: Histogram | None = None
     pairs: tuple[tuple[float, float], ...] = ()
@@ -194,6 +196,7 @@ class Accumulator:
             max_ulp=self._ulp,
             scale=self._scale,
             noise=self._noise,
+            limit=0.0 if self._whole else tolerance.allowed(self._noise),
             worst=self._worst,
             histogram=Histogram(self._size - int(self._counts.sum()), tuple(self._counts.tolist())),
             pairs=tuple(self._pairs),

@@ -3,7 +3,6 @@
 The JSON is the one source of every rendering: equal inputs give equal bytes, so it knows no clock.
 """
 
-import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from sb3port.parity.comparison.compare import Comparison
 from sb3port.parity.comparison.verdicts import DEFAULT, HOLDING, Tolerance, Verdict
 from sb3port.ports.manifest import public_provenance
 from sb3port.reports.numbers import strict
+from sb3port.reports.words import finding
 
 SCHEMA = "sb3port.parity"
 # Why LeRobot did not load the port, where it was to.
@@ -25,6 +25,25 @@ NO_LEROBOT = "LeRobot's plugin is not installed: pip install 'sb3port[lerobot]'"
 SCHEMA_VERSION = 1
 # What a check compares the port with.
 SOURCE, ORACLE, REFERENCE = "source", "oracle", "reference"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A difference between what was read from the source and what was read from the port.
+
+    Args:
+        kind: "setting", "tensors" or "file".
+        name: Of the setting, of the tensor that is furthest off, or of the file.
+        text: The difference in plain words, the name included.
+        source: A setting's value in the source, None for other kinds.
+        port: Likewise in the port.
+    """
+
+    kind: str
+    name: str
+    text: str
+    source: str | None = None
+    port: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,7 @@ class ParityReport:
         tensors: Every tensor.
         tolerance: By which outputs were judged.
         environment: The versions that the result depends on.
+        causes: What explains a failure, as far as that could be read; never a guess.
     """
 
     provenance: Provenance
@@ -124,6 +144,7 @@ class ParityReport:
     tensors: Sequence[TensorRow] = ()
     tolerance: Tolerance = DEFAULT
     environment: Mapping[str, Any] = field(default_factory=dict)
+    causes: Sequence[Cause] = ()
 
     @property
     def count(self) -> int:
@@ -154,20 +175,6 @@ class ParityReport:
         inexact = [verdict for verdict in (Verdict.WITHIN_ATOL, Verdict.WITHIN_NOISE) if verdict in here]
         return inexact[0] if inexact else Verdict.BIT_EXACT
 
-    @property
-    def worst(self) -> Check | None:
-        """The check that went most wrong.
-
-        That is the last failed one about the files and the tensors, which explains all that follows, then the
-        failed one with the largest difference, then one that is inconclusive, then the largest difference.
-        """
-        counted = [check for check in self.checks if not check.informational]
-        failed = [check for check in counted if check.verdict is Verdict.FAIL]
-        told = [check for check in failed if check.against == SOURCE]
-        doubtful = [check for check in counted if check.verdict is Verdict.INCONCLUSIVE]
-        among = told[-1:] or failed or doubtful or counted
-        return max(among, key=_severity, default=None)
-
     def holds(self, exact: bool = False) -> bool:
         """Whether parity holds; with `exact`, whether it does to the last bit, LeRobot's load included."""
         if not exact:
@@ -181,6 +188,7 @@ class ParityReport:
             "schema": SCHEMA,
             "version": SCHEMA_VERSION,
             "verdict": str(self.verdict),
+            "causes": [vars(cause) for cause in self.causes],
             "source": public_provenance(self.provenance),
             "port": {"name": self.port, "files": dict(self.files)},
             "model": dict(self.model),
@@ -192,24 +200,6 @@ class ParityReport:
         }
         plain: dict[str, Any] = strict(content)
         return plain
-
-
-def _severity(check: Check) -> float:
-    return float("inf") if math.isnan(check.comparison.max_abs) else check.comparison.max_abs
-
-
-def describe(check: Check) -> str:
-    """Say in one sentence what a check found."""
-    outcome, worst = check.comparison, check.comparison.worst
-    if outcome.reason:
-        return f"{check.id}: {outcome.reason}"
-    if worst is None:
-        return f"{check.id}: {outcome.verdict}"
-    where = ", ".join(map(str, worst.index))
-    return (
-        f"{check.id}: largest difference {outcome.max_abs:.3g} at [{where}], "
-        f"where {worst.reference:.9g} was expected and the port gives {worst.candidate:.9g}"
-    )
 
 
 def refuse_unless_holds(report: ParityReport, written: str, source: str) -> None:
@@ -225,11 +215,12 @@ def refuse_unless_holds(report: ParityReport, written: str, source: str) -> None
     """
     if report.holds():
         return
-    worst = f" ({describe(report.worst)})" if report.worst else ""
-    reason = f"{written} does not compute what {source} computes{worst}"
+    content = report.to_json()
+    why = f" ({found})" if (found := finding(content)) else ""
+    reason = f"{written} does not compute what {source} computes{why}"
     if report.verdict is not Verdict.FAIL:
-        reason = f"whether {written} computes what {source} computes cannot be told{worst}"
-    raise VerificationFailed(f"{reason}, so it is not written", report.to_json())
+        reason = f"whether {written} computes what {source} computes cannot be told{why}"
+    raise VerificationFailed(f"{reason}, so it is not written", content)
 
 
 def environment() -> dict[str, Any]:

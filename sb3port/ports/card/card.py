@@ -193,7 +193,8 @@ def _limit_sentences(checkpoint: Checkpoint, facts: CardFacts) -> Iterator[Markd
         yield markdown(
             "Parity says that it computes what its source computes, not that its source is any good."
         )
-    yield from (markdown("{}.", warning[:1].upper() + warning[1:]) for warning in checkpoint.warnings)
+    # As they are: many begin with a name.
+    yield from (markdown("{}.", warning) for warning in checkpoint.warnings)
 
 
 def _table(rows: Iterable[tuple[str, Markdown]]) -> Markdown:

@@ -78,7 +78,7 @@ class _Candidates:
         every = [self._look(near) for near in source.statistics.near]
         # Frames that nothing shows but a shape are believed only where no whole observation fits.
         sure = [evidence for evidence in every if not evidence.misfit and not self._is_guess(evidence)]
-        self.evidence = (sure and [e for e in every if e.misfit or e in sure]) or every
+        self.evidence = [e for e in every if e.misfit or e in sure] if sure else every
 
     def _is_guess(self, evidence: Evidence) -> bool:
         return bool(_guessed(self.found[evidence.near.name], self._archive, self._settings, self._spec))
