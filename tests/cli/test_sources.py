@@ -1,5 +1,6 @@
 """Sources that cannot be ported: each has its exit code, its message and no traceback."""
 
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from sb3port.errors import SourceUnreachable
 from sb3port.files import untrusted
 from sb3port.readers.places import hub
 
+from ..readers.laying import lay
 from . import files
 from .conftest import CARTPOLE, PENDULUM, STATISTICS, ZIP, Cli
 
@@ -68,6 +70,25 @@ def test_missing_statistics(cli: Cli, here: Path, command: str) -> None:
     cli(command, "alone.zip").fails(2, "VecNormalize", "--vecnormalize", "--no-stats")
     cli(command, "alone.zip", "--vecnormalize", "absent.pkl").fails(2, "absent.pkl")
     cli(command, "alone.zip", "--vecnormalize", STATISTICS, "-q").succeeds()
+
+
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ("zip run/a.zip\nstats vec_normalize.pkl\nagain vecnormalize.pkl", ["run/a"]),
+        ("zip run/a.zip\nstats vec_normalize.pkl\nagain vecnormalize.pkl", ["run"]),
+        ("zip a.zip b.zip\nstats x.pkl\nagain y.pkl", [".", "--filename", "a.zip"]),
+        ("zip a.zip b.zip\nstats b_vec.pkl", [".", "--filename", "a"]),
+    ],
+)
+def test_the_command_in_a_hint_runs(cli: Cli, here: Path, files: str, source: list[str]) -> None:
+    """Whether it names statistics or leaves them out."""
+    lay(here, files)
+    refused = cli("convert", *source)
+    assert refused.code == 2
+    words = shlex.split(refused.err.rstrip().rpartition(": ")[2])
+    assert words[:2] == ["sb3port", "convert"]
+    cli(*words[1:], "--no-verify").succeeds()
 
 
 def test_statistics_of_another_model(cli: Cli) -> None:

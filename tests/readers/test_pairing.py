@@ -219,8 +219,9 @@ def test_nothing_is_looked_for_above_a_repository(tmp_path: Path, model: Path) -
     root = lay_out(tmp_path / "r", model, "+64:work/best/a.zip 64:vec_normalize.pkl")
     assert read(root / "work" / "best").normalizer is not None
     (root / "work" / ".git").mkdir()
-    with pytest.raises(UsageError, match="no statistics"):
-        read(root / "work" / "best")
+    for path, options in ways(root, "work/best/a.zip"):
+        with pytest.raises(UsageError, match="no statistics"):
+            read(path, **options)
 
 
 def test_nothing_is_looked_for_in_a_home_or_where_everyone_writes(

@@ -16,7 +16,7 @@ from sb3port.readers.places.layouts import MEMBERS, Candidate
 from sb3port.readers.places.nearby import UP
 from sb3port.readers.places.pairing import Statistics, choose_statistics, given_statistics
 from sb3port.readers.places.source import Source, is_within
-from sb3port.readers.places.source_files import LocalFiles, with_surroundings, within
+from sb3port.readers.places.source_files import surroundings, within
 
 # These files only tell how a policy was trained; what a port computes depends on all others.
 TELLING = ("config", "args", "env_kwargs")
@@ -122,6 +122,6 @@ def _candidate(recorded: Provenance) -> Candidate:
 def _statistics(recorded: Provenance, checkpoint: Candidate, root: Path) -> Statistics:
     """Give the recorded statistics; where the user left some out, those that are there."""
     if recorded.no_stats:
-        return choose_statistics(with_surroundings(LocalFiles(root, ()), checkpoint), checkpoint)
+        return choose_statistics(surroundings(root, checkpoint), checkpoint)
     found = recorded.files.get("statistics")
     return given_statistics(found.name) if found else Statistics()

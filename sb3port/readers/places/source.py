@@ -7,6 +7,7 @@ any of the layouts that SB3's tools make. An existing local path beats a Hub nam
 import os
 import posixpath
 import shlex
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from sb3port.files.port_files import PORT_FILE
 from sb3port.files.untrusted import refuse_outside
 from sb3port.readers.places.layouts import Candidate, choose_settings, pickles
 from sb3port.readers.places.locations import read_location, refuse_absent
-from sb3port.readers.places.nearby import nearby
 from sb3port.readers.places.pairing import (
     Statistics,
     choose_checkpoint,
@@ -25,7 +25,7 @@ from sb3port.readers.places.pairing import (
     given_statistics,
     listed,
 )
-from sb3port.readers.places.source_files import Files, LocalFiles, list_folder, with_surroundings, within
+from sb3port.readers.places.source_files import Files, LocalFiles, list_folder, surroundings, within
 
 if TYPE_CHECKING:
     from sb3port.readers.places.hub import RepoFiles
@@ -221,7 +221,7 @@ def absolute(path: Path) -> Path:
 def _local_source(
     label: str, kind: str, path: Path, files: LocalFiles, checkpoint: Candidate, options: SourceOptions
 ) -> Source:
-    files = with_surroundings(files, checkpoint)
+    around = surroundings(files.root, checkpoint)
     reference = files.root / checkpoint.place.parent / "reference.npz"
     return Source(
         label=label,
@@ -230,9 +230,9 @@ def _local_source(
         revision=None,
         root=files.root,
         checkpoint=checkpoint,
-        statistics=_statistics(files, checkpoint, label, options),
+        statistics=_statistics(around, checkpoint, label, options, files.names),
         reference=reference if is_within(reference, files.root) else None,
-        settings=choose_settings(files.names, checkpoint, absolute(files.root).name),
+        settings=choose_settings(around.names, checkpoint, absolute(files.root).name),
     )
 
 
@@ -265,26 +265,28 @@ def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
     )
 
 
-def _statistics(files: Files, checkpoint: Candidate, label: str, options: SourceOptions) -> Statistics:
-    """Take the statistics that the user or a port names, else choose."""
+def _statistics(
+    files: Files, checkpoint: Candidate, label: str, options: SourceOptions, more: Sequence[str] = ()
+) -> Statistics:
+    """Take the statistics that the user or a port names, of `more` names too, else choose."""
     given = options.vecnormalize
     if given is not None and given.is_file():
         return given_statistics(str(absolute(given)))
     if given is None and options.statistics is None:
         return choose_statistics(files, checkpoint)
     named = options.statistics if given is None else (given.as_posix(),)
-    return given_statistics(*(_named(name, files, checkpoint, label) for name in named or ()))
+    known = dict.fromkeys((*more, *files.names))
+    return given_statistics(*(_named(name, known, checkpoint, label) for name in named or ()))
 
 
-def _named(name: str, files: Files, checkpoint: Candidate, label: str) -> str:
+def _named(name: str, known: Collection[str], checkpoint: Candidate, label: str) -> str:
     """Find a file by its name within the source, or as seen from the checkpoint."""
     for folder in (PurePosixPath(), checkpoint.folder):
         found = posixpath.normpath(folder / name)
-        if found in files.names:
+        if found in known:
             return found
-    near = [pickle.name for pickle in nearby(files.names, checkpoint, files.origin)]
-    inside = [other for other in pickles(files.names) if not other.startswith("../")]
+    inside = sorted(pickles(known), key=lambda other: other.startswith("../"))
     raise UsageError(
         f"--vecnormalize {name} is neither a file on this machine nor one of {label}",
-        f"its pickles are: {listed(list(dict.fromkeys((*inside, *near))))}",
+        f"its pickles are: {listed(inside)}",
     )

@@ -6,7 +6,7 @@ A folder of this machine and a repository on the Hub are the same to those who c
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -111,10 +111,9 @@ def list_folder(root: Path) -> LocalFiles:
     return LocalFiles(root, sorted(name for name in names if (root / name).is_file()), sorted(links))
 
 
-def with_surroundings(files: LocalFiles, checkpoint: Candidate) -> LocalFiles:
-    """Add the files around a checkpoint, among which its statistics and settings may be."""
-    around = _Surroundings(files.root).names(checkpoint.folder)
-    return replace(files, names=sorted({*files.names, *around}))
+def surroundings(root: Path, checkpoint: Candidate) -> LocalFiles:
+    """List the files around a checkpoint of a source, among which its statistics and settings may be."""
+    return LocalFiles(root, sorted(set(_Surroundings(root).names(checkpoint.folder))))
 
 
 class _Surroundings:
