@@ -235,3 +235,13 @@ def test_wrappers_are_read_from_the_command_line_in_order() -> None:
     argument = '--wrappers={"TimeFeature": {}, "FrameStack": {"n_stack": 2}}'
     config = draccus.parse(GymnasiumEnvConfig, args=[argument])
     assert list(config.wrappers.items()) == [("TimeFeature", {}), ("FrameStack", {"n_stack": 2})]
+
+
+def test_lerobot_takes_the_names_of_our_commands() -> None:
+    wrappers = '--wrappers={"TimeFeatureWrapper": {}, "gymnasium.wrappers:ClipReward": {"min_reward": -1}}'
+    config = draccus.parse(GymnasiumEnvConfig, args=[wrappers, "--frame_stack=2"])
+    assert config.features["agent_pos"].shape == (8,)
+    env = gym.make(config.gym_id, **config.gym_kwargs)
+    assert env.reset(seed=0)[0]["agent_pos"].tolist()[:4] == [0.0] * 4
+    with pytest.raises(ValueError, match=r"there is no wrapper Framestack; did you mean FrameStack\?"):
+        GymnasiumEnvConfig(task="Pendulum-v1", wrappers={"Framestack": None})
