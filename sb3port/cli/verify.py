@@ -150,8 +150,10 @@ def _print_several(output: Output, done: "Sequence[Verified]", exact: bool, repo
         else:
             output.line(_in_short(found))
         output.line()
+    near = sum(found.report.holds() and not found.report.holds(exact) for found in done if found.report)
+    fields: dict[str, object] = {"exact": f"{near} not bit-exact, as --exact demands"} if near else {}
     place = {"reports": report_dir} if report_dir is not None else {}
-    print_index(output, [found.report_json() for found in done], place)
+    print_index(output, [found.report_json() for found in done], fields | place)
 
 
 def _print(output: Output, report: "ParityReport", exact: bool) -> None:

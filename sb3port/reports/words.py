@@ -78,16 +78,16 @@ def by_verdict(reports: Sequence[Report]) -> list[Report]:
 
 
 def index_title(reports: Sequence[Report]) -> str:
-    """Say of several reports how many have the worst verdict: "2 of 4 fail", and how many say nothing."""
-    unread = sum(map(is_unread, reports))
-    verdicts = [report["verdict"] for report in reports]
+    """Say how many of several reports have the worst verdict: "2 of 4 fail"; how many could not be read."""
+    verdicts = [report["verdict"] for report in reports if not is_unread(report)]
+    gone = f"{len(reports) - len(verdicts)} could not be read"
+    if not verdicts:
+        return gone
     worst = min(verdicts, key=VERDICTS.index)
     count = verdicts.count(worst)
-    verb = "" if worst == "fail" else "is " if count == 1 else "are "
-    if worst == "fail" and count == 1:
-        worst = "fails"
-    many = "all" if count == len(verdicts) > 1 else f"{count} of"
-    return f"{many} {len(verdicts)} {verb}{worst}" + (f", {unread} could not be read" if unread else "")
+    says = {"fail": "fails" if count == 1 else "fail"}.get(worst, f"{'is' if count == 1 else 'are'} {worst}")
+    many = f"all {count}" if count == len(reports) > 1 else f"{count} of {len(reports)}"
+    return f"{many} {says}" + (f", {gone}" if len(verdicts) < len(reports) else "")
 
 
 def finding(report: Report) -> str:

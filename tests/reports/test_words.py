@@ -76,5 +76,7 @@ def test_titles_of_an_index() -> None:
     assert words.index_title([good, unsure]) == "1 of 2 is inconclusive"
     assert words.index_title([good, good, good]) == "all 3 are bit-exact"
     assert words.index_title([good, bad, gone]) == "1 of 3 fails, 1 could not be read"
+    assert words.index_title([good, gone]) == "1 of 2 is bit-exact, 1 could not be read"
+    assert words.index_title([gone, gone]) == "2 could not be read"
     assert words.finding(gone) == "x is not a folder"
     assert words.finding(good) == "network.mode:recorded@reference: " + words.describe(good["checks"][-3])
