@@ -5,7 +5,7 @@ The message is one sentence that says what is wrong and where; `hint` says what 
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -114,6 +114,32 @@ class Unsafe(NotPortable):
 
 class EnvironmentFailed(UsageError):
     """An environment, or other code that is the user's own, raised an error (2)."""
+
+
+class UnfitInput(UsageError, ValueError):
+    """What a policy is given is not what it takes (2); a ValueError, as SB3's `predict` raises."""
+
+
+class NoAction(UnfitInput):
+    """A policy gives NaN, of which no action follows; SB3's distributions refuse it, too (2)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no action follows from what the policy is given: an observation, or a state, holds NaN or "
+            "numbers that are infinite or far too large"
+        )
+
+
+class UnknownChoice(UnfitInput):
+    """An observation holds a choice that its space has not, of which there is no one-hot vector (2).
+
+    Args:
+        sizes: How many choices there are, for each that is made.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        counts = sizes[0] if len(sizes) == 1 else list(sizes)
+        super().__init__(f"the observation holds a choice that is none of those from 0 to below {counts}")
 
 
 class TrainingDiverged(Sb3portError):

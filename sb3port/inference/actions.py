@@ -1,7 +1,10 @@
 """From what networks give to actions for the environment, as SB3's `predict` makes them."""
 
+import numpy as np
+
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict
+from sb3port.errors import NoAction
 
 
 class ActionWriter:
@@ -29,3 +32,14 @@ class ActionWriter:
             scaled: Array = low + (0.5 * (actions + 1.0) * (high - low))
             return scaled
         return actions.clip(low, high)
+
+
+def refuse_nan(outputs: Array) -> None:
+    """Refuse what `action_net` gives where it is no number, as SB3's distributions do.
+
+    Raises:
+        NoAction: There is NaN.
+    """
+    total = np.add.reduce(outputs, axis=None)  # one number to look at, which is NaN if any is
+    if np.isnan(total) and np.isnan(outputs).any():
+        raise NoAction

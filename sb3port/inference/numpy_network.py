@@ -9,6 +9,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, parts
 from sb3port.errors import UsageError
+from sb3port.inference.actions import refuse_nan
 from sb3port.inference.layers import actor_layers, layer
 from sb3port.inference.observations import Input
 
@@ -46,6 +47,7 @@ class NumpyNetwork:
         weight, bias = self._last
         outputs = rows.dot(weight)
         outputs += bias
+        refuse_nan(outputs)
         return self._choose(outputs, masks)
 
     def sample(self, features: Input, masks: Array | None) -> NoReturn:  # noqa: ARG002 (as others have it)

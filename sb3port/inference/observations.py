@@ -3,14 +3,17 @@
 Sources: `VecNormalize.normalize_obs`, `BasePolicy.obs_to_tensor` and `preprocess_obs` of stable_baselines3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, parts
+from sb3port.errors import UnfitInput, UnknownChoice
 
+# Bytes of the longest number of a kind that torch has.
+_LONGEST = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
 Input: TypeAlias = Array | dict[str, Array]
 """float32 `(n, *shape)`, choices as one-hot vectors `(n, k)`, images as they are, `(n, C, H, W)`; for a Dict
 one of them for every key."""
@@ -37,19 +40,40 @@ class ObservationReader:
             What networks take, the number of observations, and whether it was a batch.
 
         Raises:
-            ValueError: A part is missing, or has another shape than its space.
+            UnfitInput: It is not an observation of the space, or several.
         """
         if self._only is not None:
             return self._only(observation)
         if not isinstance(observation, dict):
-            raise ValueError(f"the observation is a {type(observation).__name__}, but the space is a Dict")
-        if missing := [key for key in self._parts if key not in observation]:
-            raise ValueError(f"the observation has no {', '.join(missing)}")
+            refuse_reset(observation)
+            raise UnfitInput(f"the observation is a {type(observation).__name__}, but the space is a Dict")
+        if set(observation) != set(self._parts):
+            raise UnfitInput(_other_keys(self._parts, observation))
         read = {key: part(observation[key]) for key, part in self._parts.items()}
         counts = {(count, is_batch) for _, count, is_batch in read.values()}
         if len(counts) > 1:
-            raise ValueError("the parts of the observation are not all single, or not equally many")
+            raise UnfitInput("the parts of the observation are not all single, or not equally many")
         return ({key: rows for key, (rows, _, _) in read.items()}, *counts.pop())
+
+
+def refuse_reset(given: Any) -> None:
+    """Refuse what `reset` of Gymnasium gives, in the words of SB3's `predict`.
+
+    Raises:
+        UnfitInput: It is a tuple of an observation and info.
+    """
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], dict):
+        raise UnfitInput(
+            "the observation is a tuple of an observation and info, as reset() of Gymnasium gives it: write "
+            "observation, info = env.reset(), and give predict the observation alone"
+        )
+
+
+def _other_keys(wanted: Collection[str], given: Collection[Any]) -> str:
+    missing, extra = ([str(k) for k in a if k not in b] for a, b in ((wanted, given), (given, wanted)))
+    lacks = f"has no {', '.join(missing)}" if missing else ""
+    has = f"has {', '.join(extra)}, which the policy was not trained with" if extra else ""
+    return f"the observation {', and '.join(filter(None, (lacks, has)))}; its keys are {', '.join(wanted)}"
 
 
 class _PartReader:
@@ -64,17 +88,32 @@ class _PartReader:
         self._encode = _encoder(space)
 
     def __call__(self, raw: Any) -> tuple[Array, int, bool]:
-        rows = np.asarray(raw)
+        rows = self._numbers(raw)
         if self._is_image:
             rows = self._channels_first(rows)
         is_batch = rows.shape != self._shape
-        if is_batch and (rows.shape[1:] != self._shape or not rows.ndim):
-            raise ValueError(f"{self._name} has the shape {rows.shape}, but the policy takes {self._shape}")
+        if is_batch and (rows.shape[1:] != self._shape or not rows.ndim or not len(rows)):
+            raise UnfitInput(
+                f"{self._name} has the shape {rows.shape}, but the policy takes {self._shape}, or "
+                f"(n, {', '.join(map(str, self._shape))}) for n of them".replace(", )", ",)")
+            )
         # Also a batch, as SB3 does: the strides of a batch of one change, and with them the convolutions.
         rows = rows.reshape(self._rows)
         if self._normalize is not None:
             rows = self._normalize(rows)
         return self._encode(rows), len(rows), is_batch
+
+    def _numbers(self, raw: Any) -> Array:
+        """Give an array of numbers that torch has, too."""
+        try:
+            rows = np.asarray(raw)
+        except (ValueError, TypeError, RuntimeError):  # ragged lists; tensors that are elsewhere
+            rows = None
+        if rows is None or rows.dtype.kind not in "biufc" or rows.dtype.itemsize > _LONGEST[rows.dtype.kind]:
+            refuse_reset(raw)
+            of = f" of {rows.dtype.name}" if rows is not None and rows.ndim else ""
+            raise UnfitInput(f"{self._name} is a {type(raw).__name__}{of}, which is no array of numbers")
+        return rows
 
     def _channels_first(self, rows: Array) -> Array:
         """Move channels that come last, without copying: convolutions depend on the layout."""
@@ -116,8 +155,9 @@ def _encoder(space: Simple) -> Callable[[Array], Array]:
 
 def _one_hot(rows: Array, sizes: list[int]) -> Array:
     """Give one-hot vectors of the columns, side by side; starts of spaces are not subtracted, as in SB3."""
-    columns = rows.astype(np.int64).T
+    with np.errstate(invalid="ignore"):  # of NaN numpy makes a number that is refused
+        columns = rows.astype(np.int64).T
     if any(((column < 0) | (column >= size)).any() for column, size in zip(columns, sizes, strict=True)):
-        raise ValueError(f"the observation has choices beyond the number of them, {sizes}")
+        raise UnknownChoice(sizes)
     encoded = [np.eye(size, dtype=np.float32)[column] for column, size in zip(columns, sizes, strict=True)]
     return np.concatenate(encoded, axis=1)

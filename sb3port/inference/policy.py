@@ -6,7 +6,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
-from sb3port.errors import UsageError, need
+from sb3port.errors import UnfitInput, UsageError, need
+from sb3port.families.features import mask_size
 from sb3port.inference.actions import ActionWriter
 from sb3port.inference.observations import Input, ObservationReader
 
@@ -26,7 +27,12 @@ class Network(Protocol):
         """Draw random actions of a policy without memory."""
 
     def remember(
-        self, features: Input, state: State | None, starts: Any, deterministic: bool
+        self,
+        features: Input,
+        state: State | None,
+        starts: Array | None,
+        masks: Array | None,
+        deterministic: bool,
     ) -> tuple[Array, State]:
         """Give actions of a recurrent policy, and its state after them."""
 
@@ -87,14 +93,17 @@ class PortedPolicy:
             Actions for the environment, `(*shape)` or `(n, *shape)`, clipped or unscaled; and the new state.
 
         Raises:
-            ValueError: An observation has another shape, or the policy has no masks.
+            UnfitInput: A ValueError: an observation is none of the policy's space, or several, in one of its
+                keys; masks, states or starts of episodes are not those of so many observations, or the policy
+                has none; or the policy gives NaN for them.
             UsageError: The backend has no random actions.
         """
         features, count, is_batch = self._read(observation)
+        masks = None if action_masks is None else self._masks(action_masks, count)
         if self._recurrent:
-            raw, state = self._network.remember(features, state, episode_start, deterministic)
+            given = self._states(state, count), self._starts(episode_start, count)
+            raw, state = self._network.remember(features, *given, masks, deterministic)
         else:
-            masks = None if action_masks is None else self._masks(action_masks, count)
             raw = (self._network.act if deterministic else self._network.sample)(features, masks)
         actions = self._write(raw)
         return (actions if is_batch else actions.squeeze(axis=0)), state
@@ -114,5 +123,41 @@ class PortedPolicy:
 
     def _masks(self, masks: Any, count: int) -> Array:
         if not self._maskable:
-            raise ValueError("action_masks are for maskable policies, but this one is not")
-        return np.asarray(masks, bool).reshape(count, -1)
+            raise UnfitInput("action_masks are for maskable policies, but this one is not")
+        rows, choices = _array(masks, "action_masks", bool), mask_size(self.spec)
+        if rows.size != count * choices:
+            raise UnfitInput(
+                f"action_masks have the shape {rows.shape}, but there are {choices} choices for each of "
+                f"{count} observations"
+            )
+        return rows.reshape(count, choices)
+
+    def _states(self, state: Any, count: int) -> State | None:
+        """Check hidden and cell state: SB3 would take one for several observations, in silence."""
+        if state is None:
+            return None
+        if not isinstance(state, tuple | list) or len(state) != 2:
+            raise UnfitInput("state is not the pair of a hidden and a cell state that predict gave")
+        found = tuple(_array(part, "state", np.float32) for part in state)
+        wanted = (self.spec.n_lstm_layers, count, self.spec.lstm_hidden_size)
+        if any(part.shape != wanted for part in found):
+            raise UnfitInput(
+                f"state has the shapes {found[0].shape} and {found[1].shape}, but (layers, n, hidden) is "
+                f"{wanted} for {count} observations: begin anew with state=None where their number changes"
+            )
+        return found
+
+    def _starts(self, starts: Any, count: int) -> Array | None:
+        if starts is None:
+            return None
+        found = _array(starts, "episode_start", np.float32).reshape(-1)
+        if found.size != count:
+            raise UnfitInput(f"episode_start says of {found.size} observations, but there are {count}")
+        return found
+
+
+def _array(given: Any, name: str, dtype: Any) -> Array:
+    try:
+        return np.asarray(given, dtype)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UnfitInput(f"{name} is a {type(given).__name__} that holds no numbers") from error

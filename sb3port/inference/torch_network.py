@@ -7,13 +7,13 @@ them: for one observation that is most of the time, see `benchmarks/predict_late
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Simple, parts
+from sb3port.inference.actions import refuse_nan
 from sb3port.inference.modes import mode_of
 from sb3port.inference.observations import Input
 from sb3port.networks.categorical import BernoulliHead
@@ -49,9 +49,7 @@ class TorchNetwork:
     @torch.inference_mode()
     def act(self, features: Input, masks: Array | None) -> Array:
         """See `policy.Network`."""
-        latent = self._latent(self._features(features))
-        mask = None if masks is None else torch.from_numpy(masks)
-        return self._mode(functional.linear(latent, self._weight, self._bias), mask)
+        return self._likeliest(self._latent(self._features(features)), masks)
 
     @torch.inference_mode()
     def sample(self, features: Input, masks: Array | None) -> Array:
@@ -61,7 +59,12 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def remember(
-        self, features: Input, state: tuple[Array, ...] | None, starts: Any, deterministic: bool
+        self,
+        features: Input,
+        state: tuple[Array, ...] | None,
+        starts: Array | None,
+        masks: Array | None,
+        deterministic: bool,
     ) -> tuple[Array, tuple[Array, ...]]:
         """See `policy.Network`."""
         lstm = self._policy.lstm_actor
@@ -72,10 +75,7 @@ class TorchNetwork:
         # SB3 multiplies only where an episode starts somewhere, but a factor of 1 changes no bit.
         output, after = lstm(inputs.unsqueeze(0), (keep * hidden, keep * cell))
         latent = self._latent(output[0])
-        if deterministic:
-            raw = self._mode(functional.linear(latent, self._weight, self._bias), None)
-        else:
-            raw = self._draw(inputs, latent, None)
+        raw = self._likeliest(latent, masks) if deterministic else self._draw(inputs, latent, masks)
         return raw, tuple(part.numpy() for part in after)
 
     @torch.inference_mode()
@@ -101,13 +101,22 @@ class TorchNetwork:
             latent = self._activation(functional.linear(latent, weight, bias))
         return latent
 
+    def _likeliest(self, latent: Tensor, masks: Array | None) -> Array:
+        mask = None if masks is None else torch.from_numpy(masks)
+        return self._mode(self._outputs(latent), mask)
+
+    def _outputs(self, latent: Tensor) -> Tensor:
+        outputs = functional.linear(latent, self._weight, self._bias)
+        refuse_nan(outputs.numpy())
+        return outputs
+
     def _draw(self, features: Tensor, latent: Tensor, masks: Array | None) -> Array:
         if not self._has_noise:
             self.reset_noise(1)
         policy, mask = self._policy, None if masks is None else torch.from_numpy(masks)
         extract = policy.sde_features_extractor
         noisy = latent if extract is None else extract(features)
-        outputs = functional.linear(latent, self._weight, self._bias)
+        outputs = self._outputs(latent)
         drawn = policy.head.distribution(outputs, policy.log_std, noisy, mask).sample()
         # SB3 has them in float32; sb3-contrib's masked ones are integers.
         return (drawn.float() if isinstance(policy.head, BernoulliHead) else drawn).numpy()
@@ -122,8 +131,8 @@ def _floats(space: Simple, spec: PolicySpec) -> Floats:
     return lambda rows: torch.from_numpy(rows).float() / 255.0
 
 
-def _starts(starts: Any, count: int) -> Tensor:
-    return torch.zeros(count) if starts is None else torch.as_tensor(np.asarray(starts, np.float32))
+def _starts(starts: Array | None, count: int) -> Tensor:
+    return torch.zeros(count) if starts is None else torch.from_numpy(starts)
 
 
 def _state(state: tuple[Array, ...] | None, lstm: nn.LSTM, count: int) -> tuple[Tensor, Tensor]:

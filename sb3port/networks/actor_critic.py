@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.errors import NoAction
 from sb3port.families.features import mask_key
 from sb3port.networks.architecture import check_architecture
 from sb3port.networks.distributions import ActionDistribution
@@ -123,7 +124,8 @@ class ActorCritic(nn.Module):
             `(B,)` for a Discrete, `(B, k)` for a MultiDiscrete and `(B, n)`, 0 or 1, for a MultiBinary.
 
         Raises:
-            ValueError: An observation, a mask or a state is missing or has the wrong shape.
+            ValueError: An observation, a mask or a state is missing or has the wrong shape, or they hold NaN,
+                or a choice that there is not.
         """
         features = self.features_extractor(self.preprocess(batch))
         return self._act(batch, features, deterministic, lstm_states, episode_starts)
@@ -225,7 +227,8 @@ class ActorCritic(nn.Module):
             `(B, A)` float32 for a Box, `(B, 1)` int64 for a Discrete, `(B, k)` int64 for the other two.
 
         Raises:
-            ValueError: A recurrent policy got another number of rows than since the last `reset`.
+            ValueError: A recurrent policy got another number of rows than since the last `reset`; or as for
+                `predict`.
         """
         features = self.features_extractor(self.preprocess(batch))
         if self._state is not None and self._state[0].shape[1] != len(features):
@@ -263,8 +266,11 @@ class ActorCritic(nn.Module):
     ) -> tuple[Tensor, LSTMState | None]:
         latent, state = self._core.actor(features, state, starts)
         latent = self.mlp_extractor.forward_actor(latent)
+        outputs = self.action_net(latent)
+        if outputs.isnan().any():
+            raise NoAction
         if deterministic:
-            return self.head.mode(self.action_net(latent), self._mask(batch)), state
+            return self.head.mode(outputs, self._mask(batch)), state
         return self._distribution(batch, features, latent).sample(), state
 
     def _outlook(

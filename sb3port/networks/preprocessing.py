@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.errors import UnknownChoice
 from sb3port.families.features import batch_key
 
 
@@ -126,7 +127,10 @@ def _shaped(rows: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _one_hot(rows: Tensor, sizes: list[int]) -> Tensor:
     """One-hot vectors of the columns, side by side; starts of spaces are not subtracted, as in SB3."""
     columns = zip(rows.long().unbind(dim=1), sizes, strict=True)
-    return torch.cat([functional.one_hot(column, n).float() for column, n in columns], dim=1)
+    try:
+        return torch.cat([functional.one_hot(column, n).float() for column, n in columns], dim=1)
+    except RuntimeError as error:
+        raise UnknownChoice(sizes) from error
 
 
 _ENCODERS: dict[type[Simple], Callable[[Any], Callable[[Tensor], Tensor]]] = {
