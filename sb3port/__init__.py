@@ -75,6 +75,7 @@ def verify(
     reload: bool = True,
     extractor: str | None = None,
     sandbox: bool | None = None,
+    use_masking: bool = True,
 ) -> "ParityReport":
     """Compare a port with its source, which is read anew.
 
@@ -88,6 +89,7 @@ def verify(
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is your own.
         sandbox: As for `convert`.
+        use_masking: False to let a maskable policy choose among all actions in `env`.
 
     Returns:
         What was compared; its `verdict` says whether parity holds.
@@ -99,7 +101,7 @@ def verify(
     from sb3port.commands.verify import verify as run
 
     named = [observations] if isinstance(observations, str | Path) else observations
-    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox)
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox, use_masking)
     return run(Path(port), str(source) if source is not None else None, options)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +50,8 @@ def evaluate(
     seed: options.Seed = 0,
     wrapper: options.OwnWrappers = None,
     no_wrappers: options.NoWrappers = False,
+    no_masking: options.NoMasking = False,
+    max_episode_steps: options.MaxEpisodeSteps = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Run the source's SB3 policy on the same seeds, too.")
     ] = False,
@@ -96,6 +98,7 @@ def evaluate(
     setting = _setting_of(
         output, ported.environment, env, range(seed, seed + episodes), (wrapper, no_wrappers)
     )
+    setting = replace(setting, use_masking=not no_masking, max_episode_steps=max_episode_steps)
     with output.working(terminal("loading torch")):
         use_extractor(ported.spec, extractor, str(folder))
     found = _run(output, (folder, ported), setting, (compare, source, sandbox), plot is not None)
@@ -109,6 +112,8 @@ def evaluate(
 
 def _show(output: Output, found: _Found, port: tuple[Path, Path], files: dict[str, str]) -> None:
     named, folder = port
+    for sentence in found.port.warnings:
+        output.warn(shown(sentence))
     content = {"port": _identity(named, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
         _print(output, found, {"port": str(named)}, files)

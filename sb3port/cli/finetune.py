@@ -28,6 +28,7 @@ def finetune(
     n_envs: training_options.NEnvs = None,
     wrapper: options.OwnWrappers = None,
     no_wrappers: options.NoWrappers = False,
+    no_masking: options.NoMasking = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = None,
     device: training_options.Device = "cpu",
@@ -55,6 +56,7 @@ def finetune(
         "device": device,
         "engine": engine,
         "eval_episodes": eval_episodes,
+        "use_masking": not no_masking,
     }
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import RunOptions, begin_finetuning

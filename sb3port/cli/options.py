@@ -96,6 +96,22 @@ NoWrappers = Annotated[
         "--no-wrappers", help="Leave out the arguments and wrappers that the environment had in training."
     ),
 ]
+NoMasking = Annotated[
+    bool,
+    typer.Option(
+        "--no-masking",
+        help="Let a maskable policy choose among all actions, where the environment has no masks.",
+    ),
+]
+MaxEpisodeSteps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Time limit of an episode, instead of the environment's own; without either it is 1000 steps.",
+        show_default=False,
+    ),
+]
 Episodes = Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")]
 ReportDir = Annotated[

@@ -56,6 +56,8 @@ def record(
     ] = False,
     wrapper: options.OwnWrappers = None,
     no_wrappers: options.NoWrappers = False,
+    no_masking: options.NoMasking = False,
+    max_episode_steps: options.MaxEpisodeSteps = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the recording at PATH.")] = False,
     filename: options.Filename = None,
     revision: options.Revision = None,
@@ -98,6 +100,8 @@ def record(
             wrappers=wrapper or (),
             wrap=not no_wrappers,
             sandbox=sandbox,
+            use_masking=not no_masking,
+            max_episode_steps=max_episode_steps,
         )
         track = output.tracker(spinner, terminal("episodes"))
         recording = run(source, chosen, track) if source else record_chance(chosen, track)

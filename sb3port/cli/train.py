@@ -47,6 +47,7 @@ def train(
     n_envs: training_options.NEnvs = None,
     wrapper: options.OwnWrappers = None,
     no_wrappers: options.NoWrappers = False,
+    no_masking: options.NoMasking = False,
     vec_env: training_options.VecEnv = "dummy",
     seed: training_options.Seed = 0,
     device: training_options.Device = "cpu",
@@ -81,6 +82,7 @@ def train(
         "device": device,
         "engine": engine,
         "eval_episodes": eval_episodes,
+        "use_masking": not no_masking,
     }
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
@@ -93,6 +95,7 @@ def train(
             ),
             PolicyOptions(algo, policy, policy_kwargs, normalize),
             lambda source: output.stage(terminal("plan"), shown(source)),
+            lambda text: output.warn(shown(text)),
         )
     run_to_end(output, trainer, None, out)
 

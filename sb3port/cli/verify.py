@@ -56,6 +56,7 @@ def verify(
     no_reload: Annotated[
         bool, typer.Option("--no-reload", help="Do not load the port in a second process.")
     ] = False,
+    no_masking: options.NoMasking = False,
     report_dir: options.ReportDir = None,
     extractor: options.Extractor = None,
     sandbox: options.Sandbox = None,
@@ -75,7 +76,8 @@ def verify(
     from sb3port.reports.files import write_reports
 
     output = Output(json, quiet, verbose)
-    chosen = VerifyOptions(tuple(observations or ()), env, atol, not no_reload, extractor, sandbox)
+    named = tuple(observations or ())
+    chosen = VerifyOptions(named, env, atol, not no_reload, extractor, sandbox, not no_masking)
     warn_of_missing_walls(output, sandbox)
     with output.working(terminal("loading SB3 and LeRobot, comparing")):
         report = run(port, source, chosen)

@@ -2,15 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
 from sb3port.environments.making import Env, make_env
-from sb3port.environments.rollouts import Actor, Setting, run_episode
+from sb3port.environments.rollouts import CUT, Actor, Setting, run_episode
 from sb3port.ports.reading import read_port
 
 
@@ -24,6 +24,7 @@ class Evaluation:
         returns: Sum of the environment's own rewards.
         lengths: Steps of each episode.
         wrappers: What was put around the environment, innermost first.
+        warnings: Sentences on what is not as it was in the training, and on episodes that were cut.
     """
 
     env: str
@@ -31,6 +32,7 @@ class Evaluation:
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
     wrappers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -78,10 +80,13 @@ def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evalua
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
     spec = read_port(folder).spec
-    with closing(make_env(setting.env, spec, wrapping=setting.wrapping)) as env:
+
+    def load() -> Actor:
         from sb3port.inference.actor import PortActor
 
-        return _evaluate(PortActor(folder, spec), env, setting, track)
+        return PortActor(folder, spec)
+
+    return _evaluate(spec, load, setting, track)
 
 
 def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) -> Evaluation:
@@ -90,10 +95,13 @@ def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) 
     Raises:
         UsageError: There is no such environment, or its spaces are not those of the checkpoint.
     """
-    with closing(make_env(setting.env, checkpoint.spec, wrapping=setting.wrapping)) as env:
+
+    def load() -> Actor:
         from sb3port.parity.oracle.actor import Sb3Actor
 
-        return _evaluate(Sb3Actor(checkpoint), env, setting, track)
+        return Sb3Actor(checkpoint)
+
+    return _evaluate(checkpoint.spec, load, setting, track)
 
 
 def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -> int:
@@ -104,7 +112,22 @@ def film_port(folder: Path, setting: Setting, path: Path, force: bool = False) -
     return film(PortActor(folder, read_port(folder).spec), setting, path, force)
 
 
-def _evaluate(actor: Actor, env: Env, setting: Setting, track: Track) -> Evaluation:
-    runs = [[step.reward for step in run_episode(env, actor, seed)] for seed in track(setting.seeds)]
-    returns, lengths = tuple(sum(run) for run in runs), tuple(len(run) for run in runs)
-    return Evaluation(setting.env, tuple(setting.seeds), returns, lengths, setting.wrapping.names)
+def _evaluate(spec: PolicySpec, load: Callable[[], Actor], setting: Setting, track: Track) -> Evaluation:
+    """Run who acts, which takes long to load, in an environment that fits."""
+    said: list[str] = []
+    env = make_env(setting.env, spec, None, setting.wrapping, setting.max_episode_steps, said.append)
+    with closing(env):
+        actor = load()
+        runs = [list(_rewards(env, actor, seed, setting)) for seed in track(setting.seeds)]
+    returns = tuple(sum(reward for reward, _ in run) for run in runs)
+    said += [CUT.format(setting.env)] if any(run[-1][1] for run in runs) else []
+    lengths = tuple(map(len, runs))
+    return Evaluation(
+        setting.env, tuple(setting.seeds), returns, lengths, setting.wrapping.names, tuple(said)
+    )
+
+
+def _rewards(env: Env, actor: Actor, seed: int, setting: Setting) -> Iterator[tuple[float, bool]]:
+    """Give the reward of each step of an episode, and whether it was cut there."""
+    for step in run_episode(env, actor, seed, use_masking=setting.use_masking):
+        yield step.reward, step.cut

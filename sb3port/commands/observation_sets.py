@@ -32,11 +32,13 @@ class ObservationContext:
         checkpoint: The policy that they are for.
         reference: The `reference.npz` beside its source, None where there is none.
         env: A Gymnasium environment id, for rollouts.
+        use_masking: Whether a maskable policy is told in rollouts which actions are allowed.
     """
 
     checkpoint: Checkpoint
     reference: Path | None = None
     env: str | None = None
+    use_masking: bool = True
 
 
 def observation_sets(names: tuple[str, ...], context: ObservationContext) -> list[ObservationSet]:
@@ -76,7 +78,7 @@ def observation_set(name_or_path: str, context: ObservationContext) -> Observati
         case "drawn":
             return drawn_observations(spec, normalizer)
         case "rollout":
-            return rollout_observations(context.checkpoint, _needed_env(context))
+            return rollout_observations(context.checkpoint, _needed_env(context), context.use_masking)
         case "recorded":
             return recorded_observations(_needed_reference(context), spec)
     path = Path(name_or_path)
@@ -103,29 +105,30 @@ def _renamed(found: ObservationSet, taken: set[str]) -> ObservationSet:
     return ObservationSet(f"{found.name}-{number}", found.label, found.count, found.batches)
 
 
-def rollout_observations(checkpoint: Checkpoint, env_id: str) -> ObservationSet:
+def rollout_observations(checkpoint: Checkpoint, env_id: str, use_masking: bool = True) -> ObservationSet:
     """Run SB3's policy, deterministically, until there are enough observations.
 
     Args:
         checkpoint: The policy; its environment has the wrappers of the training.
         env_id: A Gymnasium environment id; the seeds of its episodes count up from 0.
+        use_masking: Whether a maskable policy is told which actions are allowed.
 
     Raises:
         UsageError: There is no such environment, its spaces are not those of the policy, or it gives NaN.
     """
-    found = list(islice(_numbered_steps(checkpoint, env_id), ROLLOUT_STEPS))
+    found = list(islice(_numbered_steps(checkpoint, env_id, use_masking), ROLLOUT_STEPS))
     numbers, steps = zip(*found, strict=True)
     observations = observed(checkpoint.spec, steps, np.array(numbers))
     return set_of("rollout", f"rollout of {ROLLOUT_STEPS} steps in {env_id}", observations)
 
 
-def _numbered_steps(checkpoint: Checkpoint, env_id: str) -> Iterator[tuple[int, Step]]:
+def _numbered_steps(checkpoint: Checkpoint, env_id: str, use_masking: bool) -> Iterator[tuple[int, Step]]:
     from sb3port.parity.oracle.actor import Sb3Actor
 
     actor = Sb3Actor(checkpoint)
     env = make_env(env_id, checkpoint.spec, wrapping=wrapping_of(checkpoint.environment))
     try:
         for seed in count():
-            yield from enumerate(run_episode(env, actor, seed, finite=True))
+            yield from enumerate(run_episode(env, actor, seed, True, use_masking))
     finally:
         env.close()

@@ -14,7 +14,7 @@ from sb3port.commands.convert import read_anything
 from sb3port.commands.own_code import use_extractor
 from sb3port.environments.making import Env, frames_per_second, make_env, open_wrapped
 from sb3port.environments.recording import Recording
-from sb3port.environments.rollouts import Actor, Step, observed, run_episode
+from sb3port.environments.rollouts import CUT, Actor, Step, observed, run_episode
 from sb3port.environments.wrapping import env_id_of, wrapping_of
 from sb3port.errors import UsageError, need
 from sb3port.networks.observations import Observations
@@ -48,6 +48,8 @@ class RecordOptions:
         wrappers: `module:Class` of the user's, in place of the wrappers of the training.
         wrap: False to leave out arguments and wrappers that the environment had in training.
         sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
+        use_masking: Have a maskable policy told which actions are allowed; False to allow it all.
+        max_episode_steps: A time limit in place of the one that the environment is registered with.
     """
 
     env: str | None
@@ -60,6 +62,8 @@ class RecordOptions:
     wrappers: Sequence[str] = ()
     wrap: bool = True
     sandbox: bool | None = None
+    use_masking: bool = True
+    max_episode_steps: int | None = None
 
 
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
@@ -89,13 +93,17 @@ def record(label: str, options: RecordOptions, track: Track = iter) -> Recording
     use_extractor(checkpoint.spec, options.extractor, label)
     env_id = env_id_of(checkpoint.environment, options.env)
     wrapping = wrapping_of(checkpoint.environment, options.wrappers, options.wrap)
-    with closing(make_env(env_id, checkpoint.spec, wrapping=wrapping)) as env:
+    said: list[str] = []
+    with closing(
+        make_env(env_id, checkpoint.spec, None, wrapping, options.max_episode_steps, said.append)
+    ) as env:
         actor = _actor(port, checkpoint, options.deterministic)
         policy = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
         options = replace(options, env=env_id)
         recording = _recording(env, actor, options, policy, track)
         changes = change_warnings(port) if port is not None else []
-        return replace(recording, warnings=(*checkpoint.warnings, *changes), wrappers=wrapping.names)
+        warnings = (*checkpoint.warnings, *changes, *said, *recording.warnings)
+        return replace(recording, warnings=warnings, wrappers=wrapping.names)
 
 
 def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
@@ -113,7 +121,9 @@ def record_chance(options: RecordOptions, track: Track = iter) -> Recording:
     if options.env is None:
         raise UsageError("neither SOURCE nor --env is given", "name what acts, or where chance shall act")
     wrapping = wrapping_of(EnvironmentSpec(), options.wrappers, recorded=False)
-    with closing(open_wrapped(options.env, wrapping)) as env:
+    limit = options.max_episode_steps
+    limited = {} if limit is None else {"max_episode_steps": limit}
+    with closing(open_wrapped(options.env, wrapping, **limited)) as env:
         options = replace(options, deterministic=False)
         recording = _recording(env, ChanceActor(env), options, "random actions", track)
         return replace(recording, wrappers=wrapping.names)
@@ -130,7 +140,10 @@ def _actor(port: Path | None, checkpoint: Checkpoint, deterministic: bool) -> Wi
 
 
 def _recording(env: Env, actor: Witness, options: RecordOptions, policy: str, track: Track) -> Recording:
-    episodes = [list(run_episode(env, actor, seed, finite=True)) for seed in track(options.seeds)]
+    episodes = [
+        list(run_episode(env, actor, seed, finite=True, use_masking=options.use_masking))
+        for seed in track(options.seeds)
+    ]
     steps = [step for episode in episodes for step in episode]
     thoughts = [_thoughts(actor, episode) for episode in episodes]
     lengths = [len(episode) for episode in episodes]
@@ -152,6 +165,7 @@ def _recording(env: Env, actor: Witness, options: RecordOptions, policy: str, tr
         truncated=np.array([step.truncated for step in steps]),
         episode=np.repeat(np.arange(len(lengths)), lengths),
         step=numbers,
+        warnings=(CUT.format(options.env),) if any(step.cut for step in steps) else (),
     )
 
 

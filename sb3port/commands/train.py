@@ -9,16 +9,24 @@ from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalize
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.training_plans import plan_for
 from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
-from sb3port.environments.making import check_spaces
+from sb3port.environments.making import EPISODE_LENGTH
+from sb3port.environments.same_spaces import check_spaces
 from sb3port.environments.wrapping import env_id_of
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ports.reading import read_port
 from sb3port.ports.unchanged import change_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
+from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
 from sb3port.ppo.runs.plans import Plan, with_options
-from sb3port.ppo.runs.refusals import check_normalised, check_sizes, refuse_other_policy, refuse_unknown
+from sb3port.ppo.runs.refusals import (
+    check_normalised,
+    check_sizes,
+    refuse_other_policy,
+    refuse_starts,
+    refuse_unknown,
+)
 from sb3port.ppo.runs.running import make_environments, prepare, resume
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
 from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done, whole_number
@@ -78,13 +86,16 @@ class PolicyOptions:
     normalize: bool | None = None
 
 
-def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) -> Trainer:
+def begin_training(
+    options: RunOptions, new: PolicyOptions, announce: Announce, warn: Announce = lambda _: None
+) -> Trainer:
     """Begin with a new policy.
 
     Args:
         options: What the user asked for.
         new: What the policy shall be.
         announce: Called with where the hyperparameters are from.
+        warn: Called with a sentence for each thing that may not be as it was meant.
 
     Raises:
         Sb3portError: With the exit code of the contract.
@@ -104,6 +115,9 @@ def begin_training(options: RunOptions, new: PolicyOptions, announce: Announce) 
     spaces = envs.observation_space, envs.action_space
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
     check_normalised(run, spec)
+    refuse_starts(spec)
+    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run)):
+        warn(sentence)
     return start_fresh(run, spec, envs, *optimizer)
 
 
@@ -138,7 +152,8 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     envs = make_environments(run)
-    check_spaces(envs, checkpoint.spec, run.env)
+    for sentence in (*check_spaces(envs, checkpoint.spec, run.env), *_of_cuts(envs, run)):
+        warn(sentence)
     return start_from(run, checkpoint, envs), checkpoint
 
 
@@ -224,6 +239,16 @@ def _run(
         own_wrappers=options.wrappers,
         **options.run,
     )
+
+
+def _of_cuts(envs: Environments, run: RunSettings) -> list[str]:
+    """Say where evaluations would never end."""
+    if envs.time_limit is not None or not run.eval_episodes:
+        return []
+    return [
+        f"{run.env} has no time limit, so that episodes of evaluations are cut after {EPISODE_LENGTH} steps; "
+        "register it with max_episode_steps to have another one"
+    ]
 
 
 def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:

@@ -43,6 +43,7 @@ class VerifyOptions:
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is the user's own.
         sandbox: Whether a process with limits reads the source; None for that where it is on the Hub.
+        use_masking: Whether a maskable policy is told in `env` which actions are allowed.
     """
 
     observations: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class VerifyOptions:
     reload: bool = True
     extractor: str | None = None
     sandbox: bool | None = None
+    use_masking: bool = True
 
     @property
     def tolerance(self) -> Tolerance:
@@ -147,11 +149,13 @@ def run_checks(
     from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
 
     options = options or VerifyOptions()
-    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference, options.env))
+    masking = options.use_masking
+    context = ObservationContext(checkpoint, reference, options.env, masking)
+    sets = observation_sets(options.observations, context)
     subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
     steps = [*STEPS]
     if (env := options.env) is not None:
-        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, env)))
+        steps.append(Step(("behaviour",), lambda subject: check_behaviour(subject, env, masking)))
     recordings = [path for path in map(Path, options.observations) if path.suffix == ".npz"]
     steps += [Step(("update",), partial(check_update, path=path)) for path in recordings]
     with blaming(checkpoint.spec):

@@ -19,19 +19,26 @@ if TYPE_CHECKING:
 EPISODES = 10
 
 
-def check_behaviour(subject: "Subject", env_id: str) -> Iterator[Check]:
+def check_behaviour(subject: "Subject", env_id: str, use_masking: bool = True) -> Iterator[Check]:
     """Run both, deterministically, on the same seeds.
+
+    Args:
+        subject: The port and its source.
+        env_id: A Gymnasium environment id.
+        use_masking: Whether a maskable policy is told which actions are allowed.
 
     Raises:
         UsageError: There is no such environment, or its spaces are not those of the port.
     """
-    setting = Setting(env_id, range(EPISODES), wrapping_of(subject.checkpoint.environment))
+    wrapping = wrapping_of(subject.checkpoint.environment)
+    setting = Setting(env_id, range(EPISODES), wrapping, use_masking)
     reference = evaluate_sb3(subject.checkpoint, setting)
     candidate = evaluate_port(subject.folder, setting)
     found = compare(np.array(reference.returns), np.array(candidate.returns))
     exact = found.verdict is Verdict.BIT_EXACT
     in_env = f"{env_id}, {EPISODES} episodes"
     reason = f"{in_env}: {_in_words(reference)} with SB3, {_in_words(candidate)} with the port"
+    reason = "; ".join((reason, *candidate.warnings))
     told = replace(found, verdict=Verdict.BIT_EXACT if exact else Verdict.INCONCLUSIVE, reason=reason)
     yield Check("behaviour", told, "return", informational=True)
 

@@ -4,15 +4,16 @@ Observations are seen as SB3's vector environments store them: in the type of th
 channels first where the policy has them so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
-from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Simple, Space, parts
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, Simple, Space, parts
+from sb3port.environments.same_spaces import check_spaces
 from sb3port.environments.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
 from sb3port.errors import UsageError
 from sb3port.files.importing import working_folder_first
@@ -20,16 +21,17 @@ from sb3port.files.importing import working_folder_first
 Env: TypeAlias = gymnasium.Env[Any, Any]
 
 _FPS = 30
-_KINDS = (
-    (Box, gymnasium.spaces.Box),
-    (Discrete, gymnasium.spaces.Discrete),
-    (MultiDiscrete, gymnasium.spaces.MultiDiscrete),
-    (MultiBinary, gymnasium.spaces.MultiBinary),
-)
+EPISODE_LENGTH = 1000
+"""Steps after which an episode is cut where no time limit does it: some policies never come to an end."""
 
 
 def make_env(
-    env_id: str, spec: PolicySpec, render_mode: str | None = None, wrapping: Wrapping = PLAIN
+    env_id: str,
+    spec: PolicySpec,
+    render_mode: str | None = None,
+    wrapping: Wrapping = PLAIN,
+    max_episode_steps: int | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Env:
     """Make the environment that a policy shall act in.
 
@@ -38,15 +40,21 @@ def make_env(
         spec: The policy's.
         render_mode: As `gymnasium.make` takes it.
         wrapping: What goes around it.
+        max_episode_steps: A time limit in place of the one that it is registered with.
+        warn: Called with a sentence for each thing that is not as it was in the training.
 
     Raises:
         UsageError: There is none of this name, what it needs is not installed, what goes around it does not
             fit, or its spaces are not those of the policy.
     """
     # Not every environment can be told that it is not drawn.
-    env = open_wrapped(env_id, wrapping, **({"render_mode": render_mode} if render_mode else {}))
+    given = {"render_mode": render_mode, "max_episode_steps": max_episode_steps}
+    env = open_wrapped(
+        env_id, wrapping, **{name: value for name, value in given.items() if value is not None}
+    )
     try:
-        check_spaces(env, spec, env_id)
+        for sentence in check_spaces(env, spec, env_id):
+            warn(sentence)
     except UsageError:
         env.close()
         raise
@@ -87,7 +95,7 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
     try:
         with working_folder_first() if ":" in env_id else nullcontext():
-            return gymnasium.make(env_id, **kwargs, **(env_kwargs or {}))
+            return gymnasium.make(env_id, **{**(env_kwargs or {}), **kwargs})
     except (gymnasium.error.Error, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0]
         if not env_kwargs:
@@ -96,27 +104,14 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
         raise UsageError(f"the environment {env_id} cannot be made {given}: {reason}", LEAVE_OUT) from error
 
 
-class HasSpaces(Protocol):
-    """An environment, or several of one kind."""
-
-    observation_space: gymnasium.Space[Any]
-    action_space: gymnasium.Space[Any]
-
-
-def check_spaces(env: HasSpaces, spec: PolicySpec, env_id: str) -> None:
-    """Compare shapes and kinds: a policy for other spaces would run, and do nonsense.
-
-    Raises:
-        UsageError: The spaces are not those of the policy.
-    """
-    wanted = (spec.observation_space, spec.action_space)
-    found = (env.observation_space, env.action_space)
-    for name, want, have in zip(("observations", "actions"), wanted, found, strict=True):
-        if not _is_same(want, have):
-            raise UsageError(
-                f"{env_id} has the {name} {_in_words(have)}, but the policy was trained with {want}",
-                "name the environment of the training, or wrap it as then with --wrapper module:Class",
-            )
+def time_limit(env: Env) -> int | None:
+    """Give the steps after which an episode is cut, or None where nobody says."""
+    if env.has_wrapper_attr("_max_episode_steps"):
+        return int(env.get_wrapper_attr("_max_episode_steps"))
+    if env.spec is None:
+        return None
+    # Atari's environments count frames, at least one for each step.
+    return env.spec.max_episode_steps or env.spec.kwargs.get("max_num_frames_per_episode")
 
 
 def frames_per_second(env: Env) -> int:
@@ -125,16 +120,17 @@ def frames_per_second(env: Env) -> int:
 
 
 def seen(space: Space, raw: Any) -> dict[str, Array]:
-    """Give what a policy sees of one observation, by the keys of a Dict, under "" for any other space."""
+    """Give what a policy sees of one observation, by the keys of a Dict, under "" for any other space.
+
+    Raises:
+        UsageError: It is not an observation of this space.
+    """
     found = raw if isinstance(space, Dict) else {"": raw}
-    return {key: _seen_part(part, found[key]) for key, part in parts(space).items()}
-
-
-def action_mask(env: Env, spec: PolicySpec) -> Array | None:
-    """Ask which actions are allowed, as sb3-contrib's MaskablePPO does; None for all."""
-    if not spec.maskable or not env.has_wrapper_attr("action_masks"):
-        return None
-    return np.asarray(env.get_wrapper_attr("action_masks")(), bool).reshape(-1)
+    if not isinstance(found, Mapping) or not set(parts(space)) <= set(found):
+        is_dictionary = isinstance(found, Mapping)
+        keys = f"a dictionary of {', '.join(map(str, found))}" if is_dictionary else f"a {type(raw).__name__}"
+        raise UsageError(f"the observation of the environment is {keys}, but its space is {space}")
+    return {key: _seen_part(key, part, found[key]) for key, part in parts(space).items()}
 
 
 def given_action(spec: PolicySpec, action: Array) -> Any:
@@ -147,35 +143,32 @@ def given_action(spec: PolicySpec, action: Array) -> Any:
     return action.reshape(space.shape if not isinstance(space, Dict) else ())
 
 
-def _seen_part(space: Simple, raw: Any) -> Array:
+def _seen_part(key: str, space: Simple, raw: Any) -> Array:
     dtype = {Box: getattr(space, "dtype", None), MultiBinary: np.int8}.get(type(space), np.int64)
-    array = np.array(raw, dtype)  # a copy: environments may go on writing into theirs
-    if array.shape != space.shape and isinstance(space, Box) and space.is_image:
-        return array.transpose(2, 0, 1)
-    return array
+    try:
+        array = np.array(raw, dtype)  # a copy: environments may go on writing into theirs
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{_named(key)} is a {type(raw).__name__}, which is no {space}") from error
+    if isinstance(space, Box) and space.is_image and array.shape == _channels_last(space):
+        array = array.transpose(2, 0, 1)
+    return array if array.shape == space.shape else _stored(key, space, array)
 
 
-def _is_same(want: Space, have: gymnasium.Space[Any]) -> bool:
-    """Whether spaces are alike; the keys of a Dict in any order, an image with its channels first or last."""
-    if isinstance(want, Dict) or isinstance(have, gymnasium.spaces.Dict):
-        if not isinstance(want, Dict) or not isinstance(have, gymnasium.spaces.Dict):
-            return False
-        return set(want.spaces) <= set(have) and all(_is_same(want.spaces[k], have[k]) for k in want.spaces)
-    if not any(isinstance(want, ours) and isinstance(have, theirs) for ours, theirs in _KINDS):
-        return False
-    choices = [np.asarray(getattr(space, name, None)) for name in ("n", "nvec") for space in (want, have)]
-    same = np.array_equal(choices[0], choices[1]) and np.array_equal(choices[2], choices[3])
-    return want.shape in (have.shape, _channels_first(have)) and same
+def _stored(key: str, space: Simple, array: Array) -> Array:
+    """Give an observation the shape of its space, where SB3 can store it in an array of that shape."""
+    room = np.empty(space.shape, array.dtype)
+    try:
+        room[...] = array.reshape(()) if array.size == 1 else array
+    except ValueError as error:
+        wrong = f"{_named(key)} has the shape {array.shape}, but its space is {space}"
+        raise UsageError(wrong) from error
+    return room
 
 
-def _channels_first(space: gymnasium.Space[Any]) -> tuple[int, ...] | None:
-    if not isinstance(space, gymnasium.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
-        return None
-    return (space.shape[2], *space.shape[:2])
+def _named(key: str) -> str:
+    return f"the observation {key!r} of the environment" if key else "the observation of the environment"
 
 
-def _in_words(space: gymnasium.Space[Any]) -> str:
-    """Name a space in one line, as `inspect` does."""
-    if isinstance(space, gymnasium.spaces.Box):
-        return str(Box(space.shape, space.dtype.name, space.low, space.high))
-    return str(space)
+def _channels_last(space: Box) -> tuple[int, ...]:
+    channels, height, width = space.channels_first
+    return height, width, channels

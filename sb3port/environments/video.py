@@ -44,10 +44,11 @@ def film(actor: Actor, setting: Setting, path: Path, force: bool = False) -> int
     """
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no window to draw
     env_id, seed = setting.env, setting.seeds[0]
-    env = make_env(env_id, actor.spec, "rgb_array", wrapping=setting.wrapping)
+    limit = setting.max_episode_steps
+    env = make_env(env_id, actor.spec, "rgb_array", setting.wrapping, limit)
     try:
         filmed: Any = gymnasium.wrappers.RenderCollection(env)
-        for _ in run_episode(filmed, actor, seed):
+        for _ in run_episode(filmed, actor, seed, use_masking=setting.use_masking):
             pass
         frames = [_picture(frame, env_id) for frame in filmed.render()]
         rate = frames_per_second(env)

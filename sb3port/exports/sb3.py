@@ -88,12 +88,15 @@ def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
         UsageError: A schedule is a function of the user's own.
     """
     spec = checkpoint.spec
+    policy_class = _CLASSES.get((family_of(spec).name, _usual_extractor(spec)))
+    if policy_class is None:
+        raise NotPortable(f"neither SB3 nor sb3-contrib has a policy such as {family_of(spec).name}")
     settings = _settings(checkpoint)
     # The rollout buffer is not saved, and a seed would be set for this process.
     small = {"n_steps": 1, "n_envs": 1, "seed": None}
     try:
         model: Any = ALGORITHMS[spec.algorithm](
-            policy=_CLASSES[family_of(spec).name, _usual_extractor(spec)],
+            policy=policy_class,
             env=None,
             device="cpu",
             _init_setup_model=False,

@@ -106,6 +106,18 @@ def algorithm_of(key: str) -> Algorithm:
     return _BY_KEY[key]
 
 
+def algorithm_for(masks: bool, memory: bool) -> str:
+    """Name the algorithm of SB3's and sb3-contrib's that has such policies; A2C's and TRPO's are PPO's.
+
+    Args:
+        masks: Whether the policy is told which actions are allowed.
+        memory: Whether it has LSTMs.
+    """
+    if memory:
+        return "ppo_lstm"
+    return "ppo_mask" if masks else "ppo"
+
+
 def display_name(key: str) -> str:
     """Give an algorithm's name for people: SB3's class name where it is known."""
     return _BY_KEY[key].name if key in _BY_KEY else key.upper()

@@ -7,9 +7,10 @@ from sb3port.families.actor_critic import ACTOR_CRITIC
 from sb3port.families.base import Family
 from sb3port.families.maskable import MASKABLE
 from sb3port.families.recurrent import RECURRENT
+from sb3port.families.recurrent_maskable import RECURRENT_MASKABLE
 
 # Most telling first: any policy would be recognised as an actor-critic.
-FAMILIES = (RECURRENT, MASKABLE, ACTOR_CRITIC)
+FAMILIES = (RECURRENT_MASKABLE, RECURRENT, MASKABLE, ACTOR_CRITIC)
 
 
 def family_of(spec: PolicySpec) -> Family:

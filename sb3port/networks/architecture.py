@@ -28,8 +28,6 @@ def _check_maskable(spec: PolicySpec) -> None:
         raise ValueError(
             f"maskable is set, but action_space is {spec.action_space}, which has no choices to mask."
         )
-    if spec.lstm_hidden_size is not None:
-        raise ValueError("maskable and lstm_hidden_size are both set, but sb3-contrib has no such policy.")
 
 
 def _check_memory(spec: PolicySpec) -> None:

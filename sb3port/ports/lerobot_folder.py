@@ -27,6 +27,7 @@ from sb3port.checkpoint.checkpoint import (
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_for
 from sb3port.families.features import batch_keys
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.files.budget import Cost, metered, spend
@@ -230,10 +231,7 @@ def _check_statistics(mean: Array, var: Array, count: Array) -> None:
 
 
 def _algorithm(config: Mapping[str, Any]) -> str:
-    """Name the algorithm of SB3's and sb3-contrib's that has such policies; A2C's and TRPO's are PPO's."""
-    if config.get("maskable"):
-        return "ppo_mask"
-    return "ppo" if config.get("lstm_hidden_size") is None else "ppo_lstm"
+    return algorithm_for(bool(config.get("maskable")), config.get("lstm_hidden_size") is not None)
 
 
 def _read_normalizer(folder: Path, space: Space) -> Normalizer | None:

@@ -9,6 +9,7 @@ from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.optim.optimizers import AdamConfig
 from lerobot.utils.constants import ACTION
 
+from lerobot_policy_ppo.env_policy import ActionFeature
 from lerobot_policy_ppo.features import (
     check_features,
     mask_feature,
@@ -20,6 +21,7 @@ from lerobot_policy_ppo.features import (
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Dict, Simple, Space, space_from_json
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import algorithm_for
 from sb3port.families.features import mask_key
 from sb3port.networks.architecture import check_architecture
 from sb3port.networks.gymnasium_spaces import gymnasium_space
@@ -170,7 +172,7 @@ class PPOConfig(PreTrainedConfig):
         layers = {name: tuple(self.net_arch.get(name, ())) for name in _NETWORKS}
         plain = {f.name: getattr(self, f.name) for f in fields(PolicySpec) if f.name not in _OTHERS}
         return PolicySpec(
-            algorithm="ppo_mask" if self.maskable else "ppo" if self.lstm_hidden_size is None else "ppo_lstm",
+            algorithm=algorithm_for(self.maskable, self.lstm_hidden_size is not None),
             observation_space=self._observations(),
             action_space=self._actions(),
             net_arch=NetArch(**layers),
@@ -182,9 +184,11 @@ class PPOConfig(PreTrainedConfig):
         """Complete spaces and features from one another, and check that they agree.
 
         Raises:
-            ValueError: Something is missing, contradictory or not supported.
+            ValueError: Something is missing, contradictory or not supported; or the policy cannot act in the
+                environment that LeRobot makes it for, see `sb3port.environments.same_spaces`.
         """
         spec = self.spec
+        self._meet_environment(spec)
         self.observation_space = self.observation_space or spec.observation_space.to_json()
         self.action_space = self.action_space or spec.action_space.to_json()
         check_architecture(spec)
@@ -197,6 +201,15 @@ class PPOConfig(PreTrainedConfig):
             self.output_features = outputs
         check_features("input_features", self.input_features, inputs, optional=mask)
         check_features("output_features", self.output_features, outputs)
+
+    def _meet_environment(self, spec: PolicySpec) -> None:
+        """Check the environment that LeRobot has put into the features, whose spaces a new policy takes."""
+        feature = (self.output_features or {}).get(ACTION)
+        if not isinstance(feature, ActionFeature):
+            return
+        if self.observation_space is not None and self.action_space is not None:
+            feature.meeting.check(spec)
+        self.output_features = {**self.output_features, ACTION: feature.plain}
 
     def _observations(self) -> Space:
         if self.observation_space is not None:

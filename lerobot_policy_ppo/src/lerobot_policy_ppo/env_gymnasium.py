@@ -22,7 +22,7 @@ from lerobot.envs.utils import NEW_ROLLOUT_OPTION
 from lerobot.processor import PolicyProcessorPipeline, RenameObservationsProcessorStep
 from numpy.typing import NDArray
 
-from lerobot_policy_ppo.env_masks import ActionMasks
+from lerobot_policy_ppo.env_policy import Meeting
 from lerobot_policy_ppo.env_spaces import (
     check_spaces,
     features_of,
@@ -31,12 +31,13 @@ from lerobot_policy_ppo.env_spaces import (
     seen_observation,
     seen_observation_space,
 )
+from sb3port.environments.making import EPISODE_LENGTH, time_limit
+from sb3port.environments.masks import ActionMasks
 from sb3port.environments.wrappers import wrap
+from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import TerminalText, terminal
 
 GYM_ID = "lerobot_policy_ppo/LeRobotGymnasium-v0"
-# lerobot-eval stops after a fixed number of steps; this is for environments that never say how many.
-_DEFAULT_EPISODE_LENGTH = 1000
 _BLANK_FRAME_SHAPE = (64, 64, 3)
 
 _Pipeline: TypeAlias = PolicyProcessorPipeline[dict[str, Any], dict[str, Any]]
@@ -63,6 +64,7 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         env_kwargs: Keyword arguments of the environment.
         wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
             `sb3port.environments.wrappers`).
+        use_masking: Whether maskable policies are told which actions are allowed.
 
     Raises:
         ValueError: The observation or action space is not supported, or a wrapper does not fit.
@@ -79,6 +81,7 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         success_threshold: float | None = None,
         env_kwargs: dict[str, Any] | None = None,
         wrappers: dict[str, Any] | None = None,
+        use_masking: bool = True,
     ) -> None:
         # Not every environment takes `render_mode`, so it is not passed when there is none.
         kwargs: dict[str, Any] = dict(env_kwargs or {}) | (
@@ -86,15 +89,16 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         )
         self.env = _make(task, episode_length, kwargs, wrappers or {})
         check_spaces(task, self.env)
-        self._masks = ActionMasks(self.env)
+        self._masks = masks_of(self.env)
+        self._shows_masks = self._masks is not None and use_masking
         self.task = self.task_description = task
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": _render_fps(self.env)}
-        self._max_episode_steps = _time_limit(self.env) or _DEFAULT_EPISODE_LENGTH
+        self._max_episode_steps = time_limit(self.env) or EPISODE_LENGTH
         self._success_threshold = success_threshold
         self._return = 0.0
         self._last: tuple[dict[str, Any], dict[str, Any], bool, bool] | None = None
-        self.observation_space = seen_observation_space(self.env, self._masks.available)
+        self.observation_space = seen_observation_space(self.env, self._shows_masks)
         self.action_space = seen_action_space(self.env.action_space)
 
     def reset(
@@ -137,13 +141,22 @@ class LeRobotGymnasium(gym.Env[dict[str, Any], NDArray[Any]]):
         self.env.close()
 
     def _observation(self, raw: Any, info: dict[str, Any], done: bool) -> dict[str, Any]:
-        return seen_observation(self.env.observation_space, raw, self._masks.read(info, done))
+        return seen_observation(self.env.observation_space, raw, self._mask(info, done))
+
+    def _mask(self, info: dict[str, Any], done: bool) -> NDArray[np.int8] | None:
+        """1 where a choice is allowed: after the end of an episode all are, and no action follows."""
+        if self._masks is None or not self._shows_masks:
+            return None
+        try:
+            return (self._masks.all_allowed() if done else self._masks.read(info)).astype(np.int8)
+        except UsageError as error:
+            raise ValueError(f"{error.message}; do without masks with --env.use_masking=false.") from error
 
     def _action(self, action: NDArray[Any]) -> Any:
         space = self.env.action_space
         if isinstance(space, spaces.Discrete):
             return int(np.asarray(action).item())
-        if isinstance(space, spaces.MultiBinary) and not self._masks.available:
+        if isinstance(space, spaces.MultiBinary) and self._masks is None:
             # What SB3's `predict` gives; sb3-contrib's gives integers.
             action = np.asarray(action, np.float32)
         return np.reshape(action, space.shape or ())
@@ -176,6 +189,7 @@ class GymnasiumEnvConfig(EnvConfig):
         env_kwargs: Keyword arguments of the environment.
         wrappers: What to put around it, innermost first: arguments by the name of a wrapper (see
             `sb3port.environments.wrappers`).
+        use_masking: Whether maskable policies are told which actions are allowed.
 
     Raises:
         ValueError: The observation or action space is not supported, or a wrapper does not fit.
@@ -188,6 +202,7 @@ class GymnasiumEnvConfig(EnvConfig):
     success_threshold: float | None = None
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     wrappers: dict[str, Any] = field(default_factory=dict)
+    use_masking: bool = True
 
     def __post_init__(self) -> None:
         if not self.task:
@@ -213,6 +228,7 @@ class GymnasiumEnvConfig(EnvConfig):
             "success_threshold": self.success_threshold,
             "env_kwargs": self.env_kwargs,
             "wrappers": self.wrappers,
+            "use_masking": self.use_masking,
         }
 
     def get_env_processors(self) -> tuple[_Pipeline, _Pipeline]:
@@ -222,16 +238,17 @@ class GymnasiumEnvConfig(EnvConfig):
 
     def _describe(self, env: gym.Env[Any, Any]) -> None:
         check_spaces(str(self.task), env)
-        self.features, self.features_map = features_of(env, ActionMasks(env).available)
+        meeting = Meeting.of(str(self.task), env, masks_of(env) is not None, self.use_masking)
+        self.features, self.features_map = features_of(meeting)
         self._renamed = renamed_keys(env.observation_space)
         self.fps = _render_fps(env)
         self._can_render = self.render_mode in (env.metadata.get("render_modes") or [])
-        if _time_limit(env) is None:
+        if time_limit(env) is None:
             _warn(
                 terminal(
                     "{} has no time limit: episodes are cut after {} steps, or set --env.episode_length.",
                     self.task,
-                    _DEFAULT_EPISODE_LENGTH,
+                    EPISODE_LENGTH,
                 )
             )
 
@@ -265,11 +282,12 @@ def _import_module(task: str) -> None:
         sys.path.remove(folder)
 
 
-def _time_limit(env: gym.Env[Any, Any]) -> int | None:
-    """Steps after which an episode is cut, or None when nobody says."""
-    if env.has_wrapper_attr("_max_episode_steps"):
-        return env.get_wrapper_attr("_max_episode_steps")
-    return env.spec.max_episode_steps if env.spec else None
+def masks_of(env: gym.Env[Any, Any]) -> ActionMasks | None:
+    """The masks of an environment, which is reset once to see whether it has any; None without."""
+    if isinstance(env.action_space, spaces.Box):  # only choices have masks
+        return None
+    masks = ActionMasks(env)
+    return masks if masks.are_there({}) or masks.are_there(env.reset()[1]) else None
 
 
 def _render_fps(env: gym.Env[Any, Any]) -> int:

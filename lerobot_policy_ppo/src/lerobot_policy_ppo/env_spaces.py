@@ -16,6 +16,7 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.utils.constants import ACTION, OBS_STR
 from numpy.typing import NDArray
 
+from lerobot_policy_ppo.env_policy import ActionFeature, Meeting
 from lerobot_policy_ppo.features import mask_feature
 from sb3port.checkpoint.spaces import Box, Dict, Simple
 from sb3port.families.features import batch_key, mask_key
@@ -113,16 +114,16 @@ def check_spaces(task: str, env: gym.Env[Any, Any]) -> None:
             _check_image(task, part.seen.shape)
 
 
-def features_of(env: gym.Env[Any, Any], has_mask: bool) -> tuple[dict[str, PolicyFeature], dict[str, str]]:
+def features_of(meeting: Meeting) -> tuple[dict[str, PolicyFeature], dict[str, str]]:
     """LeRobot's features of an environment, and which key of the policy each of them is."""
-    parts = parts_of(env.observation_space)
-    features = {ACTION: PolicyFeature(FeatureType.ACTION, (_size(env.action_space),))}
+    parts = parts_of(meeting.observation_space)
+    features: dict[str, PolicyFeature] = {ACTION: ActionFeature(_size(meeting.action_space), meeting)}
     features |= {part.key: part.feature for part in parts}
     keys = {ACTION: ACTION} | {part.key: part.policy_key for part in parts}
-    if has_mask:
-        key = seen_mask_key(env.observation_space)
-        features[key] = mask_feature(space_of(env.action_space))
-        keys[key] = mask_key(space_of(env.observation_space))
+    if meeting.has_masks and meeting.use_masking:
+        key = seen_mask_key(meeting.observation_space)
+        features[key] = mask_feature(space_of(meeting.action_space))
+        keys[key] = mask_key(space_of(meeting.observation_space))
     return features, keys
 
 

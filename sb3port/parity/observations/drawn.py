@@ -82,15 +82,14 @@ def draw_extras(spec: PolicySpec, count: int, sequences: int, rng: np.random.Gen
         sequences: Of how many sequences the rows are, for a recurrent policy.
         rng: Where randomness comes from.
     """
-    if spec.maskable:
-        return Observations({}, masks=_draw_masks(spec, count, rng))
+    masks = _draw_masks(spec, count, rng) if spec.maskable else None
     if spec.lstm_hidden_size is None:
-        return Observations({})
+        return Observations({}, masks=masks)
     shape = (4, spec.n_lstm_layers, sequences, spec.lstm_hidden_size)
     starts = rng.random(count) < _STARTS
     starts[: count // sequences] = False  # one sequence without
     states = (0.5 * rng.standard_normal(shape)).astype(np.float32)
-    return Observations({}, starts=starts, states=states)
+    return Observations({}, masks=masks, starts=starts, states=states)
 
 
 def _draw_masks(spec: PolicySpec, count: int, rng: np.random.Generator) -> Array:

@@ -121,13 +121,14 @@ def _strided(batch: Observations) -> Observations:
 
 def _with_extreme_extras(spec: PolicySpec, batch: Observations) -> list[Observations]:
     """Masks that leave one choice or all; episodes that start at every step or never, from zero states."""
+    found = []
     if batch.masks is not None:
         masks = (_single_choices(spec, len(batch)), np.ones_like(batch.masks))
-        return [replace(batch, masks=mask) for mask in masks]
-    if batch.starts is None or batch.states is None:
-        return []
-    starts = (np.ones_like(batch.starts), np.zeros_like(batch.starts))
-    return [replace(batch, starts=start, states=np.zeros_like(batch.states)) for start in starts]
+        found += [replace(batch, masks=mask) for mask in masks]
+    if batch.starts is not None and batch.states is not None:
+        starts = (np.ones_like(batch.starts), np.zeros_like(batch.starts))
+        found += [replace(batch, starts=start, states=np.zeros_like(batch.states)) for start in starts]
+    return found
 
 
 def _single_choices(spec: PolicySpec, count: int) -> Array:

@@ -11,6 +11,7 @@ from sb3port.environments.rollouts import Action, as_batch
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs
 from sb3port.parity.oracle.oracle import Oracle
+from sb3port.parity.oracle.sb3_networks import show_masks
 
 Memory: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
@@ -50,6 +51,7 @@ class Sb3Actor:
 
     def _distribution(self, policy: Any, batch: Any, mask: Array | None) -> Any:
         if self._memory is not None:
+            show_masks(policy, mask)
             distribution, self._memory = policy.get_distribution(batch, self._memory, torch.zeros(1))
             return distribution
         if self.spec.maskable:

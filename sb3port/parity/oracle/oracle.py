@@ -19,7 +19,7 @@ from sb3port.networks.outputs import (
     plain_actions,
     seeded,
 )
-from sb3port.parity.oracle.sb3_networks import distribution_of, masks_of, network_outputs
+from sb3port.parity.oracle.sb3_networks import distribution_of, masks_of, network_outputs, show_masks
 from sb3port.parity.oracle.sb3_normalizer import build_normalizer
 from sb3port.parity.oracle.sb3_policies import build_policy
 
@@ -84,7 +84,9 @@ class Oracle:
         normalize = self.normalizer.normalize_obs if self.normalizer else lambda value: value
         shown = observation if isinstance(observation, dict) else {"": observation}
         rows = Observations({key: np.asarray(value)[None] for key, value in shown.items()}).values
-        given = {} if mask is None else {"action_masks": mask}
+        show_masks(self.policy, mask)
+        recurrent = self.spec.lstm_hidden_size is not None
+        given = {} if mask is None or recurrent else {"action_masks": mask}
         action, self._state = self.policy.predict(normalize(rows), self._state, deterministic=True, **given)
         return np.asarray(action[0])
 
@@ -100,14 +102,15 @@ class Oracle:
         never = np.zeros_like(observations.starts)
         states = observations.states[0], observations.states[1]
         acts = {
-            "action": self._step(normalized, observations.steps, states, observations.starts),
-            "remembered_action": self._step(normalized, observations.steps, None, never),
+            "action": self._step(normalized, observations, states, observations.starts),
+            "remembered_action": self._step(normalized, observations, None, never),
         }
         return {name: plain_actions(self.spec.action_space, action) for name, action in acts.items()}
 
-    def _step(self, normalized: Any, steps: int, state: Any, starts: Array) -> Array:
-        actions = []
+    def _step(self, normalized: Any, observations: Observations, state: Any, starts: Array) -> Array:
+        actions, steps, masks = [], observations.steps, observations.masks
         for step in range(steps):
+            show_masks(self.policy, None if masks is None else masks[step::steps])
             shown = _rows(normalized, step, steps)
             action, state = self.policy.predict(shown, state, starts[step::steps], deterministic=True)
             actions.append(action)

@@ -9,6 +9,7 @@ from torch import Tensor
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, head_name, outputs_of, plain_actions
+from sb3port.parity.oracle.recurrent_maskable import RecurrentMaskableActorCriticPolicy
 
 
 def network_outputs(
@@ -23,6 +24,7 @@ def network_outputs(
         observations: Whose masks and memories are used.
         actions: Whose log-probability is asked.
     """
+    show_masks(policy, observations.masks)
     memory = _memory(policy, observations)
     with outputs_of(policy.action_net) as heads:
         if memory is None:
@@ -39,12 +41,19 @@ def network_outputs(
 
 def distribution_of(policy: Any, batch: Any, observations: Observations) -> tuple[Any, Tensor | None]:
     """Give SB3's distribution, and the actor's states after the last step of a recurrent policy."""
+    show_masks(policy, observations.masks)
     memory = _memory(policy, observations)
     if memory is None:
         return policy.get_distribution(batch, **masks_of(observations)), None
     states, starts = memory
     distribution, final = policy.get_distribution(batch, states.pi, starts)
     return distribution, torch.stack(tuple(final))
+
+
+def show_masks(policy: Any, masks: Array | None) -> None:
+    """Tell a recurrent policy which actions are allowed in what it is asked next; others take an argument."""
+    if isinstance(policy, RecurrentMaskableActorCriticPolicy):
+        policy.action_masks = masks
 
 
 def masks_of(observations: Observations) -> dict[str, Array]:

@@ -19,6 +19,7 @@ from sb3port.families.registry import family_of
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
 from sb3port.networks.own_extractors import registered_extractor
 from sb3port.parity.oracle.past_policies import as_it_was
+from sb3port.parity.oracle.recurrent_maskable import RecurrentMaskableActorCriticPolicy
 
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
     "ppo": PPO,
@@ -28,7 +29,13 @@ ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {
     "ppo_lstm": RecurrentPPO,
 }
 _CLASSES: dict[str, type[BasePolicy]] = {
-    cls.__name__: cls for cls in (ActorCriticPolicy, MaskableActorCriticPolicy, RecurrentActorCriticPolicy)
+    cls.__name__: cls
+    for cls in (
+        ActorCriticPolicy,
+        MaskableActorCriticPolicy,
+        RecurrentActorCriticPolicy,
+        RecurrentMaskableActorCriticPolicy,
+    )
 }
 # Packages that cannot be installed beside today's SB3, and where their classes are written down again.
 _STAND_INS = {"imitation.policies.base": "sb3port.parity.oracle.imitation_extractors"}

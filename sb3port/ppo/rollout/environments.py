@@ -16,6 +16,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from sb3port.checkpoint.checkpoint import Array
+from sb3port.environments.making import time_limit
 from sb3port.ppo.rollout.episodes import EndedEpisode, Episodes, MakeEnv, Recording
 
 Observations: TypeAlias = dict[str, Array]
@@ -37,10 +38,17 @@ class Step:
 
 
 class Environments(ABC):
-    """Environments of one kind, numbered from 0."""
+    """Environments of one kind, numbered from 0.
+
+    Attributes:
+        observation_space, action_space: Of each.
+        time_limit: Steps after which an episode is cut, None where nobody says.
+        count: How many there are.
+    """
 
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
+    time_limit: int | None
     count: int
 
     @abstractmethod
@@ -52,8 +60,12 @@ class Environments(ABC):
         """Give every environment its action, `(n_envs, ...)`."""
 
     @abstractmethod
+    def check_masks(self) -> None:
+        """Refuse environments that do not say which choices are allowed."""
+
+    @abstractmethod
     def masks(self) -> Array:
-        """Ask every environment which choices are allowed, `(n_envs, choices)`."""
+        """Ask every environment which choices are allowed, bool `(n_envs, choices)`."""
 
     @abstractmethod
     def recordings(self) -> list[Recording]:
@@ -88,6 +100,7 @@ class InProcess(Environments):
         self._all = [Episodes(make(), index) for index in range(count)]
         first = self._all[0].env
         self.observation_space, self.action_space = first.observation_space, first.action_space
+        self.time_limit = time_limit(first)
         self.count = count
         self._single = None if isinstance(first.observation_space, spaces.Dict) else first.observation_space
 
@@ -108,9 +121,14 @@ class InProcess(Environments):
                 ended.append(end)
         return Step(self.stacked(rows), rewards, ended)
 
+    def check_masks(self) -> None:
+        """Refuse environments that do not say which choices are allowed."""
+        for env in self._all:
+            env.check_masks()
+
     def masks(self) -> Array:
-        """Ask every environment which choices are allowed, `(n_envs, choices)`."""
-        return np.stack([env.mask().reshape(-1) for env in self._all])
+        """Ask every environment which choices are allowed, bool `(n_envs, choices)`."""
+        return np.stack([env.mask() for env in self._all])
 
     def recordings(self) -> list[Recording]:
         """Give what `play` needs to come back to this point, for each environment."""

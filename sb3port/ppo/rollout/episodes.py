@@ -6,13 +6,14 @@ numbers when the episode began, and the actions since. They are played again.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import gymnasium
-import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.errors import UsageError
+from sb3port.environments.masks import ActionMasks
+from sb3port.environments.rollouts import begun
 
 MakeEnv: TypeAlias = Callable[[], gymnasium.Env[Any, Any]]
 
@@ -66,15 +67,17 @@ class Episodes:
     def __init__(self, env: gymnasium.Env[Any, Any], index: int) -> None:
         self.env, self._index = env, index
         self._recording = Recording(None)
+        self._info: Mapping[str, Any] = {}
 
     def reset(self, seed: int | None) -> Any:
         """Begin the first episode."""
         self._recording = Recording(seed)
-        return self.env.reset(seed=seed)[0]
+        return self._reset(seed)
 
     def step(self, action: Any) -> tuple[Any, float, EndedEpisode | None]:
         """Take a step; after the last one of an episode the observation is the first of the next."""
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self._info = info
         recording = self._recording
         recording.actions.append(action)
         recording.total += float(reward)
@@ -89,20 +92,23 @@ class Episodes:
             _success(info),
         )
         self._recording = Recording(recording.seed, self._generator())
-        return self.env.reset()[0], reward, ended  # type: ignore[return-value]
+        return self._reset(), reward, ended  # type: ignore[return-value]
+
+    def check_masks(self) -> None:
+        """Make sure that the environment says which actions are allowed.
+
+        Raises:
+            UsageError: It does not.
+        """
+        self._masks.check(self._info)
 
     def mask(self) -> Array:
-        """Ask which actions are allowed, as sb3-contrib does.
+        """Ask which actions are allowed, bool `(choices,)`.
 
         Raises:
             UsageError: The environment does not say it.
         """
-        if not self.env.has_wrapper_attr("action_masks"):
-            raise UsageError(
-                "the environment has no method action_masks(), which MaskablePPO needs",
-                "train with --algo ppo, or add the method to the environment",
-            )
-        return np.asarray(self.env.get_wrapper_attr("action_masks")())
+        return self._masks.read(self._info)
 
     def recording(self) -> Recording:
         """Give what `play` needs to come back to this point; later steps do not change it."""
@@ -116,18 +122,26 @@ class Episodes:
             The observation there. It shows whether the environment is where it was: one that draws random
             numbers from elsewhere than `np_random` is not.
         """
-        observation = self.env.reset(seed=recording.seed)[0]
+        observation = self._reset(recording.seed)
         if recording.generator is not None:
             self.env.unwrapped.np_random.bit_generator.state = recording.generator
-            observation = self.env.reset()[0]
+            observation = self._reset()
         for action in recording.actions:
-            observation = self.env.step(action)[0]
+            observation, *_, self._info = self.env.step(action)
         self._recording = recording
         return observation
 
     def close(self) -> None:
         """Close the environment."""
         self.env.close()
+
+    def _reset(self, seed: int | None = None) -> Any:
+        observation, self._info = begun(self.env, seed)
+        return observation
+
+    @cached_property
+    def _masks(self) -> ActionMasks:
+        return ActionMasks(self.env)
 
     def _generator(self) -> Mapping[str, Any]:
         return self.env.unwrapped.np_random.bit_generator.state

@@ -15,6 +15,7 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.environments.failures import failure_of_others
+from sb3port.environments.making import time_limit
 from sb3port.errors import Sb3portError, UsageError
 from sb3port.ppo.rollout.environments import Environments, Observations, Step, seeds_of
 from sb3port.ppo.rollout.episodes import Episodes, MakeEnv, Recording
@@ -43,7 +44,8 @@ class Subprocesses(Environments):
             theirs.close()
             self._pipes.append(ours)
             self._processes.append(process)
-        self.observation_space, self.action_space = self._ask([("spaces",)] * count)[0]
+        told = self._ask([("environment",)] * count)[0]
+        self.observation_space, self.action_space, self.time_limit = told
 
     def reset(self, seed: int | None) -> Observations:
         """Begin the first episodes; environment i gets the seed `seed + i`."""
@@ -54,9 +56,13 @@ class Subprocesses(Environments):
         rows, rewards, ends = zip(*self._ask([("step", action) for action in actions]), strict=True)
         return Step(self.stacked(rows), np.array(rewards), [end for end in ends if end])
 
+    def check_masks(self) -> None:
+        """Refuse environments that do not say which choices are allowed."""
+        self._ask([("check_masks",)] * self.count)
+
     def masks(self) -> Array:
-        """Ask every environment which choices are allowed, `(n_envs, choices)`."""
-        return np.stack([mask.reshape(-1) for mask in self._ask([("mask",)] * self.count)])
+        """Ask every environment which choices are allowed, bool `(n_envs, choices)`."""
+        return np.stack(self._ask([("mask",)] * self.count))
 
     def recordings(self) -> list[Recording]:
         """Give what `play` needs to come back to this point, for each environment."""
@@ -103,9 +109,10 @@ def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
         return
     env = episodes.env
     methods: dict[str, Callable[..., Any]] = {
-        "spaces": lambda: (env.observation_space, env.action_space),
+        "environment": lambda: (env.observation_space, env.action_space, time_limit(env)),
         "reset": episodes.reset,
         "step": episodes.step,
+        "check_masks": episodes.check_masks,
         "mask": episodes.mask,
         "recording": episodes.recording,
         "play": episodes.play,

@@ -50,6 +50,7 @@ class Collector:
         envs: The environments.
         normaliser: What VecNormalize does, or None.
         engine: Who acts.
+        use_masking: Whether a maskable policy is told which actions are allowed, as in sb3-contrib's `learn`.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Collector:
         envs: Environments,
         normaliser: RunningNormaliser | None,
         engine: Engine,
+        use_masking: bool = True,
     ) -> None:
         self._spec, self._settings, self._envs = spec, settings, envs
+        self._masked = spec.maskable and use_masking
         self._normaliser, self._engine = normaliser, engine
         self._to_env = environment_actions(envs.action_space, spec)
         self._rollout = empty_rollout(spec, settings.n_steps, envs.count)
@@ -68,9 +71,15 @@ class Collector:
         self._seen: Observations = {}
 
     def begin(self, seed: int | None) -> None:
-        """Begin the first episodes."""
+        """Begin the first episodes.
+
+        Raises:
+            UsageError: The environments do not say which actions are allowed.
+        """
         count, rollout = self._envs.count, self._rollout
         observations = self._envs.reset(seed)
+        if self._masked:
+            self._envs.check_masks()
         memory = None if rollout.memory is None else np.zeros_like(rollout.memory[0])
         self.progress = Progress(observations, np.ones(count, np.bool_), memory)
         self._seen = self._normaliser.begin(observations) if self._normaliser else observations
@@ -101,7 +110,7 @@ class Collector:
 
     def _advance(self, index: int) -> None:
         rollout, progress = self._rollout, self.progress
-        masks = self._envs.masks().astype(np.bool_) if self._spec.maskable else None
+        masks = self._envs.masks() if self._masked else None
         decision = self._decide(masks)
         result = self._envs.step(self._to_env(decision.actions))
         self._write(index, decision, masks)
@@ -130,7 +139,7 @@ class Collector:
         rollout.values[index] = decision.values
         rollout.log_probs[index] = decision.log_probs
         if rollout.masks is not None:
-            rollout.masks[index] = masks
+            rollout.masks[index] = True if masks is None else masks
         if rollout.memory is not None:
             rollout.memory[index] = progress.memory
 

@@ -1,11 +1,13 @@
 """Returns of the policy as it is, with deterministic actions, beside the training."""
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.environments.making import EPISODE_LENGTH, time_limit
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.networks.recurrent import LSTMState
 from sb3port.networks.weights import load_tensors
@@ -27,18 +29,23 @@ class Evaluator:
         spec: The policy.
         make: Makes the environment.
         episodes: How many, with the same seeds each time.
+        use_masking: Whether a maskable policy is told which actions are allowed.
     """
 
-    def __init__(self, spec: PolicySpec, make: MakeEnv, episodes: int) -> None:
-        self._spec, self._count = spec, episodes
+    def __init__(self, spec: PolicySpec, make: MakeEnv, episodes: int, use_masking: bool = True) -> None:
+        self._count, self._masked = episodes, spec.maskable and use_masking
         with undisturbed():
             self._policy = ActorCritic(spec).eval()
             self._env = make()
         self._batches = Batches(spec, torch.device("cpu"))
         self._to_env = environment_actions(self._env.action_space, spec)
+        self._longest = math.inf if time_limit(self._env) else EPISODE_LENGTH
 
     def mean_return(self, engine: Engine, normaliser: RunningNormaliser | None) -> float:
-        """Give the mean undiscounted return of the engine's policy."""
+        """Give the mean undiscounted return of the engine's policy.
+
+        Episodes that nothing limits are cut as in `sb3port.environments.rollouts`.
+        """
         load_tensors(self._policy, engine.tensors())
         with undisturbed():
             seeds = range(_FIRST_SEED, _FIRST_SEED + self._count)
@@ -49,15 +56,16 @@ class Evaluator:
         self._env.close()
 
     def _run(self, seed: int, normaliser: RunningNormaliser | None) -> float:
-        episodes = Episodes(self._env, 0)
+        episodes, total, length = Episodes(self._env, 0), 0.0, 0
         observation, state, ended = episodes.reset(seed), None, None
-        while ended is None:
+        while ended is None and length < self._longest:
             seen = single(self._env.observation_space, observation)
             seen = normaliser.normalise(seen) if normaliser else seen
-            masks = episodes.mask().reshape(1, -1) if self._spec.maskable else None
+            masks = episodes.mask()[None] if self._masked else None
             action, state = self._act(seen, masks, state)
-            observation, _, ended = episodes.step(action)
-        return ended.total
+            observation, reward, ended = episodes.step(action)
+            total, length = total + float(reward), length + 1
+        return total
 
     def _act(
         self, seen: Observations, masks: Array | None, state: LSTMState | None

@@ -6,6 +6,7 @@ from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, PolicySpec
 from sb3port.checkpoint.spaces import Box, parts
+from sb3port.environments.same_spaces import starts_at_zero
 from sb3port.errors import UsageError
 from sb3port.families.wrappers import unknown
 from sb3port.ppo.hyperparameters import Hyperparameters
@@ -77,6 +78,20 @@ def refuse_unknown(environment: EnvironmentSpec, own: Sequence[str], plan: Plan)
     if environment.frame_stack and (plan.normalize or {}).get("norm_obs", plan.normalize is not None):
         raise UsageError(
             f"{plan.source} asks for frames that are normalised and then stacked, which is not done"
+        )
+
+
+def refuse_starts(spec: PolicySpec) -> None:
+    """Refuse observations of which SB3 could not make one-hot vectors: it counts choices from 0.
+
+    Raises:
+        UsageError: Choices among the observations start elsewhere.
+    """
+    odd = [part for part in parts(spec.observation_space).values() if not starts_at_zero(part)]
+    if odd:
+        raise UsageError(
+            f"the environment observes {odd[0]}, and SB3 has no policies for choices that do not start at 0",
+            "subtract the start in a wrapper, and name it with --wrapper module:Class",
         )
 
 

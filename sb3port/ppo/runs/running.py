@@ -123,7 +123,8 @@ def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watch
     log = TrainingLog(out, trainer.counters.num_timesteps)
     evaluator = None
     if settings.eval_episodes:
-        evaluator = Evaluator(trainer.spec, _maker(settings), settings.eval_episodes)
+        make, masked = _maker(settings), settings.use_masking
+        evaluator = Evaluator(trainer.spec, make, settings.eval_episodes, masked)
     watcher.began(trainer.counters.num_timesteps, settings.until)
     run = _Run(trainer, origin, out, watcher, evaluator)
     with _stop_requests() as stopping:

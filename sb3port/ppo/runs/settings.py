@@ -27,6 +27,7 @@ class RunSettings:
         save_every: Environment steps between checkpoints.
         eval_episodes: Episodes with which each checkpoint is evaluated; 0 for no evaluation.
         own_wrappers: The user's wrappers in `environment`, `module:Class`, which may be imported.
+        use_masking: Whether a maskable policy is told which actions are allowed.
     """
 
     environment: EnvironmentSpec
@@ -42,6 +43,7 @@ class RunSettings:
     save_every: int = 0
     eval_episodes: int = 5
     own_wrappers: tuple[str, ...] = ()
+    use_masking: bool = True
 
     @property
     def env(self) -> str:

@@ -69,7 +69,8 @@ class Trainer:
         self.settings, self.spec, self.envs = settings, spec, envs
         self.normaliser, self.engine, self.counters = normaliser, engine, counters
         self.optimizer_class = optimizer_class
-        self.collector = Collector(spec, settings.hyperparameters, envs, normaliser, engine)
+        parts = (settings.hyperparameters, envs, normaliser, engine)
+        self.collector = Collector(spec, *parts, settings.use_masking)
 
     @property
     def is_over(self) -> bool:
