@@ -6,8 +6,9 @@ end. Names and formulas are those of `stable_baselines3/common/utils.py` (since 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
+from sb3port.checkpoint.expressions import parse_expression, value_at
 from sb3port.errors import NotPortable
 
 
@@ -59,21 +60,47 @@ class SimpleLinearSchedule:
 
 
 @dataclass(frozen=True)
+class ExpressionSchedule:
+    """Any other formula, as the text of `expressions`: `0.0003 * progress_remaining ** 2`.
+
+    Raises:
+        ValueError: It is not one.
+    """
+
+    expression: str
+
+    def __post_init__(self) -> None:
+        parse_expression(self.expression)
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Give the value when this share of the training remains, NaN where Python would raise an error."""
+        return value_at(parse_expression(self.expression), float(progress_remaining))
+
+    def __str__(self) -> str:
+        return self.expression
+
+
+@dataclass(frozen=True)
 class CustomSchedule:
-    """A function of the user's own, which is never run: only its name and the constants in it are known."""
+    """A function or object of the user's own that is more than a formula, and never run.
+
+    Only its name and the constants in it are known.
+    """
 
     qualname: str
     constants: tuple[float, ...]
 
     def __str__(self) -> str:
-        return f"custom function {self.qualname} with the constants {list(self.constants)}"
+        constants = f" with the constants {list(self.constants)}" if self.constants else ""
+        return f"custom function {self.qualname}{constants}"
 
 
-Schedule: TypeAlias = ConstantSchedule | LinearSchedule | SimpleLinearSchedule | CustomSchedule
+Formula: TypeAlias = ConstantSchedule | LinearSchedule | SimpleLinearSchedule | ExpressionSchedule
+"""A schedule whose values are known."""
 
-_TYPES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (ConstantSchedule, LinearSchedule, SimpleLinearSchedule, CustomSchedule)
-}
+Schedule: TypeAlias = Formula | CustomSchedule
+
+_TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Schedule)}
 
 
 def schedule_to_json(schedule: Schedule) -> dict[str, Any]:
@@ -92,6 +119,6 @@ def schedule_from_json(data: Mapping[str, Any]) -> Schedule:
     }
     try:
         schedule: Schedule = _TYPES[fields.pop("type")](**fields)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise NotPortable(f"not a schedule that sb3port can read: {str(data)[:200]}") from error
     return schedule

@@ -45,14 +45,18 @@ NormalizeKwargs = Annotated[
 _PANEL = "SB3's hyperparameters"
 # Name, type on the command line, help.
 _SETTINGS: tuple[tuple[str, Any, str], ...] = (
-    ("learning_rate", str, "Adam's step size: a number, or lin_X for X going down to 0."),
+    (
+        "learning_rate",
+        str,
+        "Adam's step size: a number, lin_X for X going down to 0, or a formula in progress_remaining.",
+    ),
     ("n_steps", int, "Steps of every environment in a rollout."),
     ("batch_size", int, "Transitions in a minibatch."),
     ("n_epochs", int, "Passes over a rollout."),
     ("gamma", float, "Discount factor."),
     ("gae_lambda", float, "Bias against variance in the advantages."),
-    ("clip_range", str, "Limit of the ratio of probabilities, or lin_X."),
-    ("clip_range_vf", str, "Limit of the change of values, lin_X, or none."),
+    ("clip_range", str, "Limit of the ratio of probabilities: likewise."),
+    ("clip_range_vf", str, "Limit of the change of values: likewise, or none."),
     ("normalize_advantage", bool, "Normalise advantages in each minibatch."),
     ("ent_coef", float, "Weight of the entropy bonus."),
     ("vf_coef", float, "Weight of the value loss."),

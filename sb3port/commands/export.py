@@ -3,12 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, SourceFile
-from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.version import __version__
 from sb3port.commands.convert import Announce, describe_mapping, describe_report, describe_source
 from sb3port.commands.handed_back import Reading
@@ -168,7 +167,7 @@ def _export(
     target = target_of(options.target)
     refuse_existing(dest, options.force, EXPORT)
     with blaming(checkpoint.spec), staged_folder(dest, options.force, EXPORT) as staging:
-        intended = _with_rates(target.form(checkpoint), options.rates)
+        intended = target.form(checkpoint, options.rates)
         path = staging / f"{_file_name(checkpoint)}{target.ending}"
         files = _write(target, intended, path, dest, options.graph)
         announce("write", ", ".join(f"{file.name} ({file.size:,} bytes)" for file in files))
@@ -186,16 +185,6 @@ def _export(
 def _file_name(checkpoint: Checkpoint) -> str:
     """Name files after the source, whatever a port claims that its name is."""
     return file_name(checkpoint.provenance.name, "policy").text
-
-
-def _with_rates(checkpoint: Checkpoint, rates: Mapping[str, float]) -> Checkpoint:
-    """Put numbers in the place of schedules."""
-    schedules = dict(checkpoint.training.schedules)
-    for name, rate in rates.items():
-        if name not in schedules:
-            raise UsageError(f"{checkpoint.provenance.name} has no {name}", "drop the option")
-        schedules[name] = ConstantSchedule(rate)
-    return replace(checkpoint, training=replace(checkpoint.training, schedules=schedules))
 
 
 def _write(

@@ -2,10 +2,11 @@
 
 SB3 writes both itself: a real model gets the weights, the optimiser's state and the settings, and is saved.
 What a zip need not hold is left out, so that it names no more classes than it must: constant schedules are
-plain numbers, which every SB3 2 reads, and linear ones SB3's `LinearSchedule`, which came with 2.7.
+plain numbers, which every SB3 2 reads, linear ones SB3's `LinearSchedule`, which came with 2.7, and other
+formulas functions of NumPy's with their arguments (see `sb3_schedules`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
-from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule
+from sb3port.checkpoint.schedules import ConstantSchedule, ExpressionSchedule, LinearSchedule, Schedule
 from sb3port.checkpoint.spaces import Dict
 from sb3port.errors import NotPortable, UsageError
+from sb3port.exports.sb3_schedules import sb3_formula
 from sb3port.exports.vecnormalize import STATISTICS, write_vecnormalize
 from sb3port.families.algorithms import algorithm_of, display_name
 from sb3port.families.extractors import is_own
@@ -145,17 +147,20 @@ def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _sb3_schedule(schedule: Schedule, name: str) -> float | Sb3LinearSchedule:
+def _sb3_schedule(schedule: Schedule, name: str) -> float | Callable[[float], float]:
     """Give a schedule as SB3 takes it.
 
     Raises:
-        UsageError: It is a function of the user's own.
+        UsageError: It is a function of the user's own, or has no finite value at some time.
     """
     match schedule:
         case ConstantSchedule(val):
             return val
         case LinearSchedule(start, end, end_fraction):
-            return Sb3LinearSchedule(start, end, end_fraction)
+            linear: Callable[[float], float] = Sb3LinearSchedule(start, end, end_fraction)
+            return linear
+        case ExpressionSchedule():
+            return sb3_formula(schedule, name)
     option = name.replace("_", "-")
     raise UsageError(
         f"{name} is a {schedule}, which is not run and cannot be written",

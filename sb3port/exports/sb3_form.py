@@ -6,8 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
-from sb3port.checkpoint.schedules import LinearSchedule, Schedule, SimpleLinearSchedule
-from sb3port.errors import NotPortable
+from sb3port.checkpoint.schedules import (
+    ConstantSchedule,
+    ExpressionSchedule,
+    LinearSchedule,
+    Schedule,
+    SimpleLinearSchedule,
+)
+from sb3port.errors import NotPortable, UsageError
+from sb3port.exports.sb3_schedules import formula_warning
 from sb3port.families.extractors import EXTRACTORS, is_own
 from sb3port.families.extractors.base import TORCH_LAYERS
 from sb3port.families.hyperparameters import true_settings
@@ -20,7 +27,7 @@ _COPIED = (
 )
 
 
-def sb3_form(checkpoint: Checkpoint) -> Checkpoint:
+def sb3_form(checkpoint: Checkpoint, rates: Mapping[str, float] | None = None) -> Checkpoint:
     """Give a checkpoint in the terms of today's SB3.
 
     Layers that actor and critic share, which SB3 had until 1.7, become two nets that begin with copies of
@@ -28,14 +35,33 @@ def sb3_form(checkpoint: Checkpoint) -> Checkpoint:
     schedule becomes SB3's `LinearSchedule` of the same values, and a rate that the source has lost is that of
     `config.yml`.
 
+    Args:
+        checkpoint: The checkpoint.
+        rates: Numbers that replace schedules, by name.
+
     Raises:
         NotPortable: SB3 has lost what the policy needs.
+        UsageError: There is no schedule of such a name, or one has no finite value at some time.
     """
     _refuse_lost(checkpoint)
-    true = {**checkpoint.training.schedules, **true_settings(checkpoint).schedules}
-    schedules = {name: _schedule(schedule) for name, schedule in true.items()}
+    schedules = _schedules(checkpoint, rates or {})
+    formulas = [
+        formula_warning(schedule, name)
+        for name, schedule in schedules.items()
+        if isinstance(schedule, ExpressionSchedule)
+    ]
     training = replace(checkpoint.training, schedules=schedules)
-    return _unshared(replace(checkpoint, training=training))
+    warnings = (*checkpoint.warnings, *formulas)
+    return _unshared(replace(checkpoint, training=training, warnings=warnings))
+
+
+def _schedules(checkpoint: Checkpoint, rates: Mapping[str, float]) -> dict[str, Schedule]:
+    """Give the schedules to go on with, and the user's numbers in place of some."""
+    true = {**checkpoint.training.schedules, **true_settings(checkpoint).schedules}
+    if unknown := sorted(set(rates) - set(true)):
+        raise UsageError(f"{checkpoint.provenance.name} has no {', '.join(unknown)}", "drop the option")
+    given = {name: ConstantSchedule(rate) for name, rate in rates.items()}
+    return {name: _schedule(schedule) for name, schedule in {**true, **given}.items()}
 
 
 def _refuse_lost(checkpoint: Checkpoint) -> None:

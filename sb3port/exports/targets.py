@@ -1,6 +1,6 @@
 """The formats that a checkpoint is exported to: how each is written, and loaded again to be compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +24,14 @@ class Target:
 
     Args:
         ending: Of the file, with its dot.
-        form: Gives a checkpoint in the terms of the format.
+        form: Gives a checkpoint in the terms of the format, with numbers in place of some schedules.
         write: Writes such a checkpoint into a file, and what belongs to it beside it.
         load: Loads the file again, for a comparison with the original checkpoint.
     """
 
     ending: str
     extra: str | None
-    form: Callable[[Checkpoint], Checkpoint]
+    form: Callable[[Checkpoint, Mapping[str, float]], Checkpoint]
     write: Callable[[Checkpoint, Path, GraphOptions], None]
     load: Callable[[Path, Checkpoint, GraphOptions], "Exported"]
 
@@ -98,7 +98,7 @@ def _load_numpy(path: Path, checkpoint: Checkpoint, graph: GraphOptions) -> "Exp
     return Deployed(load_numpy(path), checkpoint, graph)
 
 
-def _as_it_is(checkpoint: Checkpoint) -> Checkpoint:
+def _as_it_is(checkpoint: Checkpoint, _: Mapping[str, float]) -> Checkpoint:
     return checkpoint
 
 

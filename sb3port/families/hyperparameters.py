@@ -17,6 +17,8 @@ from sb3port.families.algorithms import Algorithm, algorithm_of
 
 # Neither gradients nor updates are bounded then.
 _MAY_BE_INFINITE = ("max_grad_norm", "target_kl")
+# When schedules are looked at: from the beginning of the training to its end.
+_PROGRESS = tuple(share / 100 for share in range(100, -1, -1))
 
 
 def is_setting(name: str, value: object) -> bool:
@@ -101,6 +103,7 @@ def training_doubts(
     true = believed(training, configured, algorithm)
     lost = {name: schedule for name, schedule in training.schedules.items() if _lost(schedule)}
     sentences = [f"{name} {_loss(schedule, true.schedules.get(name))}" for name, schedule in lost.items()]
+    sentences += [text for name, schedule in true.schedules.items() for text in _gaps(name, schedule)]
     others = {
         name: pair
         for name, pair in _pairs(training, configured).items()
@@ -115,6 +118,17 @@ def _loss(schedule: Schedule, true: Schedule | None) -> str:
         return f"is a {schedule}, which is not run: {instead}"
     cause = "as after loading with a placeholder and saving again"
     return f"is 0 in the file, {cause}: its value is lost, {instead}"
+
+
+def _gaps(name: str, schedule: Schedule) -> list[str]:
+    """Say where a schedule has no finite value, as a quotient has none where it divides by 0."""
+    if isinstance(schedule, CustomSchedule):
+        return []
+    gaps = [p for p in _PROGRESS if not math.isfinite(schedule(p))]
+    if not gaps:
+        return []
+    shown = f"{gaps[0]:.0%}" if len(gaps) == 1 else f"{gaps[0]:.0%} to {gaps[-1]:.0%}"
+    return [f"{name} is {schedule}, which has no finite value when {shown} of the training remains"]
 
 
 def _pairs(training: TrainingSettings, configured: ConfiguredTraining | None) -> dict[str, tuple[Any, Any]]:

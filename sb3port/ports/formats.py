@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sb3port.checkpoint.expressions import NAME, parse_expression
 from sb3port.errors import NotPortable
 from sb3port.files.port_files import FILE_NAMES
 from sb3port.ports.schema import (
@@ -68,6 +69,13 @@ def _are_bounds(value: Any, depth: int) -> bool:
 def _numbers(value: Any, place: str) -> None:
     if not isinstance(value, list) or not _are_bounds(value, 0):
         raise Misfit(place, value, "a list of numbers")
+
+
+def _expression(value: Any, place: str) -> None:
+    try:
+        parse_expression(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise Misfit(place, value, f"a formula in {NAME}") from error
 
 
 _SIMPLE: Mapping[str, Check] = {
@@ -145,6 +153,7 @@ _SCHEDULE = kinds(
             {"type": PLAIN, "start": _ANY_NUMBER, "end": _ANY_NUMBER, "end_fraction": _ANY_NUMBER}
         ),
         "SimpleLinearSchedule": record({"type": PLAIN, "initial_value": _ANY_NUMBER}),
+        "ExpressionSchedule": record({"type": PLAIN, "expression": _expression}),
         "CustomSchedule": record({"type": PLAIN, "qualname": _NAME, "constants": listing(_ANY_NUMBER, 1000)}),
     },
 )

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, OptimizerState
-from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
+from sb3port.checkpoint.schedules import CustomSchedule, Schedule
 from sb3port.families.hyperparameters import true_settings
 from sb3port.families.specs import parameter_names
 from sb3port.files.port_files import CARD, PORT_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE, STATISTICS_FILE
@@ -50,11 +50,8 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
 
 def _learning_rate(schedule: Schedule | None) -> float:
     """Give the rate at the beginning of training, SB3's default where the file's is lost."""
-    match schedule:
-        case ConstantSchedule() | LinearSchedule() | SimpleLinearSchedule():
-            rate = schedule(1.0)
-            return rate if 0 < rate < math.inf else _SB3_LEARNING_RATE
-    return _SB3_LEARNING_RATE
+    rate = 0.0 if schedule is None or isinstance(schedule, CustomSchedule) else schedule(1.0)
+    return rate if 0 < rate < math.inf else _SB3_LEARNING_RATE
 
 
 def _write_json(path: Path, content: dict[str, Any] | list[Any], indent: int) -> None:

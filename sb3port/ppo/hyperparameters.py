@@ -5,21 +5,24 @@ Source: `stable_baselines3/ppo/ppo.py`, `sb3_contrib/ppo_recurrent/ppo_recurrent
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     CustomSchedule,
-    LinearSchedule,
+    ExpressionSchedule,
+    Formula,
     SimpleLinearSchedule,
     schedule_from_json,
     schedule_to_json,
 )
 from sb3port.errors import UsageError
 
-Known: TypeAlias = ConstantSchedule | LinearSchedule | SimpleLinearSchedule
-
+_SCHEDULE_HINT = (
+    "give a number, or lin_X to go from X down to 0, or a formula: '3e-4 * progress_remaining ** 2'"
+)
 SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
 
 
@@ -48,14 +51,14 @@ class Hyperparameters:
         target_kl: An update ends early when the divergence exceeds 1.5 times this; None is never.
     """
 
-    learning_rate: Known = _LEARNING_RATE
+    learning_rate: Formula = _LEARNING_RATE
     n_steps: int = 2048
     batch_size: int = 64
     n_epochs: int = 10
     gamma: float = 0.99
     gae_lambda: float = 0.95
-    clip_range: Known = _CLIP_RANGE
-    clip_range_vf: Known | None = None
+    clip_range: Formula = _CLIP_RANGE
+    clip_range_vf: Formula | None = None
     normalize_advantage: bool = True
     ent_coef: float = 0.0
     vf_coef: float = 0.5
@@ -91,7 +94,7 @@ def changed(base: Hyperparameters, values: Mapping[str, Any], where: str) -> Hyp
 
     Args:
         base: The others.
-        values: By SB3's names; schedules as numbers or as "lin_X", the zoo's word for X going down to 0.
+        values: By SB3's names; schedules as `parse_schedule` reads them.
         where: What to call the place of the values in an error message.
 
     Raises:
@@ -107,22 +110,24 @@ def changed(base: Hyperparameters, values: Mapping[str, Any], where: str) -> Hyp
     return settings
 
 
-def parse_schedule(value: Any, where: str) -> Known:
-    """Read a schedule: a number, "lin_X", or one that is read already.
+def parse_schedule(value: Any, where: str) -> Formula:
+    """Read a schedule: a number, "lin_X" (the zoo's word for X going down to 0), a formula, or a schedule.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is none of these.
     """
-    if isinstance(value, ConstantSchedule | LinearSchedule | SimpleLinearSchedule):
+    if isinstance(value, Formula):
         return value
     if isinstance(value, CustomSchedule):
-        raise UsageError(f"{where} is a {value}, which is not run", "give a number, or lin_X")
+        raise UsageError(f"{where} is a {value}, which is not run", _SCHEDULE_HINT)
     text = str(value)
-    try:
+    with suppress(ValueError):
         number = float(text.removeprefix("lin_"))
+        return SimpleLinearSchedule(number) if text.startswith("lin_") else ConstantSchedule(number)
+    try:
+        return ExpressionSchedule(text)
     except ValueError as error:
-        raise UsageError(f"{where} is {value!r}", "give a number, or lin_X to go from X down to 0") from error
-    return SimpleLinearSchedule(number) if text.startswith("lin_") else ConstantSchedule(number)
+        raise UsageError(f"{where} is {value!r}: {error}", _SCHEDULE_HINT) from error
 
 
 def _parse(name: str, value: Any, where: str) -> Any:
@@ -143,8 +148,10 @@ def _parse(name: str, value: Any, where: str) -> Any:
     return parsed
 
 
-def _positive(schedule: Known | None) -> bool:
-    return schedule is None or (math.isfinite(schedule(1.0)) and schedule(1.0) > 0)
+def _is_rate(schedule: Formula | None) -> bool:
+    """Whether a schedule can begin: what changes may begin at 0, as a rate that warms up does."""
+    first = 1.0 if schedule is None else schedule(1.0)
+    return math.isfinite(first) and (first >= 0 if isinstance(schedule, ExpressionSchedule) else first > 0)
 
 
 def _fraction(value: float) -> bool:
@@ -152,9 +159,9 @@ def _fraction(value: float) -> bool:
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "learning_rate": (_positive, "above 0"),
-    "clip_range": (_positive, "above 0"),
-    "clip_range_vf": (_positive, "above 0, or left out"),
+    "learning_rate": (_is_rate, "above 0"),
+    "clip_range": (_is_rate, "above 0"),
+    "clip_range_vf": (_is_rate, "above 0, or left out"),
     "n_steps": (lambda n: n >= 1, "at least 1"),
     "batch_size": (lambda n: n >= 1, "at least 1"),
     "n_epochs": (lambda n: n >= 1, "at least 1"),

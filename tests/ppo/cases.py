@@ -147,6 +147,16 @@ FINETUNED = {
         settings={**SMALL, "use_sde": True, "sde_sample_freq": 4, "gamma": 0.9, "clip_range_vf": 0.3},
     ),
     "linear schedules": Case("CartPole-v1", 512, 2, settings={**SMALL, **LINEAR, "ent_coef": 0.01}),
+    "formulas": Case(
+        "CartPole-v1",
+        512,
+        2,
+        settings={
+            **SMALL,
+            "learning_rate": "1e-3 * progress_remaining ** 2",
+            "clip_range": "0.3 if progress_remaining > 0.5 else max(0.1, 0.2 * progress_remaining)",
+        },
+    ),
     "ReLU": Case(
         "Pendulum-v1",
         512,

@@ -45,7 +45,7 @@ class Case:
         wrapper: A wrapper of SB3's around it, which `begin_ours` does not know.
         engine: Ours.
         vec_env: "dummy" or "subproc", for both.
-        settings: Hyperparameters; "lin_X" for schedules.
+        settings: Hyperparameters; "lin_X" or formulas for schedules.
     """
 
     env: str
@@ -240,9 +240,11 @@ def _statistics(trainer: Trainer, model: BaseAlgorithm) -> Pairs:
 
 
 def _for_sb3(value: Any) -> Any:
-    """A schedule of the zoo as the function that rl_zoo3 makes of it."""
+    """A schedule of the zoo as the function that rl_zoo3 makes of it, a formula as one that says it."""
     if not isinstance(value, str):
         return value
+    if not value.startswith("lin_"):
+        return eval(f"lambda progress_remaining: {value}")
     start = float(value.removeprefix("lin_"))
     schedule: Callable[[float], float] = lambda remaining: remaining * start  # noqa: E731
     return schedule

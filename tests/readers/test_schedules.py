@@ -1,5 +1,6 @@
 """Schedules pickled as today's SB3 and cloudpickle do: recognised, and the same numbers as SB3's."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,13 +14,13 @@ from stable_baselines3.common.utils import LinearSchedule as Sb3Linear
 from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     CustomSchedule,
+    ExpressionSchedule,
     LinearSchedule,
     Schedule,
     SimpleLinearSchedule,
     schedule_from_json,
     schedule_to_json,
 )
-from sb3port.errors import NotPortable
 from sb3port.readers.formats.pickles import read_pickle
 from sb3port.readers.meaning.schedules import read_schedule
 
@@ -113,9 +114,11 @@ def test_a_custom_function_is_named_and_never_run() -> None:
     assert not RAN
 
 
-def test_a_linear_schedule_that_does_more_than_the_zoos_is_custom() -> None:
-    ours = _read(_functions(_FLOORED)["linear_schedule"](1e-3))
-    assert ours == CustomSchedule("linear_schedule.<locals>.func", (1e-3, 1e-5))
+def test_a_function_is_known_by_what_it_does_and_not_by_its_name() -> None:
+    theirs = _functions(_FLOORED)["linear_schedule"](1e-3)
+    ours = _read(theirs)
+    assert ours == ExpressionSchedule("max(progress_remaining * 0.001, 1e-05)")
+    assert [ours(p) for p in PROGRESS] == [theirs(p) for p in PROGRESS]
 
 
 def test_a_class_of_the_same_name_elsewhere_is_not_sb3s() -> None:
@@ -123,10 +126,66 @@ def test_a_class_of_the_same_name_elsewhere_is_not_sb3s() -> None:
     # The module's name in the pickle, replaced by another of the same length.
     elsewhere = data.replace(b"stable_baselines3.common.utils", b"somebody_else_.common.utilsxxx")
     assert elsewhere != data
-    assert isinstance(read_schedule(read_pickle(elsewhere, "test").value, "test"), CustomSchedule)
+    ours = read_schedule(read_pickle(elsewhere, "test").value, "test")
+    assert ours == CustomSchedule("somebody_else_.common.utilsxxx.LinearSchedule", ())
 
 
-@pytest.mark.parametrize("value", ["linear", None, [], {"val": 1.0}, 10**400])
-def test_what_is_no_schedule(value: Any) -> None:
-    with pytest.raises(NotPortable):
-        read_schedule(value, "test")
+def decay(progress: float) -> float:
+    return 3e-4 * progress
+
+
+class Decay:
+    """A schedule of the author's own, in a module of the author's own."""
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+
+    def __call__(self, progress: float) -> float:
+        return self.start * progress
+
+    def at(self, progress: float) -> float:
+        return self(progress)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (decay, f"{__name__}.decay"),
+        (Decay(3e-4), f"{__name__}.Decay"),
+        (Decay(3e-4).at, f"{__name__}.Decay.at"),
+        (functools.partial(decay, 1.0), f"partial of {__name__}.decay"),
+        (np.interp, "numpy.interp"),
+        ("linear", "of type str"),
+        (None, "of type NoneType"),
+        ([], "of type list"),
+        ({"val": 1.0}, "of type dict"),
+        (10**300, "of type int"),
+        (float("nan"), "of type float"),
+    ],
+)
+def test_what_cannot_be_followed_is_custom_and_named(value: Any, name: str) -> None:
+    ours = read_schedule(read_pickle(cloudpickle.dumps(value), "test").value, "test")
+    assert isinstance(ours, CustomSchedule)
+    assert ours.qualname == name
+    assert schedule_from_json(schedule_to_json(ours)) == ours
+
+
+def test_numpys_functions_are_followed() -> None:
+    ours = _read(np.square)
+    assert ours == ExpressionSchedule("np.square(progress_remaining)")
+    assert [ours(p) for p in PROGRESS] == [float(np.square(p)) for p in PROGRESS]
+
+
+def test_objects_of_sb3s_within_functions_are_followed() -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__", "base": Sb3Linear(1e-3, 1e-4, 0.5)}
+    theirs = eval("lambda p: 0.5 * base(p)", namespace)
+    ours = _read(FloatSchedule(theirs))
+    assert isinstance(ours, ExpressionSchedule)
+    assert [ours(p) for p in PROGRESS] == [theirs(p) for p in PROGRESS]
+
+
+def test_single_precision_stays() -> None:
+    theirs = OLD["linear_schedule"](np.float32(1e-3))
+    ours = _read(theirs)
+    assert [ours(p) for p in PROGRESS] == [float(theirs(p)) for p in PROGRESS]
+    assert _read(OLD["constant_fn"](np.float32(0.3))) == ConstantSchedule(float(np.float32(0.3)))

@@ -111,7 +111,11 @@ class Trainer:
     def _step_sizes(self) -> StepSizes:
         """Give the values of the schedules, at the share of all steps that remains."""
         remaining = 1.0 - float(self.counters.num_timesteps) / float(self.settings.until)
-        return StepSizes.of(self.settings.hyperparameters, remaining)
+        sizes = StepSizes.of(self.settings.hyperparameters, remaining)
+        for name, value in vars(sizes).items():
+            if value is not None and not math.isfinite(value):
+                raise TrainingDiverged(f"{name} is {value} when {remaining:.0%} of the training remains")
+        return sizes
 
     def _report(
         self, rollout: Rollout, sizes: StepSizes, update: UpdateStatistics, seconds: float

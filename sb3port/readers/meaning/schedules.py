@@ -1,164 +1,183 @@
-"""Pickled schedules, read as numbers: the function is recognised by its name, and its closure is looked at.
+"""Pickled schedules, read as numbers and expressions: what a function's code says, never what it is called.
 
-Four shapes cover what SB3 has written: cloudpickle 1.3's `_fill_function(..., {"closure_values": [0.2]})`;
-functions whose state holds `__closure__` cells, as all later cloudpickles write them; the same nested in
-`get_schedule_fn`'s lambda (SB3 2.3.1 to 2.6); and the classes of SB3 2.7 and rl_zoo3, plain instance state.
+SB3 before 2.7 and rl_zoo3 pickle learning rates and clip ranges as functions with their code, SB3 2.7 and
+later as objects of its classes; users give functions of their own. Each is followed symbolically (see
+`formulas`), and what it returns is a schedule of SB3's where it has the form of one.
 """
 
+import ast
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from sb3port.checkpoint.expressions import NAME, value_at
 from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     CustomSchedule,
+    ExpressionSchedule,
     LinearSchedule,
     Schedule,
     SimpleLinearSchedule,
 )
 from sb3port.errors import NotPortable
 from sb3port.readers.formats.arrays import as_number, is_number
-from sb3port.readers.formats.records import Global, Record
+from sb3port.readers.formats.bytecode import NotExpressible, Version
+from sb3port.readers.formats.opcodes import VERSIONS
+from sb3port.readers.formats.records import Record
+from sb3port.readers.meaning.formulas import algebra
+from sb3port.readers.meaning.formulas.algebra import PROGRESS, Quantity
+from sb3port.readers.meaning.formulas.functions import constants_of, meaning_of, name_of
+from sb3port.readers.meaning.formulas.run import Run
 
-_MAX_NESTING = 10
 _MAX_CONSTANTS = 100
 _MAX_NAME = 200
 _SB3 = "stable_baselines3.common.utils"
 
 
-def read_schedule(value: Any, where: str) -> Schedule:
+def read_schedule(value: Any, where: str, python: Version | None = None) -> Schedule:
     """Read a learning rate or clip range: a number, a schedule object or a pickled function.
 
-    A function that is not one of SB3's or rl_zoo3's becomes a `CustomSchedule`.
+    What is more than an expression, or nothing that can be called, becomes a `CustomSchedule`.
+
+    Args:
+        value: As the symbolic pickle reader gives it.
+        where: What to call it in messages.
+        python: The Python that wrote it, as far as that is known.
+    """
+    found = _expressions(value, where, python)
+    # Where several Pythons can have compiled the code, they must not disagree on what it says.
+    if len({str(schedule) for schedule in found}) == 1:
+        return found[0]
+    numbers = [_finite(constant) for constant in constants_of(value)[:_MAX_CONSTANTS]]
+    return CustomSchedule(name_of(value)[:_MAX_NAME], tuple(n for n in numbers if n is not None))
+
+
+def _expressions(value: Any, where: str, python: Version | None) -> list[Schedule]:
+    found = []
+    for version in VERSIONS:
+        try:
+            run = Run(version, python, _OBJECTS, where)
+            returned = meaning_of(value) if is_number(value) else run.call(value, (PROGRESS,), {})
+            found.append(_schedule_of(returned))
+        except NotExpressible:
+            continue
+    return found
+
+
+def _finite(constant: Any) -> float | None:
+    """Give a constant as a float, None where it is too large, or none."""
+    try:
+        number = float(as_number(constant))
+    except NotPortable:
+        return None
+    return None if math.isnan(number) else number
+
+
+def _schedule_of(returned: Any) -> Schedule:
+    """Give what a function returns as a schedule: of SB3's or the zoo's classes where they say the same.
 
     Raises:
-        NotPortable: It is none of these.
+        NotExpressible: It is no number.
     """
-    schedule = _read(value, where, 0)
-    if any(isinstance(number, float) and math.isnan(number) for number in vars(schedule).values()):
-        raise NotPortable(f"{where} has a value that is not a number")
-    return schedule
+    symbol = algebra.as_symbol(algebra.quantity(returned))
+    node = _without_float(symbol.node)
+    if all(not isinstance(part, ast.Name) or part.id != NAME for part in ast.walk(node)):
+        return ConstantSchedule(_not_nan(value_at(node, 1.0)))
+    if (initial_value := _simple_linear(node)) is not None:
+        return SimpleLinearSchedule(initial_value)
+    if (linear := _linear(node)) is not None:
+        return linear
+    try:
+        return ExpressionSchedule(ast.unparse(node))
+    except ValueError as error:
+        raise NotExpressible("it is too long") from error
 
 
-def _read(value: Any, where: str, nesting: int) -> Schedule:
-    if is_number(value):
-        return ConstantSchedule(float(as_number(value)))
-    if not isinstance(value, Record) or nesting > _MAX_NESTING:
-        raise NotPortable(f"{where} is neither a number nor a schedule")
-    if isinstance(value.target, Global) and str(value.target) in _CLASSES:
-        return _CLASSES[str(value.target)](value.attributes, where, nesting)
-    return _read_function(value, where, nesting)
+def _not_nan(value: float) -> float:
+    if math.isnan(value):
+        raise NotExpressible("its value is not a number")
+    return value
 
 
-def _read_function(function: Record, where: str, nesting: int) -> Schedule:
-    name, cells = _qualname(function), _closure(function)
-    values = [cell for cell in cells if is_number(cell)]
-    match name:
-        case "constant_fn.<locals>.func" if len(values) == 1 and _is_bare(function):
-            return ConstantSchedule(float(as_number(values[0])))
-        case "linear_schedule.<locals>.func" if len(values) == 1 and _is_bare(function):
-            return SimpleLinearSchedule(float(as_number(values[0])))
-        case "get_linear_fn.<locals>.func" if len(values) == 3:
-            return _linear_fn(function, values, where)
-        case "get_schedule_fn.<locals>.<lambda>" if len(cells) == 1:
-            return _read(cells[0], where, nesting + 1)
-    constants = [*values, *(constant for constant in _code(function)[0] if is_number(constant))]
-    numbers = [float(as_number(number)) for number in constants[:_MAX_CONSTANTS]]
-    return CustomSchedule(name[:_MAX_NAME], tuple(number for number in numbers if not math.isnan(number)))
+def _without_float(node: ast.expr) -> ast.expr:
+    """Leave out that the result is made a float, which schedules do anyway."""
+    match node:
+        case ast.Call(func=ast.Name(id="float"), args=[inner]):
+            return _without_float(inner)
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return ast.IfExp(test, _without_float(body), _without_float(orelse))
+    return node
 
 
-def _is_bare(function: Record) -> bool:
-    """Whether the code has no numbers of its own and calls nothing, as SB3's and the zoo's one-liners.
-
-    Tutorials have readers write a `linear_schedule` themselves, and some add a floor or another power.
-    """
-    constants, names = _code(function)
-    return not names and not any(is_number(constant) for constant in constants)
-
-
-def _code(function: Record) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Give `co_consts` and `co_names` of a function's code, empty where there is none."""
-    found = (_code_constants(arg) for arg in (function, *function.args))
-    return next((parts for parts in found if parts is not None), ((), ()))
-
-
-def _code_constants(code: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
-    """Find `co_consts` and `co_names`: they follow the bytecode in the arguments of any `CodeType`."""
-    args = code.args if isinstance(code, Record) else ()
-    index = next((i for i, arg in enumerate(args) if isinstance(arg, bytes)), len(args))
-    match args[index + 1 : index + 3]:
-        case (tuple() as constants, tuple() as names):
-            return constants, names
+def _simple_linear(node: ast.expr) -> float | None:
+    """Give the initial value of `progress_remaining * initial_value`, whose bits are those of the reverse."""
+    match node:
+        case ast.Name():
+            return 1.0
+        case ast.BinOp(left=ast.Name(), op=ast.Mult(), right=factor):
+            return _number(factor)
+        case ast.BinOp(left=factor, op=ast.Mult(), right=ast.Name()):
+            return _number(factor)
     return None
 
 
-def _linear_fn(function: Record, values: list[Any], where: str) -> Schedule:
-    """`get_linear_fn(start, end, end_fraction)`: its cells are in the order of the names of its variables."""
-    names = _free_variables(function)
-    if sorted(names) != ["end", "end_fraction", "start"]:
-        raise NotPortable(f"{where} is a get_linear_fn schedule of an unknown form")
-    cells = {name: float(as_number(cell)) for name, cell in zip(names, values, strict=True)}
-    return _linear(cells, where)
+def _linear(node: ast.expr) -> LinearSchedule | None:
+    """Recognise the formula of `LinearSchedule`, which `get_linear_fn` has, too."""
+    match node:
+        case ast.IfExp(
+            test=ast.Compare(left=rest, ops=[ast.Gt()], comparators=[until]),
+            body=end_node,
+            orelse=ast.BinOp(
+                left=start_node,
+                op=ast.Add(),
+                right=ast.BinOp(
+                    left=ast.BinOp(left=rest_again, op=ast.Mult(), right=way),
+                    op=ast.Div(),
+                    right=until_again,
+                ),
+            ),
+        ) if {ast.unparse(rest), ast.unparse(rest_again)} == {f"1 - {NAME}"}:
+            start, end, fraction = _number(start_node), _number(end_node), _number(until)
+            if start is None or end is None or fraction is None or not fraction > 0:
+                return None
+            same = _number(way) == end - start and _number(until_again) == fraction
+            return LinearSchedule(start, end, fraction) if same else None
+    return None
 
 
-def _linear(attributes: dict[str, Any], where: str) -> LinearSchedule:
-    schedule = LinearSchedule(
-        *(_number(attributes, name, where) for name in ("start", "end", "end_fraction"))
-    )
-    if not schedule.end_fraction > 0:
-        raise NotPortable(f"{where} is a linear schedule over {schedule.end_fraction} of the training")
-    return schedule
+def _number(node: ast.expr) -> float | None:
+    """Give what a number in a formula is, None for what is no number of Python's."""
+    if any(isinstance(part, ast.Call) or getattr(part, "id", "") == NAME for part in ast.walk(node)):
+        return None
+    return value_at(node, 1.0)
 
 
-def _qualname(function: Record) -> str:
-    """Find the function's qualified name: in its state, else the plain name in its code object."""
-    for state in _states(function):
-        if isinstance(state.get("__qualname__"), str):
-            return str(state["__qualname__"])
-        if isinstance(state.get("qualname"), str):
-            return str(state["qualname"])
-    return "unknown"
+def _attribute(record: Record, name: str) -> Quantity:
+    if name not in record.attributes:
+        raise NotExpressible(f"it is a schedule object without {name}")
+    return algebra.quantity(meaning_of(record.attributes[name]))
 
 
-def _closure(function: Record) -> list[Any]:
-    """Give what the closure's cells hold."""
-    for state in _states(function):
-        if isinstance(state.get("closure_values"), list):
-            return list(state["closure_values"])
-        if isinstance(state.get("__closure__"), tuple):
-            return [_cell_content(cell) for cell in state["__closure__"]]
-    return []
+def _float_schedule(run: Run, record: Record, progress: Quantity) -> Quantity:
+    inner = record.attributes.get("value_schedule")
+    returned = inner if is_number(inner) else run.call(inner, (progress,), {})
+    return algebra.call("float", (algebra.quantity(meaning_of(returned)),))
 
 
-def _states(function: Record) -> list[dict[str, Any]]:
-    """Give every dictionary that says something of the function: parts of its state, or an argument."""
-    parts = [part for state in function.states for part in (state if isinstance(state, tuple) else (state,))]
-    return [part for part in (*reversed(parts), *function.args) if isinstance(part, dict)]
+def _linear_schedule(_: Run, record: Record, progress: Quantity) -> Quantity:
+    """Follow `LinearSchedule.__call__`."""
+    start, end, end_fraction = (_attribute(record, name) for name in ("start", "end", "end_fraction"))
+    rest = algebra.binary("-", 1, progress)
+    way = algebra.binary("*", rest, algebra.binary("-", end, start))
+    inner = algebra.binary("+", start, algebra.binary("/", way, end_fraction))
+    return algebra.choose(algebra.compare(">", rest, end_fraction), end, inner)
 
 
-def _cell_content(cell: Any) -> Any:
-    return cell.args[0] if isinstance(cell, Record) and len(cell.args) == 1 else None
-
-
-def _free_variables(function: Record) -> list[str]:
-    """Find the code object's `co_freevars`: its last tuple of strings that is not empty."""
-    code = next((arg for arg in function.args if isinstance(arg, Record)), None)
-    names = [arg for arg in (code.args if code else ()) if isinstance(arg, tuple)]
-    candidates = [arg for arg in names if arg and all(isinstance(name, str) for name in arg)]
-    return list(candidates[-1]) if candidates else []
-
-
-def _number(attributes: dict[str, Any], key: str, where: str) -> float:
-    if key not in attributes:
-        raise NotPortable(f"{where} is a schedule object without {key}")
-    return float(as_number(attributes[key]))
-
-
-_CLASSES: dict[str, Callable[[dict[str, Any], str, int], Schedule]] = {
-    f"{_SB3}.FloatSchedule": lambda a, where, n: _read(a.get("value_schedule"), where, n + 1),
-    f"{_SB3}.ConstantSchedule": lambda a, where, _: ConstantSchedule(_number(a, "val", where)),
-    f"{_SB3}.LinearSchedule": lambda a, where, _: _linear(a, where),
-    "rl_zoo3.utils.SimpleLinearSchedule": lambda a, where, _: SimpleLinearSchedule(
-        _number(a, "initial_value", where)
+_OBJECTS: Mapping[str, Callable[[Run, Record, Any], Any]] = {
+    f"{_SB3}.FloatSchedule": _float_schedule,
+    f"{_SB3}.ConstantSchedule": lambda _, record, __: _attribute(record, "val"),
+    f"{_SB3}.LinearSchedule": _linear_schedule,
+    "rl_zoo3.utils.SimpleLinearSchedule": lambda _, record, progress: algebra.binary(
+        "*", progress, _attribute(record, "initial_value")
     ),
 }

@@ -1,5 +1,6 @@
 """How a checkpoint was trained: schedules, hyperparameters and the optimiser's state."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ from sb3port.families.algorithms import Algorithm
 from sb3port.families.hyperparameters import is_setting
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.arrays import as_plain
+from sb3port.readers.formats.bytecode import Version
 from sb3port.readers.formats.records import Global
 from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning.schedules import read_schedule
 
+_PYTHON = re.compile(r"^[- ]*Python: (\d{1,2})\.(\d{1,2})\b", re.MULTILINE | re.ASCII)
 _OPTIMIZER = "policy.optimizer.pth"
 
 
@@ -32,10 +35,10 @@ def read_training(
     Raises:
         NotPortable: A setting is of an odd type.
     """
-    where = archive.name
+    where, python = archive.name, _python(archive)
     values = {name: archive.value(name) for name in (*algorithm.schedules, *algorithm.hyperparameters)}
     schedules = {
-        name: read_schedule(values[name], f"{where}: {name}")
+        name: read_schedule(values[name], f"{where}: {name}", python)
         for name in algorithm.schedules
         if values[name] is not None
     }
@@ -46,6 +49,12 @@ def read_training(
         optimizer_class=policy_kwargs.get("optimizer_class", "Adam"),
         optimizer_kwargs=policy_kwargs.get("optimizer_kwargs", {}),
     )
+
+
+def _python(archive: Archive) -> Version | None:
+    """Tell which Python wrote a zip; since 1.3 its `system_info.txt` says so."""
+    found = _PYTHON.search(archive.text("system_info.txt") or "")
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _setting(name: str, value: Any, where: str) -> Scalar:
