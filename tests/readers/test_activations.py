@@ -70,7 +70,7 @@ FUNCTIONS = {
     "Softplus(beta=2.0, threshold=10.0)": lambda b=2.0: nn.Softplus(b, threshold=10),
     "GELU(approximate='tanh')": lambda: GELU("tanh"),
     "Softmax(dim=-1)": lambda: nn.Softmax(dim=-1),
-    "Tanh": lambda: nn.Tanh(),
+    "Tanh": lambda: nn.Tanh(),  # noqa: PLW0108 (a user's)
 }
 
 
@@ -102,13 +102,13 @@ def _carried(value: Any) -> bytes:
         lambda: nn.Linear(2, 2),
         lambda: 0.2,
         lambda: nn.LeakyReLU,
-        lambda slope: nn.LeakyReLU(slope),
-        lambda: [nn.Tanh, nn.ReLU][0](),
-        lambda: getattr(nn, "Tanh")(),  # noqa: B009
+        lambda slope: nn.LeakyReLU(slope),  # noqa: PLW0108
+        lambda: [nn.Tanh, nn.ReLU][0](),  # noqa: PLW0108
+        lambda: getattr(nn, "Tanh")(),  # noqa: B009, PLW0108
     ],
 )
 def test_functions_that_cannot_be_told_are_not_guessed(function: Any) -> None:
-    with pytest.raises(NotPortable, match="<lambda>, where a class of torch.nn's activations is expected"):
+    with pytest.raises(NotPortable, match=r"<lambda>, where a class of torch\.nn's activations is expected"):
         _read(function, _carried)
 
 

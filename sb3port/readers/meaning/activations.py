@@ -68,9 +68,8 @@ def _returned(function: Record, args: tuple[Any, ...], kwargs: dict[str, Any], w
 
 
 def _made(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Activation:
-    return activation(
-        name, list(map(_constant, args)), {key: _constant(given) for key, given in kwargs.items()}
-    )
+    given = {key: _constant(value) for key, value in kwargs.items()}
+    return activation(name, [_constant(arg) for arg in args], given)
 
 
 def _constant(value: Any) -> Any:

@@ -31,7 +31,7 @@ _RECONSTRUCT_UFUNC = ("numpy.core._ufunc_reconstruct", "numpy._core._ufunc_recon
 
 @dataclass(frozen=True)
 class Named:
-    """A module, function or class of Python's, NumPy's or torch's, by the name that expressions have for it."""
+    """A module, function or class of Python's, NumPy's or torch's, by its name in expressions."""
 
     name: str
 
