@@ -68,7 +68,13 @@ def _print(output: Output, checkpoint: "Checkpoint") -> None:
         output.line()
         title = styled("bold underline", "What its pickles would import")
         output.line(terminal("{} (nothing of it was imported)", title))
-        output.lines(map(shown, checkpoint.provenance.imports), indent=2)
+        output.lines(map(_import, checkpoint.provenance.imports), indent=2)
+
+
+def _import(name: str) -> TerminalText:
+    from sb3port.readers.formats.groups import is_own_code
+
+    return terminal("{} (code that is not SB3's)", name) if is_own_code(name) else shown(name)
 
 
 def _training_rows(checkpoint: "Checkpoint") -> dict[str, str]:

@@ -6,6 +6,7 @@ from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.families.algorithms import display_name
 from sb3port.families.descriptions import environment_text, exploration_text, networks_text, normalizer_text
 from sb3port.ports.manifest import port_json
+from sb3port.readers.formats.groups import is_own_code
 
 
 def policy_rows(checkpoint: Checkpoint) -> dict[str, str]:
@@ -30,4 +31,6 @@ def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
         for name, array in checkpoint.tensors.items()
     ]
     content = {key: value for key, value in port_json(checkpoint).items() if key not in ("format", "sb3port")}
-    return {**content, "tensors": tensors, "imports": list(checkpoint.provenance.imports)}
+    imports = list(checkpoint.provenance.imports)
+    own_code = [name for name in imports if is_own_code(name)]
+    return {**content, "tensors": tensors, "imports": imports, "own_code": own_code}

@@ -1,5 +1,6 @@
 """`eval` and `inspect`."""
 
+import base64
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from tests.readers.making import BOX, save
+from tests.readers.making import BOX, change, save
 
 from .conftest import CARTPOLE, PENDULUM, Cli
 
@@ -117,3 +118,15 @@ def test_json_is_strict_where_bounds_are_infinite(cli: Cli) -> None:
 
     content = json.loads(shown.out, parse_constant=refuse)
     assert content["spec"]["observation_space"]["high"][1] == "Infinity"
+
+
+def test_inspect_tells_own_code(cli: Cli, tmp_path: Path) -> None:
+    save(PPO, tmp_path / "model.zip")
+    kept = base64.b64encode(b"cmy_runs.config\nConfig\n)R.").decode()
+    setting = {":type:": "x", ":serialized:": kept}
+    path = change(tmp_path / "model.zip", tmp_path / "kept.zip", {"run_config": setting})
+    result = cli("inspect", path, "--json")
+    result.succeeds()
+    assert json.loads(result.out)["own_code"] == ["my_runs.config.Config"]
+    assert "run_config (my_runs.config.Config)" in result.err
+    assert "my_runs.config.Config (code that is not SB3's)" in cli("inspect", path).out

@@ -95,8 +95,8 @@ def test_the_command_to_run_is_named(by_value: bool, cli: Cli, tmp_path: Path) -
     source, cls = saved("matrix", tmp_path, by_value)
     name = "MODULE:Waves" if by_value else cls
     ended = cli("convert", source, "port")
-    ended.fails(5 if by_value else 4, f"sb3port convert {source} --extractor {name}")
-    cli("inspect", source).fails(5 if by_value else 4, "--extractor")
+    ended.fails(4, f"sb3port convert {source} --extractor {name}")
+    cli("inspect", source).fails(4, "--extractor")
     cli("inspect", source, "--extractor", cls).succeeds()
 
 

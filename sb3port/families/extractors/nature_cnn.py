@@ -59,7 +59,10 @@ def nature_cnn(space: Space, features: int, normalize_images: bool) -> "nn.Modul
 
 
 def cnn_differences(tensors: Mapping[str, Array]) -> list[str]:
-    """Say what of some tensors is not a NatureCNN's: layers, kernels and filters, for images of any size."""
+    """Say what of some tensors is not a NatureCNN's: layers, kernels and filters, for images of any size.
+
+    Where some are only missing, the file is damaged rather than of another network.
+    """
     first, last = (tensors.get(name) for name in ("cnn.0.weight", "linear.0.weight"))
     channels = first.shape[1] if first is not None and first.ndim == 4 else 1
     inputs, features = last.shape[::-1] if last is not None and last.ndim == 2 else (1, 1)
@@ -70,11 +73,13 @@ def cnn_differences(tensors: Mapping[str, Array]) -> list[str]:
     shapes |= linear("linear.0", inputs, features)
     missing = [f"{name} is missing" for name in shapes if name not in tensors]
     others = [
-        f"{name[:200]} is {array.shape} instead of {shapes.get(name, 'absent')}"
+        f"{name[:200]} is {array.shape} instead of {shapes[name]}"
+        if name in shapes
+        else f"{name[:200]} has no place"
         for name, array in tensors.items()
         if array.shape != shapes.get(name)
     ]
-    return [*others, *missing]
+    return [*others, *missing] if others else []
 
 
 def output_width(tensors: Mapping[str, Array]) -> int:

@@ -154,6 +154,12 @@ def group_of(name: Global) -> Group:
     return Group.INERT if root in _PACKAGES or root == "cloudpickle" else Group.OWN_CODE
 
 
+def is_own_code(dotted: str) -> bool:
+    """Whether a dotted name, as a checkpoint's provenance lists it, is code that nobody here knows."""
+    module, _, name = dotted.rpartition(".")
+    return group_of(Global(module, name)) is Group.OWN_CODE
+
+
 def is_dangerous(name: Global) -> bool:
     """Whether a name is of the last group."""
     return group_of(name) is Group.DANGEROUS
