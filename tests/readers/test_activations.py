@@ -2,12 +2,14 @@
 
 import functools
 import pickle
+import sys
 from typing import Any
 
 import cloudpickle
 import pytest
 import torch
 from torch import nn
+from torch.nn import GELU
 
 from sb3port.errors import NotPortable
 from sb3port.families.activations import NAMES, activation_said, parse_activation
@@ -44,6 +46,75 @@ def test_partials(text: str, dumps: Any) -> None:
     rows = torch.linspace(-30, 30, 600).view(3, -1)
     assert torch.equal(make_activation(text)(rows), PARTIALS[text]()(rows))
     assert str(parse_activation(text)) == text
+
+
+SLOPE, NAMESPACE = 0.2, {"slope": 0.3}
+
+
+def made() -> nn.Module:
+    return nn.LeakyReLU(negative_slope=SLOPE)
+
+
+def closure(slope: float) -> Any:
+    def act(inplace: bool = False) -> nn.Module:
+        factor = slope / 2
+        return torch.nn.LeakyReLU(factor, inplace)
+
+    return act
+
+
+FUNCTIONS = {
+    "LeakyReLU(negative_slope=0.2)": lambda: nn.LeakyReLU(0.2),
+    "LeakyReLU(negative_slope=0.25)": closure(0.5),
+    "ELU(alpha=0.5)": lambda: torch.nn.ELU(alpha=1 / 2),
+    "Softplus(beta=2.0, threshold=10.0)": lambda b=2.0: nn.Softplus(b, threshold=10),
+    "GELU(approximate='tanh')": lambda: GELU("tanh"),
+    "Softmax(dim=-1)": lambda: nn.Softmax(dim=-1),
+    "Tanh": lambda: nn.Tanh(),  # noqa: PLW0108 (a user's)
+}
+
+
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_functions_whose_code_the_file_carries(text: str) -> None:
+    assert _read(FUNCTIONS[text], _carried) == text
+
+
+def test_functions_that_name_what_they_need() -> None:
+    assert _read(made, _carried) == "LeakyReLU(negative_slope=0.2)"
+    assert _read(functools.partial(closure(0.5), inplace=True), _carried) == "LeakyReLU(negative_slope=0.25)"
+
+
+def _carried(value: Any) -> bytes:
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(value)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: nn.LeakyReLU(NAMESPACE["slope"]),
+        lambda: nn.LeakyReLU(torch.rand(1).item()),
+        lambda: nn.Sequential(nn.Tanh(), nn.ReLU()),
+        lambda: nn.Linear(2, 2),
+        lambda: 0.2,
+        lambda: nn.LeakyReLU,
+        lambda slope: nn.LeakyReLU(slope),  # noqa: PLW0108
+        lambda: [nn.Tanh, nn.ReLU][0](),  # noqa: PLW0108
+        lambda: getattr(nn, "Tanh")(),  # noqa: B009, PLW0108
+    ],
+)
+def test_functions_that_cannot_be_told_are_not_guessed(function: Any) -> None:
+    with pytest.raises(NotPortable, match=r"<lambda>, where a class of torch\.nn's activations is expected"):
+        _read(function, _carried)
+
+
+def test_a_function_that_makes_one_that_is_not_supported() -> None:
+    with pytest.raises(NotPortable, match="LeakyReLU with other arguments"):
+        _read(lambda: nn.LeakyReLU(slope=0.2), _carried)
 
 
 @pytest.mark.parametrize(

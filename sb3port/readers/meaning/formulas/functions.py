@@ -17,7 +17,13 @@ from sb3port.readers.meaning.formulas.algebra import call as call_function
 
 _MAX_NESTING = 5
 _SUBIMPORT = "cloudpickle.cloudpickle.subimport"
-MODULES = {"math": "math", "numpy": "np"}
+MODULES = {
+    "math": "math",
+    "numpy": "np",
+    "torch": "torch",
+    "torch.nn": "torch.nn",
+    "torch.nn.modules.activation": "torch.nn",
+}
 _BUILTINS = ("builtins", "__builtin__")
 _NUMPY_FUNCTIONS = ("numpy.core._multiarray_umath", "numpy._core._multiarray_umath", "numpy.core.umath")
 _RECONSTRUCT_UFUNC = ("numpy.core._ufunc_reconstruct", "numpy._core._ufunc_reconstruct")
@@ -25,7 +31,7 @@ _RECONSTRUCT_UFUNC = ("numpy.core._ufunc_reconstruct", "numpy._core._ufunc_recon
 
 @dataclass(frozen=True)
 class Named:
-    """A module or a function of Python's or NumPy's, by the name that expressions have for it."""
+    """A module, function or class of Python's, NumPy's or torch's, by its name in expressions."""
 
     name: str
 

@@ -4,9 +4,9 @@ Every instruction of CPython's is followed on numbers and on expressions (see `a
 decides a jump, both ways are followed. Functions that are called are followed likewise; nothing is ever run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sb3port.files.budget import Cost, spend
@@ -32,12 +32,15 @@ class Run:
         python: The one that wrote the file, as far as that is known.
         objects: For objects that can be called, what calling them gives, by the name of their class.
         where: What to call the function in a message on the budget.
+        classes: For classes of torch's, what calling them gives, from arguments by position and by name; it
+            may raise a ValueError.
     """
 
     version: Version
     python: Version | None
     objects: Mapping[str, Callable[["Run", Record, Any], Any]]
     where: str
+    classes: Mapping[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = field(default_factory=dict)
     steps: int = 0
     nesting: int = 0
 
@@ -48,6 +51,8 @@ class Run:
             NotExpressible: With what of it is more than an expression.
         """
         target = meaning_of(target)
+        if isinstance(target, Named) and target.name in self.classes:
+            return self.classes[target.name](args, kwargs)
         if isinstance(target, Named):
             return algebra.call(target.name, tuple(map(quantity, _only(args, kwargs, target.name))))
         if not isinstance(target, Record):
