@@ -182,7 +182,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
             {**raw, "state": np.zeros((2, 4))},
             r"observation 'state' has the shape \(2, 4\), but .* takes \(1,\)",
         ),
-        ({**raw, "pixels": np.array([0, 3])}, "beyond the number of them"),
+        ({**raw, "pixels": np.array([0, 3])}, "none of those from 0 to below 3"),
     ):
         with pytest.raises(ValueError, match=words):
             policy.predict(wrong)

@@ -190,7 +190,7 @@ def test_make_policy_for_another_environment_fails(tmp_path: Path) -> None:
     folder = save_port(tmp_path, make_pair()[1])
     config = PreTrainedConfig.from_pretrained(folder)
     config.pretrained_path = folder
-    with pytest.raises(ValueError, match=r"output_features\['action'\] has shape \(1,\).*needs 3"):
+    with pytest.raises(ValueError, match=r"Pendulum-v1 has the observations Box.*\(3,\), float32\), but the"):
         make_policy(config, env_cfg=GymnasiumEnvConfig(task="Pendulum-v1"))
 
 

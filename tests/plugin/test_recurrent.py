@@ -260,7 +260,7 @@ def test_same_seed_same_initialisation(name: str) -> None:
             {"lstm_hidden_size": None, "shared_lstm": True, "enable_critic_lstm": False},
             "without lstm_hidden_size",
         ),
-        ({"maskable": True, "action": spaces.Discrete(2)}, "no such policy"),
+        ({"maskable": True}, "no choices to mask"),
         ({"n_lstm_layers": 0}, "n_lstm_layers is 0"),
         ({"lstm_hidden_size": 0}, "lstm_hidden_size is 0"),
     ],
