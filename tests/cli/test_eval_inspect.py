@@ -46,7 +46,9 @@ def test_eval_json_and_quiet_agree(cli: Cli, port: Path) -> None:
 def test_eval_shows_ten_returns_and_all_with_verbose(
     cli: Cli, here: Path, port: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one_step = lambda *arguments: [SimpleNamespace(reward=float(arguments[-1]), success=None)]  # noqa: E731
+    def one_step(env: object, actor: object, seed: int, use_masking: bool) -> list[SimpleNamespace]:
+        return [SimpleNamespace(reward=float(seed), success=None, cut=False)]
+
     monkeypatch.setattr("sb3port.commands.evaluate.run_episode", one_step)
     arguments = ("eval", port, "--env", "Pendulum-v1", "--episodes", 12)
     assert "9.00 and 2 more" in cli(*arguments).out

@@ -182,7 +182,8 @@ import gymnasium, numpy
 class Mine(gymnasium.ObservationWrapper):
     def __init__(self, env):
         super().__init__(env)
-        self.observation_space = gymnasium.spaces.Box(-9, 9, (4,))
+        high = numpy.float32([1, 1, 8, 1])
+        self.observation_space = gymnasium.spaces.Box(-high * [1, 1, 1, 0], high, dtype=numpy.float32)
 
     def observation(self, observation):
         return numpy.append(observation, numpy.float32(1))

@@ -1,6 +1,7 @@
 """Statistics of one frame beside a policy of several: what must tell that they belong together."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +64,23 @@ def test_the_user_tells(tmp_path: Path) -> None:
     assert "statistics of one frame of shape (3,), which are applied to each of 2 frames" in warning
 
 
-REFUSED = {
-    "nothing tells": None,
-    "config.yml has other frames": "frame_stack: 3\nnormalize: true",
-    "config.yml does not normalise": "frame_stack: 2",
-}
+ANOTHER = r"of shape \(3,\), but the model observes \(6,\): .* another model"
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_nothing_tells_is_of_another_model(name: str, tmp_path: Path) -> None:
-    folder, config = saved(tmp_path / "model", trained=False), REFUSED[name]
-    if config is not None:
-        (folder / "config.yml").write_text(config)
-    with pytest.raises(UsageError, match=r"of shape \(3,\), but the model observes \(6,\): .* another model"):
+def test_other_frames_are_of_another_model(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", trained=False)
+    (folder / "config.yml").write_text("frame_stack: 3\nnormalize: true")
+    with pytest.raises(UsageError, match=ANOTHER):
         read(folder)
+
+
+@pytest.mark.parametrize("config", ["", "frame_stack: 2"], ids=["nothing tells", "frames alone"])
+def test_what_nothing_tells_is_left_out(config: str, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", trained=False)
+    (folder / "config.yml").write_text(config)
+    checkpoint = read(folder)
+    assert checkpoint.normalizer is None
+    assert any(re.search(ANOTHER, warning) for warning in checkpoint.warnings)
 
 
 def test_the_zip_beats_config(tmp_path: Path) -> None:
@@ -93,13 +97,12 @@ def test_the_zip_beats_config(tmp_path: Path) -> None:
 
 
 def test_statistics_of_the_stack_are_preferred(tmp_path: Path) -> None:
-    """Among pickles that nothing names: those of one frame would need to be shown."""
+    """Those of one frame would need to be shown."""
     folder = saved(tmp_path / "model", trained=False)
-    (folder / "vec_normalize.pkl").rename(folder / "a.pkl")
     whole = VecNormalize(VecFrameStack(DummyVecEnv([lambda: Still(BOX, BOX)]), 2))
-    whole.save(str(folder / "b.pkl"))
+    whole.save(str(folder / "normalize.pkl"))
     checkpoint = read(folder)
-    assert checkpoint.provenance.files["statistics"].name == "b.pkl"
+    assert checkpoint.provenance.files["statistics"].name == "normalize.pkl"
 
 
 def test_parts_of_a_dict(tmp_path: Path) -> None:

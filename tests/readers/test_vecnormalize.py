@@ -161,7 +161,7 @@ def test_a_class_of_ones_own_counts_as_the_state_that_it_has(protocol: int, tmp_
 
 def test_a_class_of_ones_own_is_found_by_its_name(tmp_path: Path) -> None:
     """Of a file whose name says little, a glance sees the name of the class."""
-    saved_own(tmp_path, "some.pkl", 4)
+    saved_own(tmp_path, "saved.pkl", 4)
     assert read(tmp_path / "model.zip").normalizer is not None
 
 
