@@ -57,11 +57,11 @@ CASES: dict[str, tuple[Sabotage, str]] = {
     ),
     "one weight": (
         weights(lambda tensors: tensors["value_net.bias"].__iadd__(np.float32(3))),
-        "value_net.bias differs by up to 3 at [0]",
+        "tensors: value_net.bias differs by up to 3 at [0]",
     ),
     "statistics": (
         wrong.statistics(lambda tensors: tensors["observation.state.mean"].__iadd__(0.01)),
-        "observation.state.mean differs by up to 0.01 at [0]",
+        "tensors: observation.state.mean differs by up to 0.01 at [0]",
     ),
     "a tensor that is gone": (
         weights(lambda tensors: tensors.pop("value_net.bias")),

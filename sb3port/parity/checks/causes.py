@@ -54,7 +54,8 @@ def _tensors(failed: Mapping[str, Check], tensors: Sequence[TensorRow]) -> Itera
     furthest = max(wrong, key=lambda row: row.max_abs).name if wrong else ""
     for name, subject in (("integrity.names", ""), ("tensors", furthest)):
         if name in failed:
-            yield Cause("tensors", subject, failed[name].comparison.reason)
+            reason = failed[name].comparison.reason
+            yield Cause("tensors", subject, f"{name}: {reason}" if subject else reason)
 
 
 def _files(changes: Changes) -> Iterator[Cause]:
