@@ -192,6 +192,7 @@ def test_statistics_that_the_configuration_tells_of(
     assert read_checkpoint(source, use_stats=not is_error).normalizer is None
 
 
+@pytest.mark.thorough
 def test_verification_does_not_depend_on_them(folder: Path, tmp_path: Path) -> None:
     (folder / "config.yml").write_text("gamma: 0.9")
     port_of(folder, tmp_path / "port", verify=False)

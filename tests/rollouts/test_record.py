@@ -21,6 +21,7 @@ from sb3port.networks.observations import Digest, Observations, ObservationSet
 from sb3port.parity.observations.datasets import dataset_observations
 from sb3port.parity.observations.recorded import recorded_observations
 from sb3port.readers.places.source import SourceOptions
+from tests.conformance.cases import sampled
 
 from .models import MODELS, SEEDS, Model, episodes_of_sb3, make_model
 
@@ -45,7 +46,7 @@ def on(path: Path) -> VerifyOptions:
     return VerifyOptions((str(path),), reload=False)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, 4))
 def test_both_forms_give_the_rollout_back(name: str, tmp_path: Path) -> None:
     model = make_model(name, tmp_path / "model")
     recording = recorded(model)

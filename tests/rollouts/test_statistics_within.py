@@ -45,7 +45,9 @@ gymnasium.register("rollouts/Drift4-v0", Drift, kwargs={"shape": (4,), "choices"
 gymnasium.register("rollouts/Drift6-v0", Drift, kwargs={"shape": (2, 3), "choices": True})
 
 
-@pytest.mark.parametrize("name", ENVS)
+@pytest.mark.parametrize(
+    "name", [pytest.param("ppo-imitation", marks=pytest.mark.thorough), "ppo-imitation-apart"]
+)
 def test_they_learn_as_sb3_lets_them(name: str, tmp_path: Path) -> None:
     port = port_of(ERAS / name, tmp_path / "port", verify=False).port
     checks = updates(port, ENVS[name], range(10))
