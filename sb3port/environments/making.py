@@ -149,10 +149,11 @@ def _seen_part(key: str, space: Simple, raw: Any) -> Array:
         array = np.array(raw, dtype)  # a copy: environments may go on writing into theirs
     except (TypeError, ValueError) as error:
         raise UsageError(f"{_named(key)} is a {type(raw).__name__}, which is no {space}") from error
+    if array.shape == space.shape:
+        return array
     if isinstance(space, Box) and len(space.shape) == 3 and array.shape == _channels_last(space):
-        # An image, if only before VecNormalize, which makes floats of it.
-        array = array.transpose(2, 0, 1)
-    return array if array.shape == space.shape else _stored(key, space, array)
+        return array.transpose(2, 0, 1)  # an image, if only before VecNormalize, which makes floats of it
+    return _stored(key, space, array)
 
 
 def _stored(key: str, space: Simple, array: Array) -> Array:

@@ -11,7 +11,7 @@ from stable_baselines3 import PPO
 
 import sb3port
 from lerobot_policy_ppo import register_extractor
-from sb3port.errors import Unsafe, UsageError
+from sb3port.errors import NotPortable, UsageError
 from sb3port.networks import own_extractors as own
 from sb3port.parity.checks.checks import check_reload
 from tests import own_extractors
@@ -97,7 +97,7 @@ def test_a_class_of_the_users_script(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cls = type("Mine", (own_extractors.Waves1,), {"__module__": "__main__"})
     monkeypatch.setattr(sys.modules["__main__"], "Mine", cls, raising=False)
     model = saved(tmp_path / "model.zip", cls, features_dim=6)
-    with pytest.raises(Unsafe, match="carries the code"):
+    with pytest.raises(NotPortable, match="carries the code"):
         sb3port.load_policy(tmp_path / "model.zip")
     policy = sb3port.load_policy(tmp_path / "model.zip", extractor="__main__:Mine")
     assert same(policy, model)

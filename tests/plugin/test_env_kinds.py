@@ -128,7 +128,7 @@ def test_memory_is_reset_between_rollouts() -> None:
     _, port = pair_for("recurrent")
     config = config_for("recurrent")
     one = [episode["sum_reward"] for episode in evaluate(config, port, 3, 6)]
-    assert port._state is not None
+    assert port._memory._latest is not None
     assert [episode["sum_reward"] for episode in evaluate(config, port, 3, 6)] == one
     port.reset = lambda: None
     assert [episode["sum_reward"] for episode in evaluate(config, port, 3, 6)] != one

@@ -224,8 +224,8 @@ def test_loading_without_weights_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"activation_fn": "Linear"}, "activation_fn is 'Linear'"),
-        ({"activation_fn": "MultiheadAttention"}, "without arguments"),
+        ({"activation_fn": "Linear"}, "activation Linear, which is not supported"),
+        ({"activation_fn": "MultiheadAttention"}, "activation MultiheadAttention, which is not supported"),
         ({"features_extractor": "NatureCNN"}, "features_extractor is 'NatureCNN': a NatureCNN takes images"),
         ({"features_extractor": "CombinedExtractor"}, "a CombinedExtractor takes a Dict"),
         ({"features_extractor": "Custom"}, "features_extractor is 'Custom'"),

@@ -15,9 +15,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 from sb3port import load_policy
 from sb3port.commands.convert import read
 from sb3port.commands.evaluate import evaluate_port
+from sb3port.environments.choosing import choose_environment
 from sb3port.environments.rollouts import Setting
 from sb3port.environments.wrappers import wrap
-from sb3port.environments.wrapping import wrapping_of
+from sb3port.environments.wrapping import wrapping_in
 from sb3port.inference.observations import ObservationReader
 from sb3port.ports.reading import read_port
 from sb3port.readers.places.source import SourceOptions
@@ -140,7 +141,7 @@ def test_exports_have_the_frames(target: str, tmp_path: Path) -> None:
 def test_eval_earns_what_sb3_earns(tmp_path: Path) -> None:
     stacked = trained("vector", 3)
     port = port_of(saved(stacked, tmp_path / "model"), tmp_path / "port", verify=False).port
-    wrapping = wrapping_of(read_port(port).environment)
+    wrapping = wrapping_in(choose_environment(read_port(port).environment, WALK))
     assert wrapping.names == ("FrameStack(n_stack=3)",)
     ours = evaluate_port(port, Setting(WALK, range(3), wrapping)).returns
     theirs = []

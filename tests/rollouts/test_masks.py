@@ -18,10 +18,12 @@ from sb3_contrib.common.maskable.evaluation import evaluate_policy
 
 import sb3port
 from lerobot_policy_ppo import GymnasiumEnvConfig
+from sb3port.checkpoint.checkpoint import EnvironmentSpec
 from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 from sb3port.commands.observation_sets import rollout_observations
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_finetuning, begin_training, resume_run
+from sb3port.environments.given import AS_IN_TRAINING
 from sb3port.environments.rollouts import Setting
 from sb3port.errors import UsageError
 from sb3port.parity.oracle.recurrent_maskable import RecurrentMaskableActorCriticPolicy
@@ -56,7 +58,7 @@ def in_record(port: Path, env: str, use_masking: bool = True) -> float:
 def in_rollout(port: Path, env: str, use_masking: bool = True) -> float:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("sb3port.commands.observation_sets.ROLLOUT_STEPS", 4)
-        found = rollout_observations(read_port(port), env, use_masking)
+        found = rollout_observations(read_port(port), EnvironmentSpec(env), use_masking)
     (batch,) = found.batches()
     return 4 * 5.0 if batch.masks is not None and batch.masks.sum() == 4 else 0.0
 
@@ -130,7 +132,9 @@ def test_training_with_masks_of_info(tmp_path: Path) -> None:
     trainer = begin_training(options, PolicyOptions("ppo_mask"), lambda _: None)
     outcome = train(trainer, None, tmp_path / "run", Watcher())
     assert outcome.best_return == BEST
-    again = resume_run(tmp_path / "run" / "checkpoints" / "000008", lambda _: None, (ENVS["info"],), None)
+    again = resume_run(
+        tmp_path / "run" / "checkpoints" / "000008", lambda _: None, (ENVS["info"], AS_IN_TRAINING), None
+    )
     resumed = train(*again, Watcher())
     one, other = (read_port(found.last / "pretrained_model").tensors for found in (outcome, resumed))
     assert all(np.array_equal(array, other[name]) for name, array in one.items())

@@ -18,6 +18,7 @@ from lerobot.policies.factory import make_policy
 from stable_baselines3 import PPO
 
 from lerobot_policy_ppo import GymnasiumEnvConfig, PPOConfig, env_policy
+from sb3port.checkpoint.checkpoint import EnvironmentSpec
 from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 from sb3port.commands.observation_sets import rollout_observations
 from sb3port.commands.record import RecordOptions, record
@@ -146,7 +147,7 @@ def in_record(port: Path, env: str) -> list[str]:
 def in_verify(port: Path, env: str) -> list[str]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("sb3port.commands.observation_sets.ROLLOUT_STEPS", 4)
-        rollout_observations(read_port(port), env)
+        rollout_observations(read_port(port), EnvironmentSpec(env))
     return in_eval(port, env)
 
 

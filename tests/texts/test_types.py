@@ -22,6 +22,7 @@ PRINTING = {
     "__init__.py": {"warnings.warn"},  # of a port that has changed; Python code shows it
     "cli/app.py": {"typer.echo"},
     "lerobot_policy_ppo/env_gymnasium.py": {"_logger.warning"},
+    "lerobot_policy_ppo/env_policy.py": {"_logger.warning"},
 }
 FOREIGN = """
 from sb3port.cli.output import Output

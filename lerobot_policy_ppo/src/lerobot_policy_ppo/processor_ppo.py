@@ -69,8 +69,8 @@ class VecNormalizeProcessorStep(ObservationProcessorStep):
 
     clip_obs: float = 10.0
     epsilon: float = 1e-8
-    shapes: Mapping[str, list[int]] = field(default_factory=dict)
     stats: Mapping[str, Mapping[str, Any]] | None = field(default=None, repr=False)
+    shapes: Mapping[str, list[int]] = field(default_factory=dict)
     _stats: dict[str, dict[str, Tensor]] = field(default_factory=dict, init=False, repr=False)
     _cache: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = field(
         default_factory=dict, init=False, repr=False

@@ -51,7 +51,7 @@ def test_no_path_of_this_machine_goes_up(hub: LoopbackHub, port: Path, tmp_path:
     assert "OS" in content["source"]["system_info"]
     assert "OS" not in public["source"]["system_info"]
     assert public["warnings"] == ["vec_normalize.pkl is odd", "~/.cache holds more"]
-    assert "- Vec&#95;normalize.pkl is odd." in upload.card
+    assert "- vec&#95;normalize.pkl is odd." in upload.card
 
 
 def test_the_card_has_the_metadata_of_the_hub(port: Path, tmp_path: Path) -> None:
