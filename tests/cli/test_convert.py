@@ -230,7 +230,7 @@ def test_failed_verification_writes_nothing(
         shutil.copytree(pristine, here / "port")
         (here / "port" / "old").touch()
     result = cli("convert", PENDULUM, "port", *(["--force"] if forced else []))
-    result.fails(1, "it is not written", "(action_net.bias differs by up to 1 at [0])")
+    result.fails(1, "it is not written", "action_net.bias differs by up to 1 at [0])")
     assert _names(here) == (["port"] if forced else [])
     assert (here / "port" / "old").exists() is forced
 

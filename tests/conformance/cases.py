@@ -194,10 +194,12 @@ _RECURRENT = {
 CASES = {**_SPACES, **_OPTIONS, **_MASKABLE, **_RECURRENT}
 
 
-def cases(every: int) -> list[Any]:
-    """Name all cases: of the memory and pictures, all but every n-th are left to `make thorough`."""
+def cases(every: int, others: int = 1) -> list[Any]:
+    """Name all cases: all but some, of memory and pictures and of others, are left to `make thorough`."""
     slow = [name for name in CASES if name.startswith("lstm") or "dict" in name or "cnn" in name]
+    quick = [name for name in CASES if name not in slow]
     left = {name for number, name in enumerate(slow) if number % every}
+    left |= {name for number, name in enumerate(quick) if number % others}
     left |= WITH_ARGUMENTS.keys() - {"ppo-LeakyReLU-with-arguments", "ppo-Softmax-with-arguments"}
     return [pytest.param(name, marks=pytest.mark.thorough) if name in left else name for name in CASES]
 

@@ -29,7 +29,7 @@ from tests.ports import assert_same_bits, port_of
 from tests.readers.making import read, save
 
 
-@pytest.mark.parametrize("name", cases(every=10))
+@pytest.mark.parametrize("name", cases(every=10, others=2))
 def test_port_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model, normalizer = saved(case, tmp_path / name)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sb3port.families.algorithms import display_name
+from tests.conformance.cases import sampled
 from tests.ports import port_of
 
 ERAS = Path(__file__).parents[2] / "fixtures" / "eras"
@@ -21,7 +22,7 @@ ALGORITHMS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sampled(NAMES, 2))
 def test_port_computes_what_was_recorded(name: str, tmp_path: Path) -> None:
     done = port_of(ERAS / name, tmp_path / "port")
     assert done.report is not None

@@ -16,6 +16,7 @@ from sb3port.commands.sandboxed import read_guarded
 from sb3port.errors import Sb3portError
 from sb3port.files.limited_process import can_limit
 from sb3port.readers.places.source import SourceOptions, resolve
+from tests.conformance.cases import sampled
 
 from .test_zoo import MODELS
 
@@ -50,7 +51,7 @@ def read_twice(source: Path | str, **options: Any) -> tuple[Checkpoint, Checkpoi
     return read_guarded(reading, False), read_guarded(reading, True)
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(FIXTURES)))
+@pytest.mark.parametrize("folder", sampled(FOLDERS, 3), ids=lambda folder: str(folder.relative_to(FIXTURES)))
 def test_fixtures(folder: Path) -> None:
     assert_same(*read_twice(folder))
 

@@ -30,7 +30,7 @@ def same(one: Any, other: Any) -> bool:
     return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
-@pytest.mark.parametrize("name", cases(every=10))
+@pytest.mark.parametrize("name", cases(every=10, others=3))
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_the_bits_of_predict(name: str, deterministic: bool, tmp_path: Path) -> None:
     case = CASES[name]

@@ -91,7 +91,7 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("n_seq", [1, 3, 12])
+@pytest.mark.parametrize("n_seq", [1, 3, pytest.param(12, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("starts", STARTS)
 def test_sequences(pair: Pair, n_seq: int, starts: str) -> None:
     """Several sequences in a batch, and episodes that start in the middle of one."""

@@ -50,7 +50,7 @@ def test_the_honest_file_is_read(victim: Victim) -> None:
 def test_truncated_anywhere(victim: Victim) -> None:
     pickles, storages = legacy(victim.members["policy.pth"])
     whole = b"".join(pickles) + storages
-    steps = [*range(0, len(whole) - len(storages), 37), *range(len(whole) - len(storages), len(whole), 997)]
+    steps = [*range(0, len(whole) - len(storages), 111), *range(len(whole) - len(storages), len(whole), 997)]
     with bounded():
         for end in (*steps, len(whole) - 1):
             victim.members["policy.pth"] = whole[:end]

@@ -53,7 +53,13 @@ _SLOW |= {name for name in PICKLES if name.startswith("deep ")}
 _HARMLESS = {(field, name) for field in ("use_sde", "learning_rate") for name in PICKLES}
 
 
-@pytest.mark.parametrize("name", PICKLES)
+_THOROUGH = {"many empty sets", "deep lists", "deep tuples", "deep dictionaries"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.thorough) if name in _THOROUGH else name for name in PICKLES],
+)
 def test_pickles_that_hang_or_swell(name: str, victim: Victim) -> None:
     original = dict(victim.members)
     fields = ("policy_kwargs",) if name in _SLOW else _FIELDS
