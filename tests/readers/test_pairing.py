@@ -161,7 +161,7 @@ def said(checkpoint: Checkpoint) -> str:
         ),
         ("-64:a_v1.zip 64:vec_v2.pkl", "vec_v2.pkl, beside it, has the name of another model or time"),
         ("-64:a.zip o64:vec_normalize.pkl", "are of shape (9,), but the model observes (3,)"),
-        ("+3000:p_3000_steps.zip 1000:p_vec_1000_steps.pkl", "is of another time in the training"),
+        ("+3000:p_3000_steps.zip 1000:p_vec_1000_steps.pkl", "may be of another step than p_3000_steps.zip"),
         ("+64:a.zip 64:x.pkl", "x.pkl is taken for its statistics: no other pickle fits"),
     ],
 )

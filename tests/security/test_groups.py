@@ -162,6 +162,19 @@ def _code_naming(*names: str) -> bytes:
 
 # Each of these would do harm when SB3 loads it, or when SB3 uses it; opcodes without PROTO and STOP.
 ATTACKS: dict[str, bytes] = {
+    "a function that numpy looks up": _call("numpy.core", "_ufunc_reconstruct", text("os"), text("system")),
+    "a function of numpy's that is called": _call("numpy", "test"),
+    "a method by its dotted name": _call("numpy", "ndarray.tofile", text("x")),
+    "an environment that is made": _call("gymnasium.envs.registration", "make", text("os:x")),
+    "a class that starts a process": _call("torch.distributed.elastic.subprocess", "Handler", text("true")),
+    "a module that Python had": _call("cPickle", "loads", b"C\x01."),
+    "a loader of another package": _call("yaml", "unsafe_load", text("x")),
+    "the state of what is not the file's": _call(
+        "cloudpickle.cloudpickle", "_class_setstate", text("re") + text("escape") + b"\x93", b"}N\x86"
+    ),
+    "a function of the file that is called": _call(
+        "heapq", "nsmallest", b"K\x01", cloudpickle.dumps(lambda x: x)[2:-1]
+    ),
     "a module under another name": _call("random", "_os.system", text("true")),
     "builtins under another name": _call("enum", "bltns.eval", text("1")),
     "a module of a data module": _attribute(text("logging") + text("os") + b"\x93", "system"),

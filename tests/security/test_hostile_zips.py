@@ -61,7 +61,7 @@ def test_truncated_anywhere(victim: Victim) -> None:
     small = pack({name: victim.members[name] for name in ("data", "policy.pth")})
     assert len(raw) > len(small)
     with bounded():
-        for end in range(0, len(small), 384):
+        for end in range(0, len(small), 1024):
             victim.zip.write_bytes(small[:end])
             with pytest.raises(NotPortable):
                 victim.read()

@@ -136,7 +136,7 @@ def _data(members: dict[str, bytes], where: str) -> dict[str, Any]:
 
 
 def _is_read(member: str) -> bool:
-    return member in _READ or ("/" not in member and member.endswith(".pth"))
+    return member in _READ or member.endswith(".pth")
 
 
 class ZipKind(Enum):

@@ -7,7 +7,7 @@ functions as calls that would build them. All of it is given as dotted names, fo
 from collections.abc import Iterator
 from typing import Any
 
-from sb3port.readers.formats.groups import Group, dangers_in_code, group_of, is_way_around
+from sb3port.readers.formats.groups import Group, dangers_in_code, group_of, is_way_around, rebuilds
 from sb3port.readers.formats.records import CALLED, IN_FILE, Global, Record
 
 _PICKLERS = ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast")
@@ -25,6 +25,22 @@ _CALLERS = frozenset(
         *("__builtin__.reduce", "functools.reduce", "_functools.reduce", "itertools.takewhile"),
     }
 )
+# What may hold a function of the file, and does not call it.
+_HOLDERS = frozenset(
+    {
+        *("functools.partial", "functools.partialmethod", "functools.cached_property", "types.MethodType"),
+        *("types.SimpleNamespace", "types.MappingProxyType", "dataclasses.field", "dataclasses.Field"),
+        *(f"collections.{name}" for name in ("defaultdict", "OrderedDict", "deque", "ChainMap", "UserDict")),
+        *(f"builtins.{name}" for name in ("staticmethod", "classmethod", "property", "type", "object")),
+        *(f"builtins.{name}" for name in ("getattr", "tuple", "list", "dict", "set", "frozenset")),
+    }
+)
+_HOLDING_PACKAGES = frozenset({"cloudpickle", "copyreg", "copy_reg"})
+_FUNCTION_TYPES = ("types.FunctionType", "types.LambdaType", "builtins.function")
+_FUNCTION_MAKERS = ("_make_function", "_make_skel_func", "_fill_function")
+_SETTERS = ("_class_setstate", "_function_setstate", "_fill_function", "_rehydrate_skeleton_class")
+_UFUNC = "_ufunc_reconstruct"
+_MAX_DEPTH = 4
 # The calls that would build a class, and where among the arguments its name is.
 CLASSES = (
     *(f"{module}.{name}" for module in _PICKLERS for name in ("_make_skeleton_class", "_make_skeleton_enum")),
@@ -70,10 +86,57 @@ def named_by(target: Any, args: tuple[Any, ...], reached: Global | None) -> Iter
         yield Global(_text(args[0]), _text(args[1]))
     elif str(target) == _BUILTIN_TYPE and args:
         yield Global("types", _text(args[0]))
+    elif target.name == _UFUNC and len(args) == 2:
+        yield Global(_text(args[0]), _text(args[1]))
     elif is_class_in_file(target, args):
         yield Global(IN_FILE, class_name(args))
-    elif str(target) in _CALLERS or (str(target) in _GET_ITEM and not isinstance(args[0], Global | Record)):
+    if isinstance(target, Global) and _is_caller(target, args):
         yield CALLED
+
+
+def _is_caller(target: Global, args: tuple[Any, ...]) -> bool:
+    """Whether a call would call something else that the pickle gives it, or do more than build an object."""
+    if str(target) in _CALLERS or not rebuilds(target, args):
+        return True
+    if str(target) in _GET_ITEM:
+        return not (args and (isinstance(args[0], Global) or _is_reached(args[0])))
+    if target.name in _SETTERS:
+        return not (args and _is_of_the_file(args[0]))
+    if str(target) in _HOLDERS or target.module.partition(".")[0] in _HOLDING_PACKAGES:
+        return False
+    return group_of(target) is not Group.OWN_CODE and _holds_function(args, _MAX_DEPTH)
+
+
+def _is_reached(value: Any) -> bool:
+    return isinstance(value, Record) and value.reached is not None
+
+
+def _is_of_the_file(value: Any) -> bool:
+    """Whether it is a class or function that the file carries, however far it is put together."""
+    if not isinstance(value, Record):
+        return False
+    target = value.target
+    if isinstance(target, Global) and target.name in (*_SETTERS, "type"):
+        return is_class_in_file(target, value.args) or _is_of_the_file(value.args[0] if value.args else None)
+    return is_class_in_file(target, value.args) or _is_function(value)
+
+
+def _is_function(value: Record) -> bool:
+    """Whether it is a function that the file carries."""
+    target = value.target
+    if isinstance(target, Record):
+        return target.calls(_BUILTIN_TYPE) and target.args[:1] in (("FunctionType",), ("LambdaType",))
+    return target.name in _FUNCTION_MAKERS or str(target) in _FUNCTION_TYPES
+
+
+def _holds_function(value: Any, depth: int) -> bool:
+    if isinstance(value, Record):
+        return _is_function(value)
+    if depth == 0 or not isinstance(value, list | tuple | dict):
+        return False
+    return any(
+        _holds_function(item, depth - 1) for item in (value.values() if isinstance(value, dict) else value)
+    )
 
 
 def is_class_in_file(target: Any, args: tuple[Any, ...]) -> bool:

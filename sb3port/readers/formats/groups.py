@@ -40,12 +40,32 @@ _NUMBERS = (
 _TEXTS = ("ipaddress", "logging", "pathlib", "re", "string", "textwrap")
 _HELPERS = ("_operator", "_struct", "itertools", "operator")
 _DATA_MODULES = frozenset((*_PICKLE_S_OWN, *_CONTAINERS, *_NUMBERS, *_TEXTS, *_HELPERS))
-_STANDARD = sys.stdlib_module_names | {"__builtin__", "copy_reg", "commands"}
+# Modules that Python has had, or has under other names, which pickle still finds in a Python that has them.
+_FORMER = (
+    *("BaseHTTPServer", "CGIHTTPServer", "ConfigParser", "HTMLParser", "SimpleHTTPServer", "SocketServer"),
+    *("StringIO", "UserDict", "_winreg", "aifc", "anydbm", "asynchat", "asyncore", "cPickle", "cProfile"),
+    *("cStringIO", "cgi", "cgitb", "chunk", "commands", "crypt", "dbhash", "distutils", "dl", "dumbdbm"),
+    *("dummy_threading", "formatter", "gdbm", "httplib", "ihooks", "imghdr", "imp", "imputil", "lib2to3"),
+    *("macpath", "mailcap", "msilib", "new", "nis", "nntplib", "ossaudiodev", "parser", "pipes", "popen2"),
+    *("rexec", "robotparser", "smtpd", "sndhdr", "spwd", "symbol", "telnetlib", "thread", "tkFileDialog"),
+    *(
+        "urllib2",
+        "urlparse",
+        "user",
+        "uu",
+        "whichdb",
+        "xdrlib",
+        "xmlrpclib",
+        "_dummy_thread",
+        "_posixsubprocess",
+    ),
+)
+_STANDARD = sys.stdlib_module_names | {"__builtin__", "copy_reg", *_FORMER}
 # Packages whose purpose is to load or run things, whatever is named of them.
 _RUNNING = frozenset(
     {
         *("IPython", "_pytest", "cffi", "dill", "joblib", "pexpect", "pip", "pkg_resources", "pytest"),
-        "setuptools",
+        *("setuptools", "multiprocess", "sympy"),
     }
 )
 _DANGEROUS_ROOTS = (_STANDARD - _DATA_MODULES) | _RUNNING
@@ -58,6 +78,7 @@ _EXACT = frozenset(
         *("collections._tuplegetter", "functools._lru_cache_wrapper", "random._inst", "re._compile"),
         *("_io.BytesIO", "_io.StringIO", "io.BytesIO", "io.StringIO", "datetime.datetime", "array.array"),
         *("decimal.decimal", "queue.queue", "copy.copy", "time.time", "calendar.calendar", "enum.enum"),
+        *("datetime.time", "array._array_reconstructor", "typing._no_init_or_replace_init"),
         *("sys.stdin", "sys.stdout", "sys.stderr", "sys.maxsize", "sys.float_info"),
     }
 )
@@ -96,6 +117,8 @@ _PACKAGES = frozenset(
         *("stable_baselines", "stable_baselines3", "torch", _NUMPY),
     )
 )
+# Others that have functions which load pickles or run texts, beside honest objects.
+_OTHER_LOADERS = frozenset({"pandas", "ruamel", "yaml", "scipy", "sklearn", "tensorflow", "keras", "jax"})
 _CLOUDPICKLE = re.compile(
     "_builtin_type|_class_setstate|_empty_cell_value|_fill_function|_function_setstate|_gen_ellipsis|"
     "_get_dataclass_field_type_sentinel|_make_(cell|empty_cell|function|skel_func|skeleton_class|"
@@ -118,12 +141,26 @@ _LOADING_MODULES = frozenset(
 )
 # A function that rebuilds a tensor from a pickle in the pickle: `pickles` looks into that one, too.
 NESTED = Global("torch.storage", "_load_from_bytes")
+# Of the functions of these packages, those by which pickle rebuilds objects: calls of all others do more.
+_REBUILDING = re.compile(
+    r"numpy\.(dtype|ndarray|matrix|recarray|bool_?|(u?int|float|complex)\d*_?)"
+    r"|numpy\.(_?core)\.(multiarray\.(_reconstruct|scalar)|numeric\._frombuffer|_ufunc_reconstruct)"
+    r"|numpy\.random\.(_pickle\.\w+|__\w+_ctor|bit_generator\.__pyx_unpickle_\w+)"
+    r"|numpy\.ma\.core\._mareconstruct"
+    r"|torch\.(device|dtype|storage\._load_from_bytes|serialization\._get_layout)"
+    r"|torch\._utils\._rebuild_\w+"
+    r"|gym(nasium)?\.utils\.seeding\.RandomNumberGenerator\._generator_ctor"
+)
+_REBUILD_FROM_TYPE = "torch._tensor._rebuild_from_type_v2"
+# Classes of these packages that start or read something when one is made of them.
+_ACTING_MODULES = frozenset({"benchmark", "distributed", "elastic", "lib", "multiprocessing"})
 _INTERNAL = re.compile("__[a-z_]+__")
 _RUNNERS = frozenset({"bltns", "builtins", "importlib", "nt", "os", "posix", "subprocess", "sys"})
 _METHODS = frozenset(
     f"__{name}__"
     for name in (
         *("new", "init", "call", "repr", "str", "hash", "len", "bool", "iter", "next"),
+        *("format", "dir", "hash"),
         *("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "neg"),
     )
 )
@@ -152,6 +189,23 @@ def group_of(name: Global) -> Group:
     if root == _NUMPY:
         return Group.HARMLESS
     return Group.INERT if root in _PACKAGES or root == "cloudpickle" else Group.OWN_CODE
+
+
+def rebuilds(target: Global, args: tuple[object, ...]) -> bool:
+    """Whether a call is one by which pickle makes an object, as far as a name can tell.
+
+    That of a class is, and so are those of some functions; what a method does with what it is given, or
+    another function of the packages that checkpoints name, is not known to be harmless.
+    """
+    root, *inner = target.module.split(".")
+    if root in _PACKAGES:
+        if str(target) == _REBUILD_FROM_TYPE:
+            return str(args[0] if args else "").startswith("torch._utils._rebuild_")
+        is_class = target.name.lstrip("_")[:1].isupper() and "." not in target.name
+        acts = not _ACTING_MODULES.isdisjoint(inner)
+        return (is_class and not acts) or _REBUILDING.fullmatch(str(target)) is not None
+    through, _, last = target.name.rpartition(".")
+    return not (through and root in _STANDARD and root != "__main__" and not last[:1].isupper())
 
 
 def is_own_code(dotted: str) -> bool:
@@ -186,7 +240,7 @@ def _is_dangerous(name: Global, root: str) -> bool:
         return root != "__main__" and not (of_python and _is_plain(root, name.name))
     if root == "cloudpickle":
         return _CLOUDPICKLE.fullmatch(name.name) is None
-    return root in _PACKAGES and _is_loading(name)
+    return root in (_PACKAGES | _OTHER_LOADERS) and _is_loading(name)
 
 
 def _is_loading(name: Global) -> bool:

@@ -57,7 +57,7 @@ def _expressions(value: Any, where: str, python: Version | None) -> list[Schedul
     for version in VERSIONS:
         try:
             run = Run(version, python, _OBJECTS, where)
-            returned = meaning_of(value) if is_number(value) else run.call(value, (PROGRESS,), {})
+            returned = as_number(value) if is_number(value) else run.call(value, (PROGRESS,), {})
             found.append(_schedule_of(returned))
         except NotExpressible:
             continue
@@ -155,13 +155,14 @@ def _number(node: ast.expr) -> float | None:
 def _attribute(record: Record, name: str) -> Quantity:
     if name not in record.attributes:
         raise NotExpressible(f"it is a schedule object without {name}")
-    return algebra.quantity(meaning_of(record.attributes[name]))
+    value = record.attributes[name]
+    return algebra.quantity(as_number(value) if is_number(value) else meaning_of(value))
 
 
 def _float_schedule(run: Run, record: Record, progress: Quantity) -> Quantity:
     inner = record.attributes.get("value_schedule")
-    returned = inner if is_number(inner) else run.call(inner, (progress,), {})
-    return algebra.call("float", (algebra.quantity(meaning_of(returned)),))
+    returned = as_number(inner) if is_number(inner) else meaning_of(run.call(inner, (progress,), {}))
+    return algebra.call("float", (algebra.quantity(returned),))
 
 
 def _linear_schedule(_: Run, record: Record, progress: Quantity) -> Quantity:

@@ -161,9 +161,15 @@ def _missing(
         why = f": {nearest.near.name}, {nearest.near.place}, is named for another model"
     command = source.command(*words, "--no-stats")
     return UsageError(
-        f"{source.label} was trained with VecNormalize, but no statistics (vec_normalize.pkl) are there{why}",
+        f"{_which(source)} was trained with VecNormalize, but no statistics (vec_normalize.pkl) are there"
+        f"{why}",
         f"name the file with --vecnormalize PATH, or port the bare network: {command}",
     )
+
+
+def _which(source: Source) -> str:
+    """Call the checkpoint in a source that may hold several."""
+    return source.label if source.kind == "file" else f"{source.checkpoint.shown} of {source.label}"
 
 
 def _warnings(found: ReadStatistics, source: Source, archive: Archive, near: Near | None = None) -> list[str]:
@@ -176,7 +182,8 @@ def _warnings(found: ReadStatistics, source: Source, archive: Archive, near: Nea
         )
     if near is not None and near.relation is Relation.STRANGE:
         warnings.append(f"{name} is taken for its statistics: no other pickle fits the observations")
-    if near is not None and near.relation is Relation.SIBLING:
+    counts_tell = _steps_apart(found.normalizer, archive) is not None
+    if near is not None and near.relation is Relation.SIBLING and not counts_tell:
         warnings.append(f"{name} is of another time in the training: {source.checkpoint.shown} has none")
     return warnings
 

@@ -180,8 +180,8 @@ def _number(value: Any) -> Any:
         kind = as_dtype(value.args[0]).name if isinstance(value, Record) and value.calls(*SCALAR) else ""
     except NotPortable as error:
         raise NotExpressible("it uses a number that is none") from error
-    if kind == "float16":
-        raise NotExpressible("it uses numbers of 16 bits")
+    if kind not in ("", "float32", "float64"):
+        raise NotExpressible(f"it uses numbers of NumPy's {kind}, which calculate in their own way")
     return call_function("np.float32", (number,)) if kind == "float32" else number
 
 

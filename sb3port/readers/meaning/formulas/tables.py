@@ -14,6 +14,7 @@ from sb3port.checkpoint.expressions import parse_expression, value_at
 
 _MAX_POINTS = 20_000
 _NEAR = 1e-6
+_BETWEEN = 1001
 
 
 def told_formula(
@@ -30,13 +31,16 @@ def told_formula(
     text = namespace.get("expression") if isinstance(namespace, dict) else None
     match function, args, dict(kwargs):
         case ("np.polyval", (coefficients,), {}) if _are_numbers(coefficients):
-            points = np.linspace(0.0, 1.0, 101)
+            points = np.linspace(0.0, 1.0, _BETWEEN)
             values = np.polyval(coefficients, points)
         case ("np.interp", (), {"xp": xp, "fp": fp}) if _are_numbers(xp) and _are_numbers(fp):
-            points, values = np.array(xp), np.array(fp)
+            if len(xp) != len(fp):
+                return None
+            points = np.concatenate([xp, np.linspace(0.0, 1.0, _BETWEEN)])
+            values = np.interp(points, xp, fp)
         case _:
             return None
-    return _confirmed(text, points, values) if isinstance(text, str) and len(points) == len(values) else None
+    return _confirmed(text, points, values) if isinstance(text, str) else None
 
 
 def _confirmed(text: str, points: Any, values: Any) -> ast.expr | None:
