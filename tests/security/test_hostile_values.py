@@ -24,6 +24,18 @@ PICKLES = {
     "doubling in a frozenset": b"(" + doubling(60) + b"\x91.",
     "doubling as a global's name": doubling(60) + text("x") + b"\x93.",
     "doubling as an argument": b"cx\nY\n" + doubling(60) + b"R.",
+    "lists that a call shares": b"cheapq\nmerge\n(]("
+    + b"N" * 1000
+    + b"e\x940]("
+    + b"h\x00" * 1000
+    + b"e\x940]("
+    + b"h\x01" * 1000
+    + b"etR.",
+    "setters in setters": b"ccloudpickle.cloudpickle\n_fill_function\n\x940"
+    + b"h\x00" * NESTED
+    + b"cx\nY\n"
+    + b"\x85R" * NESTED
+    + b".",
     "doubling as a call": b"cx\nY\n" + doubling(60) + b"RK\x01\x85R.",
     "a list that holds itself": b"]\x94h\x00a.",
     "a dictionary that holds itself": b"}\x94K\x01h\x00s.",

@@ -7,6 +7,7 @@ functions as calls that would build them. All of it is given as dotted names, fo
 from collections.abc import Iterator
 from typing import Any
 
+from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.groups import Group, dangers_in_code, group_of, is_way_around, rebuilds
 from sb3port.readers.formats.records import CALLED, IN_FILE, Global, Record
 
@@ -104,7 +105,7 @@ def _is_caller(target: Global, args: tuple[Any, ...]) -> bool:
         return not (args and _is_of_the_file(args[0]))
     if str(target) in _HOLDERS or target.module.partition(".")[0] in _HOLDING_PACKAGES:
         return False
-    return group_of(target) is not Group.OWN_CODE and _holds_function(args, _MAX_DEPTH)
+    return group_of(target) is not Group.OWN_CODE and _holds_function(args)
 
 
 def _is_reached(value: Any) -> bool:
@@ -112,13 +113,14 @@ def _is_reached(value: Any) -> bool:
 
 
 def _is_of_the_file(value: Any) -> bool:
-    """Whether it is a class or function that the file carries, however far it is put together."""
+    """Whether it is a class or function that the file carries, however far it is put together.
+
+    What a setter gives is what it was given, and was looked at then.
+    """
     if not isinstance(value, Record):
         return False
-    target = value.target
-    if isinstance(target, Global) and target.name in (*_SETTERS, "type"):
-        return is_class_in_file(target, value.args) or _is_of_the_file(value.args[0] if value.args else None)
-    return is_class_in_file(target, value.args) or _is_function(value)
+    was_set = isinstance(value.target, Global) and value.target.name in _SETTERS
+    return was_set or is_class_in_file(value.target, value.args) or _is_function(value)
 
 
 def _is_function(value: Record) -> bool:
@@ -129,14 +131,25 @@ def _is_function(value: Record) -> bool:
     return target.name in _FUNCTION_MAKERS or str(target) in _FUNCTION_TYPES
 
 
-def _holds_function(value: Any, depth: int) -> bool:
-    if isinstance(value, Record):
-        return _is_function(value)
-    if depth == 0 or not isinstance(value, list | tuple | dict):
-        return False
-    return any(
-        _holds_function(item, depth - 1) for item in (value.values() if isinstance(value, dict) else value)
-    )
+def _holds_function(args: tuple[Any, ...]) -> bool:
+    """Whether a function that the file carries is among the arguments, or in what they hold.
+
+    A pickle can hold one list in many places: each is looked into once, and charged for.
+    """
+    pending: list[tuple[Any, int]] = [(args, _MAX_DEPTH)]
+    seen: set[int] = set()
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, Record) and _is_function(value):
+            return True
+        if depth == 0 or not isinstance(value, list | tuple | dict) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if value is not args:
+            spend(Cost.VALUES, len(value), "a pickle")
+        items = value.values() if isinstance(value, dict) else value
+        pending.extend((item, depth - 1) for item in items)
+    return False
 
 
 def is_class_in_file(target: Any, args: tuple[Any, ...]) -> bool:
