@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
-from sb3port.checkpoint.frames import stack_of
+from sb3port.checkpoint.frames import Stack, stack_of
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable, Sb3portError, Unsafe, UsageError
 from sb3port.readers.formats.archive import Archive
@@ -46,14 +46,14 @@ def read_statistics(
     if source.statistics.given:
         found = _read(source.statistics.near[0], source)
         check_statistics(found.normalizer, spec, source, found.file.name)
-        guessed = _guessed(found, archive, settings, spec)
-        return found, f"{_called(found)}, as given", [*guessed, *_warnings(found, source, archive)]
+        guess = _guess(found, *_frames(found, archive, settings, spec))
+        return found, f"{_called(found)}, as given", [*guess, *_warnings(found, source, archive)]
     read = _Candidates(source, archive, settings, spec)
     match decide(_use(archive, settings), read.evidence):
         case Take(evidence, why):
             found = read.found[evidence.near.name]
-            guessed = _guessed(found, archive, settings, spec)
-            return found, why, [*guessed, *_warnings(found, source, archive, evidence.near)]
+            guess = read.guesses[evidence.near.name]
+            return found, why, [*guess, *_warnings(found, source, archive, evidence.near)]
         case LeaveOut(why):
             return None, why, [why] if why else []
         case Ask(several):
@@ -71,40 +71,37 @@ class _Candidates:
 
     def __init__(self, source: Source, archive: Archive, settings: Settings, spec: PolicySpec) -> None:
         self.found: dict[str, ReadStatistics] = {}
+        self.guesses: dict[str, list[str]] = {}
         self.errors: dict[str, Sb3portError] = {}
         # What is said of those that do not fit is kept in the port, which tells no path of this machine.
         self._source = replace(source, label=source.checkpoint.shown)
         self._archive, self._settings, self._spec = archive, settings, spec
         every = [self._look(near) for near in source.statistics.near]
         # Frames that nothing shows but a shape are believed only where no whole observation fits.
-        sure = [evidence for evidence in every if not evidence.misfit and not self._is_guess(evidence)]
+        sure = [e for e in every if not e.misfit and not self.guesses[e.near.name]]
         self.evidence = [e for e in every if e.misfit or e in sure] if sure else every
-
-    def _is_guess(self, evidence: Evidence) -> bool:
-        return bool(_guessed(self.found[evidence.near.name], self._archive, self._settings, self._spec))
 
     def _look(self, near: Near) -> Evidence:
         archive = self._archive
         try:
             found = _read(near, self._source)
             check_statistics(found.normalizer, self._spec, self._source, near.name)
-            self._check_shown(found)
+            stacks, shown = _frames(found, archive, self._settings, self._spec)
+            self._check_shown(found, stacks, shown)
         except Unsafe:
             raise
         except (UsageError, NotPortable) as error:
             self.errors[near.name] = error
             return Evidence(near, misfit=error.message)
-        self.found[near.name] = found
+        self.found[near.name], self.guesses[near.name] = found, _guess(found, stacks, shown)
         apart = _steps_apart(found.normalizer, archive)
         if apart is None:
             return Evidence(near, digest=found.file.sha256)
         steps = Steps.AGREE if apart <= _tolerance(archive) else Steps.DIFFER
         return Evidence(near, steps, apart, digest=found.file.sha256)
 
-    def _check_shown(self, found: ReadStatistics) -> None:
+    def _check_shown(self, found: ReadStatistics, stacks: Mapping[str, Stack], shown: bool | None) -> None:
         """Refuse statistics of one frame where the zip shows others, or no VecNormalize at all."""
-        stacks = check_frames(found.normalizer, self._spec, found.file.name)
-        shown = shown_frames(stacks, self._archive, self._settings.config) if stacks else True
         if shown is False or (shown is None and not _was_normalized(self._archive)):
             key, stack = next(iter(stacks.items()))
             seen = parts(self._spec.observation_space)[key].shape
@@ -117,12 +114,17 @@ def _read(near: Near, source: Source) -> ReadStatistics:
     return replace(found, file=replace(found.file, name=near.name))
 
 
-def _guessed(found: ReadStatistics, archive: Archive, settings: Settings, spec: PolicySpec) -> list[str]:
-    """Say that statistics are taken for those of single frames, where nothing but their shape tells it."""
+def _frames(
+    found: ReadStatistics, archive: Archive, settings: Settings, spec: PolicySpec
+) -> tuple[Mapping[str, Stack], bool | None]:
+    """Give the stacks by key, and whether it is shown that there are some; None where nothing tells."""
     stacks = check_frames(found.normalizer, spec, found.file.name)
-    if not stacks or shown_frames(stacks, archive, settings.config) is not None:
-        return []
-    return [frames_warning(stacks, found.file.name)]
+    return stacks, shown_frames(stacks, archive, settings.config) if stacks else True
+
+
+def _guess(found: ReadStatistics, stacks: Mapping[str, Stack], shown: bool | None) -> list[str]:
+    """Say that statistics are taken for those of single frames, where nothing but their shape tells it."""
+    return [frames_warning(stacks, found.file.name)] if shown is None else []
 
 
 def _use(archive: Archive, settings: Settings) -> Use:
