@@ -2,7 +2,7 @@
 
 import pytest
 
-from sb3port.readers.places.words import Relation, relate, words_of
+from sb3port.readers.places.words import Relation, relate, tells_no_model, words_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ from sb3port.readers.places.words import Relation, relate, words_of
 def test_what_a_name_tells(name: str, which: set[str], when: set[str]) -> None:
     words = words_of(name)
     assert ({text for _, text in words.which}, words.when) == (which, when)
+    assert tells_no_model(name) == (not words.which)
 
 
 @pytest.mark.parametrize(

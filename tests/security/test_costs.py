@@ -119,6 +119,15 @@ def test_very_many_checkpoints_in_a_folder(victim: Victim, tmp_path: Path) -> No
         resolve(str(many), SourceOptions(filename="m7.zip"))
 
 
+def test_very_many_folders_around(victim: Victim, tmp_path: Path) -> None:
+    """They are listed, and their names are not read again for each checkpoint."""
+    for number in range(5000):
+        (tmp_path / f"walker_{number}_of_many").mkdir()
+    with bounded():
+        for _ in range(20):
+            resolve(str(victim.folder), SourceOptions())
+
+
 def test_a_folder_of_very_many_files(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "walk", lambda root: iter([(str(root), [], ["x.zip"] * 60_000)]))
     with bounded(), pytest.raises(NotPortable, match="more than 50,000 files"):

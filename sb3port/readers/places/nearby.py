@@ -7,11 +7,11 @@ of them; and in these the folders that are named like parts of a training, such 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from sb3port.readers.places.layouts import Candidate, pickles, unzipped, zips
-from sb3port.readers.places.words import Relation, Words, relate, unknown, words_of
+from sb3port.readers.places.words import Relation, Words, relate, tells_no_model, unknown, words_of
 
 UP = 5
 """How many folders above a checkpoint's its statistics are looked for."""
@@ -56,9 +56,10 @@ class Near:
         return " ".join(filter(None, (inside, above))) or "beside it"
 
 
+@lru_cache(maxsize=2**14)  # the same thousands of folders may lie around each of thousands of checkpoints
 def is_part_of_training(folder: str) -> bool:
     """Whether a folder's name tells no model: `stats`, `checkpoints`, `best_model`."""
-    return not words_of(folder).which
+    return tells_no_model(folder)
 
 
 def nearby(names: Collection[str], checkpoint: Candidate, origin: Sequence[str]) -> list[Near]:

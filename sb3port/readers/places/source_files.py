@@ -134,10 +134,10 @@ class _Surroundings:
         for above in self._above(folder):
             files, folders = self._scan(above)
             found += files
-            for inside in folders:
-                # One that leads to the source, `.` or `..`, has been listed.
-                if inside.name not in ("", "..") and is_part_of_training(inside.name):
-                    found += self._below(inside, DOWN - 1)
+            for inside in filter(is_part_of_training, folders):  # of what may be thousands, a few
+                place = self._named(above / inside)
+                if place.name not in ("", ".."):  # one that leads to the source has been listed
+                    found += self._below(place, DOWN - 1)
         return found
 
     def _below(self, folder: PurePosixPath, depth: int) -> Iterator[str]:
@@ -147,13 +147,14 @@ class _Surroundings:
             for place in level:
                 files, folders = self._scan(place)
                 yield from files
-                deeper += folders
+                deeper += [self._named(place / inside) for inside in folders]
             level = deeper
 
-    def _scan(self, folder: PurePosixPath) -> tuple[list[str], list[PurePosixPath]]:
-        """List the files and folders of a folder; one that cannot be looked into has none."""
+    def _scan(self, folder: PurePosixPath) -> tuple[list[str], list[str]]:
+        """List paths of files and names of folders; a folder that cannot be looked into has none."""
         files: list[str] = []
-        folders: list[PurePosixPath] = []
+        folders: list[str] = []
+        start = "" if folder == PurePosixPath() else f"{folder}/"
         try:
             with os.scandir(self.root / folder) as entries:
                 for entry in entries:
@@ -163,9 +164,9 @@ class _Surroundings:
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append(self._named(folder / entry.name))
+                        folders.append(entry.name)
                     elif entry.is_file():
-                        files.append((folder / entry.name).as_posix())
+                        files.append(start + entry.name)
         except OSError:
             pass
         return files, sorted(folders)

@@ -92,11 +92,10 @@ class Words:
 def words_of(*names: str) -> Words:
     """Read what names tell together, each without its suffix."""
     whole = text = _COPY.sub(" ", " ".join(names))
-    environments = list(_ENVIRONMENT.finditer(text))
-    environments = [found for found in environments if not _GENERIC.fullmatch(found[1].lower())]
+    environments = _environments(text)
     for found in reversed(environments):
         text = f"{text[: found.start()]} {text[found.end() :]}"
-    told = list(_read(list(_pieces(_split(text)))))
+    told = list(_told(text))
     return Words(
         which=frozenset(word for word in told if word[0] != "when")
         | {("environment", found[0].lower()) for found in environments},
@@ -104,6 +103,20 @@ def words_of(*names: str) -> Words:
         implied=frozenset(("version", found[2]) for found in environments),
         letters="".join(_WORD.findall(whole.lower())),
     )
+
+
+def tells_no_model(name: str) -> bool:
+    """Whether a name has no word of `words_of(name).which`, found without reading it to its end."""
+    text = _COPY.sub(" ", name)
+    return not _environments(text) and all(kind == "when" for kind, _ in _told(text))
+
+
+def _environments(text: str) -> list[re.Match[str]]:
+    return [found for found in _ENVIRONMENT.finditer(text) if not _GENERIC.fullmatch(found[1].lower())]
+
+
+def _told(text: str) -> Iterator[tuple[str, str]]:
+    return _read(list(_pieces(_split(text))))
 
 
 def relate(own: Words, other: Words, around: Words = Words()) -> Relation:
