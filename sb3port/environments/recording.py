@@ -32,8 +32,10 @@ class Recording:
         taken: The actions that the environment was given, `(N, *shape)`.
         sampled: The same as the distribution gave them, neither clipped nor scaled, `(N, A)` or `(N,)`.
         reward: The environment's own, float64 `(N,)`.
-        terminated, truncated: bool `(N,)`.
-        episode, step: Index of the episode, and of the step in it, int64 `(N,)`.
+        terminated: Whether the episode ended there, bool `(N,)`.
+        truncated: Whether it was cut off there, bool `(N,)`.
+        episode: Index of the episode, int64 `(N,)`.
+        step: Index of the step in it, int64 `(N,)`.
         warnings: What to know before relying on the policy.
         env_kwargs: Arguments of the environment.
         wrappers: What was put around it, innermost first.

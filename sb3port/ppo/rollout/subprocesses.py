@@ -33,7 +33,7 @@ class Subprocesses(Environments):
     """
 
     def __init__(self, make: MakeEnv, count: int) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context = multiprocessing.get_context(_start_method())
         self._pipes: list[Connection] = []
         self._processes = []
         self.count = count
@@ -92,6 +92,11 @@ class Subprocesses(Environments):
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+
+def _start_method() -> str:
+    """How processes begin: as in SB3, from a server that was forked early, else anew."""
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:
