@@ -77,9 +77,9 @@ dist: $(filter .uv/bin/uv,$(UV))
 
 try-dist: $(filter .uv/bin/uv,$(UV))
 	$(UV) venv --quiet --clear --python 3.12 .try
-	$(UV) pip install --quiet --python .try dist/*.whl
-	.try/bin/sb3port inspect fixtures/hub/sb3port/ppo-Pendulum-v1 --quiet
-	for wheel in dist/sb3port-*.whl; do $(UV) pip install --quiet --python .try "$$wheel[all]" dist/*.whl pytest; done
+	$(UV) pip install --quiet --python .try dist/sb3port-*.whl
+	.try/bin/sb3port convert fixtures/hub/sb3port/ppo-Pendulum-v1 .try/port --no-verify --quiet
+	$(UV) pip install --quiet --python .try "$$(ls dist/sb3port-*.whl)[all]" dist/*.whl pytest
 	.try/bin/python -m pytest -m "not thorough" tests/docs/test_pages.py
 
 clean:

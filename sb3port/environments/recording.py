@@ -28,7 +28,7 @@ class Recording:
         seeds: One per episode.
         observations: What was seen, raw, with masks and the memory of recurrent policies.
         outputs: What was thought, by name: `action`, the deterministic one, `mode`, `value`, `log_prob` of
-            the sampled action and `entropy`; see `parity.outputs`. Empty where chance acted.
+            the sampled action and `entropy`; see `networks.outputs`. Empty where chance acted.
         taken: The actions that the environment was given, `(N, *shape)`.
         sampled: The same as the distribution gave them, neither clipped nor scaled, `(N, A)` or `(N,)`.
         reward: The environment's own, float64 `(N,)`.
