@@ -53,9 +53,10 @@ def test_each_distribution_wants_the_other_of_its_series() -> None:
 def test_metadata_says_where_everything_is(folder: str) -> None:
     project = PROJECTS[folder]["project"]
     assert set(project["urls"]) == {"Documentation", "Source", "Issues", "Changelog"}
-    assert (
-        project["urls"]["Source"]
-        == yaml.safe_load((ROOT / "mkdocs.yml").read_text().split("\ntheme:")[0])["repo_url"]
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert (project["urls"]["Source"], project["urls"]["Documentation"]) == (
+        site["repo_url"],
+        site["site_url"],
     )
     assert (ROOT / folder / "LICENSE").is_file()
     assert (ROOT / folder / "README.md").is_file()
