@@ -5,7 +5,7 @@ RUN := $(UV) run --no-sync
 PORT := ports/ppo-Pendulum-v1
 PARALLEL := --numprocesses auto --maxprocesses 4
 
-.PHONY: help demo test interop thorough newest fuzz lint format benchmarks clean setup
+.PHONY: help demo test interop thorough newest fuzz lint format benchmarks docs dist try-dist clean setup
 
 help:
 	@echo "make demo        port the Pendulum checkpoint in fixtures/, verify it and run it"
@@ -17,6 +17,9 @@ help:
 	@echo "make lint        check style and types"
 	@echo "make format      format the code"
 	@echo "make benchmarks  measure start-up, conversion and predict"
+	@echo "make docs        build the documentation as a site, into site/"
+	@echo "make dist        build wheels and source distributions, into dist/"
+	@echo "make try-dist    install those into an empty environment, and run the README's commands there"
 	@echo "make clean       remove what was set up"
 
 demo: setup
@@ -59,8 +62,28 @@ benchmarks: setup
 	$(RUN) python benchmarks/startup.py
 	$(RUN) python benchmarks/predict_latency.py
 
+# In an environment of its own, which has neither torch nor LeRobot.
+docs: export UV_PROJECT_ENVIRONMENT := .docs
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --quiet --no-default-groups --group docs
+	$(RUN) mkdocs build --strict
+
+# The wheels are built from the source distributions.
+dist: $(filter .uv/bin/uv,$(UV))
+	rm -rf dist
+	$(UV) build --quiet --all-packages --out-dir dist
+	@ls -l dist
+
+try-dist: $(filter .uv/bin/uv,$(UV))
+	$(UV) venv --quiet --clear --python 3.12 .try
+	$(UV) pip install --quiet --python .try dist/sb3port-*.whl
+	.try/bin/sb3port convert fixtures/hub/sb3port/ppo-Pendulum-v1 .try/port --no-verify --quiet
+	$(UV) pip install --quiet --python .try "$$(ls dist/sb3port-*.whl)[all]" dist/*.whl pytest
+	.try/bin/python -m pytest -m "not thorough" tests/docs/test_pages.py
+
 clean:
-	rm -rf .venv .uv .interop .newest uv.lock
+	rm -rf .venv .uv .interop .newest .docs .try dist site uv.lock
 
 setup: $(filter .uv/bin/uv,$(UV))
 	@$(UV) sync --quiet --compile-bytecode

@@ -213,4 +213,4 @@ def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: 
 def _keep(report: dict[str, Any], checkpoint: Checkpoint, port: Path) -> None:
     """Write a report into a port: as JSON, and into the model card."""
     facts = CardFacts(parity=card_section(keep_report(report, port)))
-    (port / CARD).write_text(model_card(checkpoint, facts), encoding="utf-8")
+    (port / CARD).write_text(model_card(checkpoint, facts), encoding="utf-8", newline="\n")

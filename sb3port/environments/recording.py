@@ -28,12 +28,14 @@ class Recording:
         seeds: One per episode.
         observations: What was seen, raw, with masks and the memory of recurrent policies.
         outputs: What was thought, by name: `action`, the deterministic one, `mode`, `value`, `log_prob` of
-            the sampled action and `entropy`; see `parity.outputs`. Empty where chance acted.
+            the sampled action and `entropy`; see `networks.outputs`. Empty where chance acted.
         taken: The actions that the environment was given, `(N, *shape)`.
         sampled: The same as the distribution gave them, neither clipped nor scaled, `(N, A)` or `(N,)`.
         reward: The environment's own, float64 `(N,)`.
-        terminated, truncated: bool `(N,)`.
-        episode, step: Index of the episode, and of the step in it, int64 `(N,)`.
+        terminated: Whether the episode ended there, bool `(N,)`.
+        truncated: Whether it was cut off there, bool `(N,)`.
+        episode: Index of the episode, int64 `(N,)`.
+        step: Index of the step in it, int64 `(N,)`.
         warnings: What to know before relying on the policy.
         env_kwargs: Arguments of the environment.
         wrappers: What was put around it, innermost first.

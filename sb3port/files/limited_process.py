@@ -22,9 +22,6 @@ from typing import NoReturn, TypeAlias
 
 from sb3port.files.walls import die_with_parent, forbid
 
-if sys.platform != "win32":
-    import resource
-
 Work: TypeAlias = Callable[[], Iterable[bytes]]
 
 _DONE, _MEMORY, _FAILED = b"=", b"m", b"!"
@@ -187,6 +184,8 @@ def _leave(pipe: int, parent: int) -> None:
 
 
 def _limit(limits: Limits) -> None:
+    import resource  # which Windows has not; no file is closed to this process yet
+
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     for what, most in (
         (resource.RLIMIT_AS, used + limits.memory),

@@ -23,6 +23,7 @@ _MARK = "-sb3port-"
 _OWNER = "sb3port-staging.json"
 _CONTENT = "content"
 _REPLACED = "replaced"
+_POINTS_TO = "points to "
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,39 @@ def staged_file(dest: Path, force: bool = False) -> Iterator[Path]:
 def put_link(link: Path, target: str) -> None:
     """Let a symbolic link point to `target`, in one step where it pointed elsewhere before.
 
+    Where there are no links, as on Windows for who may not make them, it is a file that names the target.
+
+    Args:
+        link: The link.
+        target: The name of something beside it.
+
     Raises:
         UsageError: What is there is no link, or the place cannot be written.
     """
-    if os.path.lexists(link) and not link.is_symlink():
+    if os.path.lexists(link) and link_target(link) is None:
         raise UsageError(f"{link} is not a link that sb3port made", "move it away")
     with _staging(link) as staging:
-        (staging / link.name).symlink_to(target)
-        (staging / link.name).replace(link)
+        made = staging / link.name
+        try:
+            made.symlink_to(target)
+        except (OSError, NotImplementedError):
+            made.write_text(f"{_POINTS_TO}{target}\n", encoding="utf-8", newline="\n")
+        made.replace(link)
         flush_names(link.parent)
+
+
+def link_target(link: Path) -> str | None:
+    """Give the name that a link of `put_link` points to, None where there is no such link."""
+    if link.is_symlink():
+        return str(link.readlink())
+    try:
+        if not link.is_file() or link.stat().st_size > 1000:
+            return None
+        mark, _, name = link.read_text(encoding="utf-8").rstrip("\n").partition(_POINTS_TO)
+    except (OSError, ValueError):
+        return None
+    # A file that somebody else wrote may name any place; ours name what lies beside them.
+    return name if not mark and name not in ("", "..") and Path(name).name == name else None
 
 
 def refuse_existing(dest: Path, force: bool, kind: Kind = PORT) -> None:

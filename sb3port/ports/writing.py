@@ -44,7 +44,7 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     _write_training_state(checkpoint, folder / "training_state")
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     _write_json(folder / PORT_FILE, {**port_json(checkpoint), "files": hash_files(folder, names)}, indent=2)
-    (folder / CARD).write_text(model_card(checkpoint), encoding="utf-8")
+    (folder / CARD).write_text(model_card(checkpoint), encoding="utf-8", newline="\n")
 
 
 def _learning_rate(schedule: Schedule | None) -> float:
@@ -55,7 +55,7 @@ def _learning_rate(schedule: Schedule | None) -> float:
 
 def _write_json(path: Path, content: dict[str, Any] | list[Any], indent: int) -> None:
     """Write JSON as LeRobot does: no newline at the end."""
-    path.write_text(json.dumps(content, indent=indent), encoding="utf-8")
+    path.write_text(json.dumps(content, indent=indent), encoding="utf-8", newline="\n")
 
 
 def _write_tensors(path: Path, tensors: dict[str, Array]) -> None:

@@ -78,7 +78,7 @@ def keep_report(report: Mapping[str, Any], port: Path) -> Report:
         port: The folder.
     """
     content = canonical(report)
-    (port / FILES["json"]).write_text(render_json(content).text, encoding="utf-8")
+    (port / FILES["json"]).write_text(render_json(content).text, encoding="utf-8", newline="\n")
     return content
 
 

@@ -60,7 +60,7 @@ def test_workflow_is_one() -> None:
     assert upload["if"] == "always()"
     assert f"--report-dir {upload['with']['path']}" in COMMANDS[-1]
     assert [command.split()[1] for command in COMMANDS] == ["convert", "verify"]
-    (shown,) = re.findall(r"```bash\n(.*?)\n```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (shown,) = re.findall(r"```bash\n(.*?)\n```", DOCS, re.DOTALL)
     assert shown == COMMANDS[1].replace('"$PORT"', JOB["env"]["PORT"])
     installed = next(step["run"] for step in STEPS if "pip install" in step.get("run", ""))
     checkout = next(step["with"]["path"] for step in STEPS if "repository" in step.get("with", {}))

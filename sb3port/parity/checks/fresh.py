@@ -85,7 +85,7 @@ def answer_apart(request: dict[str, Any]) -> str:
 def main(requests: TextIO, answers: TextIO) -> None:
     """Answer requests until there are no more."""
     torch.set_num_threads(1)
-    respond = answer_apart if hasattr(os, "fork") else answer
+    respond = answer_apart if sys.platform == "linux" else answer  # macOS breaks what has threads and forks
     while os.name == "nt" or select.select([requests], [], [], _IDLE_SECONDS)[0]:
         line = requests.readline()
         if not line:

@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,9 @@ class Subprocesses(Environments):
     """
 
     def __init__(self, make: MakeEnv, count: int) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context: Any = multiprocessing.get_context(_start_method())
         self._pipes: list[Connection] = []
-        self._processes = []
+        self._processes: list[BaseProcess] = []
         self.count = count
         for index in range(count):
             ours, theirs = context.Pipe()
@@ -92,6 +93,11 @@ class Subprocesses(Environments):
             if isinstance(answer, Exception):
                 raise answer
         return answers
+
+
+def _start_method() -> str:
+    """How processes begin: as in SB3, from a server that was forked early, else anew."""
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def _serve(pipe: Connection, make: MakeEnv, index: int) -> None:

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, Provenance, SourceFile, TrainingSettings
 from sb3port.errors import UsageError
-from sb3port.files.staging import CHECKPOINT, put_link, staged_folder
+from sb3port.files.staging import CHECKPOINT, link_target, put_link, staged_folder
 from sb3port.ports.writing import write_port
 from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
 from sb3port.ppo.runs.trainer import Trainer
@@ -77,8 +77,8 @@ def point(folder: Path, name: str) -> None:
 
 def pointed(checkpoints: Path, name: str) -> Path | None:
     """Give the checkpoint that a link points to, None where there is no such link."""
-    link = checkpoints / name
-    return checkpoints / link.readlink() if link.is_symlink() else None
+    target = link_target(checkpoints / name)
+    return None if target is None else checkpoints / target
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -87,8 +87,8 @@ def find_checkpoint(path: Path) -> Path:
     Raises:
         UsageError: There is none, or it is not where a run keeps its checkpoints.
     """
-    for folder in (path, path / CHECKPOINTS / LAST, path.parent):
-        if is_checkpoint(folder):
+    for folder in (path, pointed(path / CHECKPOINTS, LAST), path.parent):
+        if folder is not None and is_checkpoint(folder):
             if folder.resolve().parent.name == CHECKPOINTS:
                 return folder.resolve()
             command = f"sb3port finetune {shlex.quote(str(folder / PORT))} --steps N --out DIR"
