@@ -5,6 +5,7 @@ what none of them loads so, such as weights and texts, is left alone.
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -20,8 +21,7 @@ from sb3port.scanning.findings import Finding, finding
 from sb3port.scanning.pickles import MAGIC, list_names
 from sb3port.scanning.texts import processor_findings, serialized, yaml_names
 
-PICKLES = (".pkl", ".pickle", ".p", ".pth", ".pt", ".ckpt", ".joblib")
-ARRAYS = (".npy", ".npz")
+PICKLES = re.compile(r"\.(pkl|pickle|p|pth?|ckpt|joblib)(\.(gz|bz2|xz|lzma|zst))?$")
 YAML = (".yml", ".yaml")
 _ZIP = b"PK\x03\x04"
 _NUMPY = b"\x93NUMPY"
@@ -61,7 +61,7 @@ def kind_of(head: bytes, name: str) -> Kind:
         (Kind.LEGACY, head.startswith(TORCH_MAGIC)),
         (Kind.ARRAY, head.startswith(_NUMPY)),
         (Kind.DATA, name == "data" or name.endswith("_data")),
-        (Kind.PICKLE, name.endswith(PICKLES)),
+        (Kind.PICKLE, PICKLES.search(name) is not None),
         (Kind.YAML, name.endswith(YAML)),
         (Kind.PROCESSORS, name.endswith(".json") and "processor" in name),
         (Kind.SEEMING, head.startswith(MAGIC)),
@@ -107,7 +107,7 @@ class Contents:
         except Unsafe as error:
             self.deceptive = error.message
         except NotPortable as error:
-            self.unread.append(error.message)
+            self.unread.append(_said(error))
         except RecursionError:
             self.unread.append(f"{where} is nested too deeply")
 
@@ -128,7 +128,7 @@ class Contents:
                 return
             raw = read_member(archive, name, member)
         except NotPortable as error:
-            self.unread.append(error.message)
+            self.unread.append(_said(error))
         else:
             self.add(io.BytesIO(raw), name, member, depth + 1)
 
@@ -217,6 +217,10 @@ _READERS: dict[Kind, _Reader] = {
     Kind.PROCESSORS: Contents._processors,
     Kind.SEEMING: Contents._seeming,
 }
+
+
+def _said(error: NotPortable) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _described(header: bytes) -> bytes:

@@ -10,7 +10,7 @@ from sb3port.errors import NotPortable, Sb3portError, UsageError
 from sb3port.files.budget import budget, factor
 from sb3port.files.untrusted import open_untrusted
 from sb3port.readers.places.locations import read_location, refuse_absent
-from sb3port.scanning.contents import HEAD, Contents, Kind, kind_of
+from sb3port.scanning.contents import HEAD, PICKLES, Contents, Kind, kind_of
 from sb3port.scanning.findings import ScannedFile
 
 # Texts, pictures, code and weights that nobody unpickles.
@@ -62,8 +62,12 @@ def _in_folder(root: Path) -> Iterator[Target]:
         folders[:] = sorted(name for name in folders if name not in _NOT_FOLLOWED)
         for name in sorted(files):
             path = Path(folder, name)
-            if not _LEFT_ALONE.search(name) and _is_of_interest(path):
+            if not _is_left_alone(name) and _is_of_interest(path):
                 yield Target(str(path), path)
+
+
+def _is_left_alone(name: str) -> bool:
+    return _LEFT_ALONE.search(name) is not None and PICKLES.search(name.lower()) is None
 
 
 def _is_of_interest(path: Path) -> bool:
@@ -83,7 +87,7 @@ def _on_hub(label: str, revision: str | None) -> Iterator[Target]:
     refuse_absent(label)
     place = read_location(label)
     repo = hub.list_repo(place.repo_id, place.revision or revision)
-    wanted = [name for name in repo.names if not _LEFT_ALONE.search(name)]
+    wanted = [name for name in repo.names if not _is_left_alone(name)]
     if place.path:
         wanted = [name for name in repo.names if name == place.path or name.startswith(f"{place.path}/")]
     for name in wanted:
