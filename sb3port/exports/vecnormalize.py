@@ -1,9 +1,9 @@
-"""VecNormalize statistics as the pickle that SB3's `VecNormalize.save` writes."""
+"""VecNormalize statistics as SB3's own VecNormalize, and as the pickle that its `save` writes."""
 
 from pathlib import Path
 
 from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3RunningMeanStd
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Dict
@@ -22,6 +22,29 @@ def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> 
     Raises:
         OSError: The file cannot be written.
     """
+    _around_spaces(spec, normalizer).save(str(path))
+
+
+def build_vecnormalize(spec: PolicySpec, normalizer: Normalizer, env: VecEnv | None) -> VecNormalize:
+    """Give what `VecNormalize.load` of a written one gives, without a pickle.
+
+    Args:
+        spec: Of the policy.
+        normalizer: Its statistics.
+        env: What to put it around; None to leave that to its `set_venv`.
+
+    Raises:
+        AssertionError: The environment has other spaces.
+    """
+    built = VecNormalize.__new__(VecNormalize)
+    built.__setstate__(_around_spaces(spec, normalizer).__getstate__())
+    if env is not None:
+        built.set_venv(env)
+    return built
+
+
+def _around_spaces(spec: PolicySpec, normalizer: Normalizer) -> VecNormalize:
+    """Build a normaliser around an environment that only has spaces."""
     statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
     is_dict = isinstance(spec.observation_space, Dict)
     frame = frame_spec(spec, normalizer)
@@ -34,7 +57,7 @@ def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> 
         built.obs_rms = statistics if is_dict else statistics[""]
     if normalizer.ret_rms is not None:
         built.ret_rms = _statistics(normalizer.ret_rms)
-    built.save(str(path))
+    return built
 
 
 def _statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:
