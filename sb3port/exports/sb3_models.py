@@ -21,7 +21,7 @@ from sb3port.checkpoint.frames import stacks_of
 from sb3port.errors import UsageError
 from sb3port.exports.sb3 import build_model
 from sb3port.exports.sb3_form import sb3_form
-from sb3port.exports.vecnormalize import build_vecnormalize
+from sb3port.exports.vecnormalize import build_vecnormalize, without_environment
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS
 
@@ -70,18 +70,17 @@ def _environment(
 ) -> tuple[VecNormalize | None, VecEnv | None]:
     """Put around an environment what was around the training's: statistics, frames, then images."""
     spec, normalizer = checkpoint.spec, checkpoint.normalizer
-    around = None if env is None else _vectorized(env)
-    built = None
+    if env is None:
+        waiting = without_environment(build_vecnormalize(spec, normalizer)) if normalizer else None
+        return waiting, None
+    around, built = _vectorized(env), None
     try:
         if normalizer is not None:
             built = build_vecnormalize(spec, normalizer, around)
-            around = around and _stacked(built, checkpoint)
-        if around is None:
-            return built, None
+            around = _stacked(built, checkpoint)
         wrapped = ALGORITHMS[spec.algorithm]._wrap_env(around, verbose=0)
-        check_for_correct_spaces(
-            wrapped, policy_space(spec.observation_space), gymnasium_space(spec.action_space)
-        )
+        seen, done = policy_space(spec.observation_space), gymnasium_space(spec.action_space)
+        check_for_correct_spaces(wrapped, seen, done)
     except (AssertionError, ValueError) as error:
         raise UsageError(
             f"env does not fit {checkpoint.provenance.name}: {str(error)[:500]}",

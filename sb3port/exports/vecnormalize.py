@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3RunningMeanStd
+from stable_baselines3.common.utils import check_shape_equal
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
@@ -22,34 +23,28 @@ def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> 
     Raises:
         OSError: The file cannot be written.
     """
-    _around_spaces(spec, normalizer).save(str(path))
+    build_vecnormalize(spec, normalizer).save(str(path))
 
 
-def build_vecnormalize(spec: PolicySpec, normalizer: Normalizer, env: VecEnv | None) -> VecNormalize:
-    """Give what `VecNormalize.load` of a written one gives, without a pickle.
+def build_vecnormalize(spec: PolicySpec, normalizer: Normalizer, env: VecEnv | None = None) -> VecNormalize:
+    """Give SB3's VecNormalize, with the statistics of a checkpoint.
 
     Args:
         spec: Of the policy.
         normalizer: Its statistics.
-        env: What to put it around; None to leave that to its `set_venv`.
+        env: What to put it around; by default an environment that has nothing but spaces.
 
     Raises:
-        AssertionError: The environment has other spaces.
+        AssertionError: The environment has observations of another shape.
     """
-    built = VecNormalize.__new__(VecNormalize)
-    built.__setstate__(_around_spaces(spec, normalizer).__getstate__())
-    if env is not None:
-        built.set_venv(env)
-    return built
-
-
-def _around_spaces(spec: PolicySpec, normalizer: Normalizer) -> VecNormalize:
-    """Build a normaliser around an environment that only has spaces."""
-    statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
     is_dict = isinstance(spec.observation_space, Dict)
+    statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
     frame = frame_spec(spec, normalizer)
+    spaces_only = DummyVecEnv([lambda: SpacesOnly(frame, normalizer.channels_last)])
+    if env is not None:
+        check_shape_equal(spaces_only.observation_space, env.observation_space)
     built = VecNormalize(
-        DummyVecEnv([lambda: SpacesOnly(frame, normalizer.channels_last)]),
+        env or spaces_only,
         norm_obs_keys=list(statistics) if is_dict and normalizer.norm_obs else None,
         **{name: getattr(normalizer, name) for name in _SETTINGS},
     )
@@ -58,6 +53,13 @@ def _around_spaces(spec: PolicySpec, normalizer: Normalizer) -> VecNormalize:
     if normalizer.ret_rms is not None:
         built.ret_rms = _statistics(normalizer.ret_rms)
     return built
+
+
+def without_environment(built: VecNormalize) -> VecNormalize:
+    """Give a VecNormalize that waits for `set_venv`, as one that was unpickled does."""
+    waiting = VecNormalize.__new__(VecNormalize)
+    waiting.__setstate__(built.__getstate__())
+    return waiting
 
 
 def _statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:
