@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 from sb3port.checkpoint.version import __version__
 
 if TYPE_CHECKING:
+    import gymnasium
+    from stable_baselines3.common.vec_env import VecEnv
+
     from sb3port.commands.convert import Conversion
     from sb3port.commands.evaluate import Evaluation
     from sb3port.commands.export import Export
     from sb3port.environments.given import GivenWrapper
     from sb3port.environments.recording import Recording
+    from sb3port.exports.sb3_models import LoadedModel
     from sb3port.inference.policy import Backend, PortedPolicy
     from sb3port.parity.comparison.report import ParityReport
     from sb3port.ppo.runs.running import Outcome
@@ -25,6 +29,7 @@ __all__ = [
     "evaluate",
     "export",
     "finetune",
+    "load_model",
     "load_policy",
     "record",
     "repair",
@@ -392,6 +397,67 @@ def repair(
     reading = ReadOptions(narrowed, use_stats, assume_standard_forward, extractor, sandbox)
     options = ExportOptions(rates=rates or {}, verify=verify, force=force)
     return run(str(source), Path(dest), reading, options, lambda *_: None)
+
+
+def load_model(
+    source: str | Path,
+    env: "gymnasium.Env[Any, Any] | VecEnv | None" = None,
+    *,
+    filename: str | None = None,
+    revision: str | None = None,
+    vecnormalize: str | Path | None = None,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
+    sandbox: bool | None = None,
+    device: str = "auto",
+) -> "LoadedModel":
+    """Give the SB3 model of a checkpoint of any age, for `PPO.load` and `VecNormalize.load` in one call.
+
+    Nothing is unpickled. The model predicts as the original does, and learns on as `PPO.load(...).learn`
+    would: with the optimiser's state, schedules and counters. Where SB3 draws random numbers to load, this
+    draws as many.
+
+    Args:
+        source: Whatever `convert` takes, or a port.
+        env: A Gymnasium environment or a VecEnv to learn on in, without VecNormalize, which is put around it
+            with the statistics of the training; None for a model that predicts.
+        filename: As for `convert`.
+        revision: As for `convert`.
+        vecnormalize: As for `convert`.
+        use_stats: As for `convert`.
+        assume_standard_forward: As for `convert`.
+        extractor: `module:Class` of a features extractor whose code is your own; it is imported.
+        sandbox: As for `convert`.
+        device: As for `PPO.load`.
+
+    Returns:
+        The `model`, the `vec_normalize` of its observations, and what to know of it (`warnings`).
+
+    Warns:
+        UserWarning: A part of the checkpoint could not be read, or is not as it was.
+
+    Raises:
+        sb3port.errors.Sb3portError: It cannot be read, SB3 has no such model, or `env` has other spaces.
+    """
+    import warnings
+
+    from sb3port.commands.convert import read
+    from sb3port.commands.own_code import blaming, use_extractor
+    from sb3port.errors import need
+    from sb3port.readers.places.source import SourceOptions
+
+    need("sb3", "sb3port.load_model")
+    narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
+    checkpoint = read(str(source), narrowed, use_stats, assume_standard_forward, extractor, sandbox)
+    use_extractor(checkpoint.spec, extractor, str(source))
+    from sb3port.exports.sb3_models import load_sb3_model
+
+    with blaming(checkpoint.spec):
+        loaded = load_sb3_model(checkpoint, env, device)
+    for sentence in loaded.warnings:
+        warnings.warn(sentence, stacklevel=2)
+    return loaded
 
 
 def load_policy(

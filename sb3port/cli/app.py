@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from sb3port.checkpoint.version import __version__
-from sb3port.cli import convert, diff, export, finetune, inspect, push, record, repair, report, train, verify
+from sb3port.cli import (
+    convert,
+    diff,
+    export,
+    finetune,
+    inspect,
+    push,
+    record,
+    repair,
+    report,
+    scan,
+    train,
+    verify,
+)
 from sb3port.cli import eval as evaluation
 from sb3port.cli.environment_options import completed
 from sb3port.cli.help import Command, Commands, examples, exit_codes
@@ -39,6 +52,7 @@ app = typer.Typer(
 )
 app.command("convert", cls=Command, epilog=examples(convert.EXAMPLES))(convert.convert)
 app.command("inspect", cls=Command, epilog=examples(inspect.EXAMPLES))(inspect.inspect)
+app.command("scan", cls=Command, epilog=examples(scan.EXAMPLES))(scan.scan)
 app.command("verify", cls=Command, epilog=examples(verify.EXAMPLES))(verify.verify)
 app.command("record", cls=Command, epilog=examples(record.EXAMPLES))(record.record)
 app.command("eval", cls=Command, epilog=examples(evaluation.EXAMPLES))(evaluation.evaluate)

@@ -55,6 +55,7 @@ class ConvertOptions:
         verify: False to skip the verification, which needs torch, SB3 and LeRobot.
         force: Replace a port that is already there.
         sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
+        reload: False to verify without a second process, in which LeRobot loads the port.
     """
 
     source: SourceOptions = field(default_factory=SourceOptions)
@@ -64,6 +65,7 @@ class ConvertOptions:
     verify: bool = True
     force: bool = False
     sandbox: bool | None = None
+    reload: bool = True
 
 
 def read(
@@ -148,7 +150,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     source = resolve(label, options.source)
     dest = dest or Path("ports") / _own_name(source)
     refuse_existing(dest, options.force)
-    if options.verify:
+    if options.verify and options.reload:
         warm_up()
     reading = Reading(source, options.use_stats, options.assume_standard_forward, options.extractor)
     checkpoint = read_guarded(reading, options.sandbox)
@@ -161,7 +163,7 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
         announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")
         report = None
         if options.verify:
-            report = _verify_staged(staging, checkpoint, source, dest.name)
+            report = _verify_staged(staging, checkpoint, source, dest.name, options.reload)
             announce("verify", describe_report(report))
     return Conversion(dest, checkpoint, report)
 
@@ -202,8 +204,10 @@ def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
         raise NotPortable(f"{name} has a name in it that is no text: {error.object[:200]!r}") from error
 
 
-def _verify_staged(staging: Path, checkpoint: Checkpoint, source: Source, name: str) -> ParityReport:
-    reference, fresh = reference_of(source, checkpoint), fresh_process(staging)
+def _verify_staged(
+    staging: Path, checkpoint: Checkpoint, source: Source, name: str, reload: bool
+) -> ParityReport:
+    reference, fresh = reference_of(source, checkpoint), fresh_process(staging) if reload else None
     report = run_checks(staging, checkpoint, reference, name, fresh=fresh)
     refuse_unless_holds(report, "the port", "its source")
     _keep(report.to_json(), checkpoint, staging)

@@ -20,6 +20,7 @@ from stable_baselines3.common import policies
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
 from sb3port.checkpoint.schedules import ConstantSchedule, ExpressionSchedule, LinearSchedule, Schedule
@@ -83,8 +84,16 @@ def _widely_read_pickles() -> Iterator[None]:
         cloudpickle.DEFAULT_PROTOCOL = default
 
 
-def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
-    """Build SB3's model as its own `load` does, without an environment.
+def build_model(
+    checkpoint: Checkpoint, env: VecEnv | None = None, device: str = "cpu", trains: bool = False
+) -> OnPolicyAlgorithm:
+    """Build SB3's model as its own `load` does (`stable_baselines3/common/base_class.py`).
+
+    Args:
+        checkpoint: In SB3's terms (see `sb3_form`).
+        env: What it shall train in, as the algorithm's `_wrap_env` gives it; None for none.
+        device: Where its policy shall compute.
+        trains: Whether it shall be ready to train; else its rollout buffer is small, and no seed is set.
 
     Raises:
         NotPortable: SB3 has no such model.
@@ -96,15 +105,17 @@ def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
         raise NotPortable(f"neither SB3 nor sb3-contrib has a policy such as {family_of(spec).name}")
     settings = _settings(checkpoint)
     # The rollout buffer is not saved, and a seed would be set for this process.
-    small = {"n_steps": 1, "n_envs": 1, "seed": None}
+    begins_with = {} if trains else {"n_steps": 1, "n_envs": 1, "seed": None}
+    if env is not None:
+        begins_with["n_envs"] = settings["n_envs"] = env.num_envs
     try:
         model: Any = ALGORITHMS[spec.algorithm](
             policy=policy_class,
-            env=None,
-            device="cpu",
+            env=env,
+            device=device,
             _init_setup_model=False,
         )
-        vars(model).update(settings | small)
+        vars(model).update(settings | begins_with)
         model._setup_model()
         load_weights(model.policy, spec, checkpoint.tensors)
         if checkpoint.optimizer is not None:
@@ -114,9 +125,10 @@ def build_model(checkpoint: Checkpoint) -> OnPolicyAlgorithm:
         raise NotPortable(
             f"SB3 cannot express this {display_name(spec.algorithm)} model: {str(error)[:500]}"
         ) from error
-    vars(model).update({name: value for name, value in settings.items() if name != "policy_kwargs"})
-    # NatureCNN has drawn from the first one, which then holds a random generator of this very NumPy.
-    model.observation_space = policy_space(spec.observation_space)
+    if not trains:
+        vars(model).update({name: value for name, value in settings.items() if name != "policy_kwargs"})
+        # NatureCNN has drawn from the first one, which then holds a random generator of this very NumPy.
+        model.observation_space = policy_space(spec.observation_space)
     return model
 
 

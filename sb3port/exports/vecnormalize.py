@@ -1,9 +1,10 @@
-"""VecNormalize statistics as the pickle that SB3's `VecNormalize.save` writes."""
+"""VecNormalize statistics as SB3's own VecNormalize, and as the pickle that its `save` writes."""
 
 from pathlib import Path
 
 from stable_baselines3.common.running_mean_std import RunningMeanStd as Sb3RunningMeanStd
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.utils import check_shape_equal
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Dict
@@ -22,11 +23,28 @@ def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> 
     Raises:
         OSError: The file cannot be written.
     """
-    statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
+    build_vecnormalize(spec, normalizer).save(str(path))
+
+
+def build_vecnormalize(spec: PolicySpec, normalizer: Normalizer, env: VecEnv | None = None) -> VecNormalize:
+    """Give SB3's VecNormalize, with the statistics of a checkpoint.
+
+    Args:
+        spec: Of the policy.
+        normalizer: Its statistics.
+        env: What to put it around; by default an environment that has nothing but spaces.
+
+    Raises:
+        AssertionError: The environment has observations of another shape.
+    """
     is_dict = isinstance(spec.observation_space, Dict)
+    statistics = {key: _statistics(rms) for key, rms in normalizer.statistics.items()}
     frame = frame_spec(spec, normalizer)
+    spaces_only = DummyVecEnv([lambda: SpacesOnly(frame, normalizer.channels_last)])
+    if env is not None:
+        check_shape_equal(spaces_only.observation_space, env.observation_space)
     built = VecNormalize(
-        DummyVecEnv([lambda: SpacesOnly(frame, normalizer.channels_last)]),
+        env or spaces_only,
         norm_obs_keys=list(statistics) if is_dict and normalizer.norm_obs else None,
         **{name: getattr(normalizer, name) for name in _SETTINGS},
     )
@@ -34,7 +52,14 @@ def write_vecnormalize(spec: PolicySpec, normalizer: Normalizer, path: Path) -> 
         built.obs_rms = statistics if is_dict else statistics[""]
     if normalizer.ret_rms is not None:
         built.ret_rms = _statistics(normalizer.ret_rms)
-    built.save(str(path))
+    return built
+
+
+def without_environment(built: VecNormalize) -> VecNormalize:
+    """Give a VecNormalize that waits for `set_venv`, as one that was unpickled does."""
+    waiting = VecNormalize.__new__(VecNormalize)
+    waiting.__setstate__(built.__getstate__())
+    return waiting
 
 
 def _statistics(saved: RunningMeanStd) -> Sb3RunningMeanStd:

@@ -5,7 +5,6 @@ records instead of objects. No global is ever resolved and nothing is ever calle
 no more than be refused. What the records mean is for other modules to say, each for the few classes it knows.
 """
 
-import io
 import pickletools
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sb3port.errors import MalformedPickle, NotPortable
 from sb3port.files.budget import metered
 from sb3port.readers.formats.audit import refuse_dangerous
 from sb3port.readers.formats.machine import HANDLERS, Machine
+from sb3port.readers.formats.passing_over import as_file
 from sb3port.readers.formats.records import CALLED, Global, PersistentId
 from sb3port.readers.formats.zips import open_zip, read_member
 
@@ -71,10 +71,19 @@ def names_in(data: bytes | BinaryIO, where: str) -> frozenset[Global]:
     Raises:
         NotPortable: It is more than what is left of the budget.
     """
+    return listed_in(data, where)[0]
+
+
+def listed_in(data: bytes | BinaryIO, where: str) -> tuple[frozenset[Global], str]:
+    """Give every global that a pickle names, and why it is damaged; that is empty for a whole one.
+
+    Raises:
+        NotPortable: It is more than what is left of the budget.
+    """
     machine, _, broken = _run(data, where)
     if isinstance(broken, NotPortable):
         raise broken
-    return _with_nested(machine)
+    return _with_nested(machine), "" if broken is None else str(broken)[:200] or type(broken).__name__
 
 
 def _run(data: bytes | BinaryIO, where: str) -> tuple[Machine, Any, Exception | None]:
@@ -104,10 +113,12 @@ def pickles_of_torch(raw: bytes, where: str) -> list[bytes | BinaryIO]:
     Raises:
         NotPortable: It is none, so that nobody can tell what is in it.
     """
-    if raw.startswith(TORCH_MAGIC):
-        stream = io.BytesIO(raw)
+    stream = as_file(raw)
+    beginning = stream.read(len(TORCH_MAGIC))
+    stream.seek(0)
+    if beginning == TORCH_MAGIC:
         return [stream] * _ROW
-    with open_zip(io.BytesIO(raw), f"{where}, a tensor in it") as archive:
+    with open_zip(stream, f"{where}, a tensor in it") as archive:
         names = [name for name in archive.namelist() if name.endswith(".pkl")]
         return [read_member(archive, name, where) for name in names]
 

@@ -66,6 +66,19 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
         ) from error
 
 
+def member_head(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    """Give the first bytes of a member, without a check.
+
+    Raises:
+        NotPortable: It is damaged or encrypted.
+    """
+    try:
+        with archive.open(name) as member:
+            return member.read(size)
+    except (KeyError, *_DAMAGES) as error:
+        raise NotPortable(f"{name[:200]} cannot be read ({error})", "download it again") from error
+
+
 class _Members:
     """A file of which nothing longer than an honest list of members is read at once, until that is known."""
 

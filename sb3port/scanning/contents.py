@@ -1,0 +1,239 @@
+"""What is in a file, told by its first bytes and its name: pickles in archives in archives, YAML, JSON.
+
+Everything that SB3, torch, rl_zoo3 or LeRobot would load by unpickling or importing is followed to its names;
+what none of them loads so, such as weights and texts, is left alone.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import BinaryIO, TypeAlias
+
+from sb3port.checkpoint.str_enum import StrEnum
+from sb3port.errors import NotPortable, Unsafe
+from sb3port.files.budget import Cost, spend
+from sb3port.files.untrusted import parse_json
+from sb3port.readers.formats.pickles import TORCH_MAGIC, listed_in
+from sb3port.readers.formats.zips import member_head, open_zip, read_member
+from sb3port.scanning.findings import Finding, finding
+from sb3port.scanning.pickles import MAGIC, list_names
+from sb3port.scanning.texts import processor_findings, serialized, yaml_names
+
+PICKLES = re.compile(r"\.(pkl|pickle|p|pth?|ckpt|joblib)(\.(gz|bz2|xz|lzma|zst))?$")
+YAML = (".yml", ".yaml")
+_ZIP = b"PK\x03\x04"
+_NUMPY = b"\x93NUMPY"
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"x\x9c")
+_LFS_POINTER = b"version https://git-lfs"
+_ROW_OF_TORCH = 5
+_MAX_DEPTH = 6
+_MAX_HEADER = 64 * 1024
+HEAD = 64
+"""How many of a file's first bytes tell what it is."""
+
+
+class Kind(StrEnum):
+    """What a file is, by its first bytes and its name."""
+
+    ZIP = "zip"
+    LEGACY = "torch file"
+    ARRAY = "array"
+    DATA = "SB3 data"
+    PICKLE = "pickle"
+    YAML = "YAML"
+    PROCESSORS = "LeRobot processors"
+    SEEMING = "pickle by its first bytes"
+    OTHER = "other"
+
+
+def kind_of(head: bytes, name: str) -> Kind:
+    """Tell what a file is.
+
+    Args:
+        head: Its first `HEAD` bytes.
+        name: What it is called.
+    """
+    name = PurePosixPath(name).name.lower()
+    tests = (
+        (Kind.ZIP, head.startswith(_ZIP) or name.endswith((".zip", ".npz"))),
+        (Kind.LEGACY, head.startswith(TORCH_MAGIC)),
+        (Kind.ARRAY, head.startswith(_NUMPY)),
+        (Kind.DATA, name == "data" or name.endswith("_data")),
+        (Kind.PICKLE, PICKLES.search(name) is not None),
+        (Kind.YAML, name.endswith(YAML)),
+        (Kind.PROCESSORS, name.endswith(".json") and "processor" in name),
+        (Kind.SEEMING, head.startswith(MAGIC)),
+    )
+    return next((kind for kind, holds in tests if holds), Kind.OTHER)
+
+
+class Contents:
+    """What was found in a file and in what it holds.
+
+    Attributes:
+        kind: What the file is, in a word or two.
+        findings: Every name.
+        unread: Why parts of it could not be read.
+        deceptive: Why it must have been made to deceive.
+    """
+
+    def __init__(self) -> None:
+        self.kind = ""
+        self.findings: set[Finding] = set()
+        self.unread: list[str] = []
+        self.deceptive: str | None = None
+
+    def add(self, file: BinaryIO, name: str, member: str = "", depth: int = 0) -> None:
+        """Look into a file.
+
+        Args:
+            file: At its beginning; it can be sought in.
+            name: What it is called, of which the suffix matters.
+            member: Where it lies within the whole.
+            depth: In how many archives.
+        """
+        head = file.read(HEAD)
+        file.seek(0)
+        kind = kind_of(head, name)
+        self.kind = self.kind or kind.value
+        if kind in _READERS:
+            self._read(_READERS[kind], file, member or name, (member, depth))
+
+    def _read(self, reader: "_Reader", file: BinaryIO, where: str, place: tuple[str, int]) -> None:
+        try:
+            reader(self, file, where, *place)
+        except Unsafe as error:
+            self.deceptive = error.message
+        except NotPortable as error:
+            self.unread.append(_said(error))
+        except RecursionError:
+            self.unread.append(f"{where} is nested too deeply")
+
+    def _zip(self, file: BinaryIO, where: str, member: str, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise NotPortable(f"{where} lies in more than {_MAX_DEPTH} archives, one in the other")
+        self._refuse_pointer(file, where)
+        with open_zip(file, where) as archive:
+            if not depth:
+                self.kind = _zip_kind(archive.namelist())
+            for info in archive.infolist():
+                if not info.is_dir():
+                    self._member(archive, info.filename, f"{member}!{info.filename}".lstrip("!"), depth)
+
+    def _member(self, archive: zipfile.ZipFile, name: str, member: str, depth: int) -> None:
+        try:
+            if kind_of(member_head(archive, name, HEAD), name) not in _READERS:
+                return
+            raw = read_member(archive, name, member)
+        except NotPortable as error:
+            self.unread.append(_said(error))
+        else:
+            self.add(io.BytesIO(raw), name, member, depth + 1)
+
+    def _legacy(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        """Read the row of pickles that torch wrote before 1.6; its weights come after."""
+        for _number in range(_ROW_OF_TORCH):
+            names, broken = listed_in(file, where)
+            self.findings.update(finding(member, "", found) for found in names)
+            if broken:
+                raise NotPortable(f"{where} is not a whole torch file: {broken}")
+
+    def _pickle(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        self._refuse_pointer(file, where)
+        listed = list_names(file, where)
+        self.findings.update(finding(member, "", found) for found in listed.names)
+        if listed.broken:
+            file.seek(0)
+            packed = ", it is compressed" if file.read(8).startswith(_COMPRESSED) else ""
+            raise NotPortable(f"{where} is not a whole pickle: {listed.broken}{packed}")
+
+    def _seeming(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        """Read what begins as a pickle and is not called one: numbers may begin so, and break off then."""
+        listed = list_names(file, where)
+        found = {finding(member, "", each) for each in listed.names}
+        if found or not listed.broken:
+            self.findings |= found
+
+    def _array(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        """Read the pickle in an array of objects, which `np.load(..., allow_pickle=True)` loads."""
+        head = file.read(12)
+        width = 2 if head[6:7] == b"\x01" else 4
+        length = int.from_bytes(head[8 : 8 + width], "little")
+        begin = 8 + width + length
+        file.seek(8 + width)
+        header = file.read(min(length, _MAX_HEADER))
+        if b"'O'" not in header.replace(b"|", b"") and b"O" not in _described(header):
+            return
+        file.seek(begin)
+        self._pickle(io.BytesIO(self._rest(file, where)), where, member, 0)
+
+    def _rest(self, file: BinaryIO, where: str) -> bytes:
+        begin = file.tell()
+        size = file.seek(0, io.SEEK_END) - begin
+        spend(Cost.MEMORY, size, where)
+        file.seek(begin)
+        return file.read()
+
+    def _data(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        """Read the JSON of SB3's settings, the pickles in which SB3 loads first of all."""
+        for field, raw in serialized(parse_json(self._rest(file, where), where), where):
+            names, broken = listed_in(raw, f"{where}[{field!r}]")
+            self.findings.update(finding(member, field, found) for found in names)
+            if broken:
+                self._broken_field(raw, f"{where}[{field!r}]", (member, field), broken)
+
+    def _broken_field(self, raw: bytes, where: str, place: tuple[str, str], broken: str) -> None:
+        swept = list_names(io.BytesIO(raw), where).names
+        self.findings.update(finding(*place, found) for found in swept)
+        self.unread.append(f"{where} is not a whole pickle: {broken}")
+
+    def _yaml(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        self.findings.update(
+            finding(member, "", found) for found in yaml_names(self._rest(file, where), where)
+        )
+
+    def _processors(self, file: BinaryIO, where: str, member: str, _: int) -> None:
+        content = parse_json(self._rest(file, where), where)
+        self.findings.update(processor_findings(content, member))
+
+    @staticmethod
+    def _refuse_pointer(file: BinaryIO, where: str) -> None:
+        head = file.read(len(_LFS_POINTER))
+        file.seek(0)
+        if head == _LFS_POINTER:
+            raise NotPortable(f"{where} is a Git LFS pointer, not the file itself: run git lfs pull")
+
+
+_Reader: TypeAlias = Callable[[Contents, BinaryIO, str, str, int], None]
+_READERS: dict[Kind, _Reader] = {
+    Kind.ZIP: Contents._zip,
+    Kind.LEGACY: Contents._legacy,
+    Kind.ARRAY: Contents._array,
+    Kind.DATA: Contents._data,
+    Kind.PICKLE: Contents._pickle,
+    Kind.YAML: Contents._yaml,
+    Kind.PROCESSORS: Contents._processors,
+    Kind.SEEMING: Contents._seeming,
+}
+
+
+def _said(error: NotPortable) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
+
+
+def _described(header: bytes) -> bytes:
+    """Give what the header of an array says of its type."""
+    _, _, rest = header.partition(b"'descr':")
+    return rest.partition(b"'fortran_order'")[0]
+
+
+def _zip_kind(names: list[str]) -> str:
+    if "data" in names:
+        return "SB3 zip"
+    if any(name.endswith("/data.pkl") for name in names):
+        return "torch file"
+    if {"parameters", "parameter_list"} <= set(names):
+        return "SB2 zip"
+    return "arrays" if names and all(name.endswith(".npy") for name in names) else "zip"
