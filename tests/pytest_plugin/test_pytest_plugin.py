@@ -14,7 +14,6 @@ from safetensors.numpy import load_file, save_file
 # A run within this process forgets what it imported, and torch cannot be imported twice.
 import sb3port.parity.checks.checks  # noqa: F401
 from sb3port.commands.convert import ConvertOptions, convert
-from sb3port.readers.places.source import SourceOptions
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -26,7 +25,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the port `right`, and with `wrong`, of which a weight is off."""
     folder = tmp_path_factory.mktemp("ports")
     for name in ("right", "wrong"):
-        options = ConvertOptions(SourceOptions(), verify=False)
+        options = ConvertOptions(verify=False)
         convert(str(PENDULUM), folder / name, options, lambda *_: None)
     tensors = load_file(folder / "wrong/model.safetensors")
     tensors["action_net.weight"][0, 3] += 0.25
