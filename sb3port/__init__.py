@@ -119,7 +119,7 @@ def verify(
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is your own.
         use_masking: False to let a maskable policy choose among all actions in `env`.
-        **reading: `filename`, `revision`, `vecnormalize`, `use_stats`, `assume_standard_forward` and `sandbox`
+        **reading: `filename`, `revision`, `vecnormalize`, `use_stats`, `assume_standard_forward`, `sandbox`
             as for `convert`; `last=True` takes the last checkpoint of a run instead of the best.
 
     Returns:

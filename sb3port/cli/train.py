@@ -73,8 +73,8 @@ def train(
     """Train a policy with PPO, to the bit as Stable-Baselines3 does.
 
     Hyperparameters are tuned ones for well-known environments, SB3's defaults elsewhere. Every checkpoint is
-    a port. Ctrl-C ends the training after the update that it is in, and saves. --resume goes on from there, with
-    --steps to so many steps in all, as SB3's learn(reset_num_timesteps=False) does.
+    a port. Ctrl-C ends the training after the update that it is in, and saves. --resume goes on from there,
+    with --steps to so many steps in all, as SB3's learn(reset_num_timesteps=False) does.
     """
     need("torch", "sb3port train")
     output = Output(json, quiet)

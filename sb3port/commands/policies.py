@@ -224,14 +224,15 @@ def own_port(label: str, last: bool, announce: Announce, then: tuple[str, ...]) 
         then: The command that needs it and its other arguments, for the hint where there is only a SOURCE.
 
     Raises:
-        UsageError: It is neither, or absent.
+        NotPortable: It is neither.
+        UsageError: It is absent.
     """
     path = local_path(label)
     here = port_here(path, last) if path is not None else None
     if here is None:
         if path is None:
             refuse_absent(label)
-        raise UsageError(f"{label} is not a port on this machine", _to_port_first(label, then))
+        raise NotPortable(f"{label} is not a port on this machine", _to_port_first(label, then))
     if here.choice:
         announce(here.choice)
     return here.folder

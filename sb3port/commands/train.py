@@ -114,7 +114,7 @@ def begin_training(
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
     check_normalised(run, spec)
     refuse_starts(spec)
-    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run), *_of_rest(run)):
+    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run), *_of_last_minibatch(run)):
         warn(sentence)
     return start_fresh(run, spec, envs, *optimizer)
 
@@ -149,7 +149,11 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> tup
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     envs = make_environments(run)
-    for sentence in (*check_spaces(envs, checkpoint.spec, run.env), *_of_cuts(envs, run), *_of_rest(run)):
+    for sentence in (
+        *check_spaces(envs, checkpoint.spec, run.env),
+        *_of_cuts(envs, run),
+        *_of_last_minibatch(run),
+    ):
         warn(sentence)
     return start_from(run, checkpoint, envs), checkpoint
 
@@ -261,7 +265,7 @@ def _of_cuts(envs: Environments, run: RunSettings) -> list[str]:
     ]
 
 
-def _of_rest(run: RunSettings) -> list[str]:
+def _of_last_minibatch(run: RunSettings) -> list[str]:
     """Say where a rollout is not whole minibatches, as SB3's PPO does when it is made."""
     size, batch = run.hyperparameters.n_steps * run.n_envs, run.hyperparameters.batch_size
     if size % batch == 0:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +15,14 @@ import torch
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
+import sb3port
 from sb3port.commands.convert import ConvertOptions, convert
 from sb3port.commands.evaluate import evaluate_port
-from sb3port.commands.policies import ReadOptions, find_policy, read_policy
+from sb3port.commands.policies import ReadOptions, find_policy, read_options, read_policy
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.verify import VerifyOptions, verify
 from sb3port.environments.rollouts import Setting
-from sb3port.errors import SourceUnreachable, UsageError
+from sb3port.errors import NotPortable, SourceUnreachable, UsageError
 
 from ..state import LoopbackHub
 from .pushing import FIXTURES, PORT_FILES, REPO, SOURCE, pushed, tree
@@ -102,10 +104,27 @@ def test_ports_on_the_hub_are_no_source(
         convert(REPO, tmp_path / "again", ConvertOptions(), lambda *_: None)
     with pytest.raises(UsageError, match="which holds one policy"):
         read_policy(REPO, ReadOptions(use_stats=False))
-    with pytest.raises(NotPortable, match=r"no config\.json"):
-        find_policy(f"hf://{REPO}/config.json")
+    with pytest.raises(NotPortable, match=r"config\.json is not"):
+        read_policy(f"hf://{REPO}/config.json")
     with pytest.raises(SourceUnreachable, match="no such repository"):
         find_policy("loopback/nothing")
+
+
+def test_a_repository_of_a_zip_is_a_policy_and_one_with_a_port_is_a_port(
+    hub: LoopbackHub, port: Path, root: Path
+) -> None:
+    """Also where the zip lies beside it, unless it is named."""
+    assert find_policy(SOURCE).source is not None
+    ours, theirs = (sb3port.evaluate(place, "Pendulum-v1", episodes=1) for place in (port, SOURCE))
+    assert ours.returns == theirs.returns
+    assert sb3port.verify(SOURCE, reload=False, observations=["drawn"]).verdict == "bit-exact"
+    shutil.copytree(port, root / SOURCE, dirs_exist_ok=True)
+    hub.commit(SOURCE)
+    assert find_policy(SOURCE).port is not None
+    named = f"hf://{SOURCE}/{Path(SOURCE).name}.zip"
+    assert (
+        find_policy(named).port is find_policy(SOURCE, read_options(f"{Path(SOURCE).name}.zip")).port is None
+    )
 
 
 def test_paths_are_not_looked_for_on_the_hub(
