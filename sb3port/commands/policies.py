@@ -182,7 +182,7 @@ def find_policy(
 
 
 def _find(label: str, options: ReadOptions) -> Policy:
-    path = local_path(label)
+    path = local_path(label) if label.strip() else None
     here = port_here(path, options.last) if path is not None and path.is_dir() else None
     if here is not None:
         return Policy(label, options, here.folder, choice=here.choice)

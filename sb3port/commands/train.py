@@ -152,7 +152,6 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> tup
     for sentence in (
         *check_spaces(envs, checkpoint.spec, run.env),
         *_of_cuts(envs, run),
-        *_of_last_minibatch(run),
     ):
         warn(sentence)
     return start_from(run, checkpoint, envs), checkpoint
@@ -266,7 +265,7 @@ def _of_cuts(envs: Environments, run: RunSettings) -> list[str]:
 
 
 def _of_last_minibatch(run: RunSettings) -> list[str]:
-    """Say where a rollout is not whole minibatches, as SB3's PPO does when it is made."""
+    """Say where a rollout is not whole minibatches, as SB3's PPO does when it is made, but not on `load`."""
     size, batch = run.hyperparameters.n_steps * run.n_envs, run.hyperparameters.batch_size
     if size % batch == 0:
         return []
