@@ -91,7 +91,7 @@ def test_ports_that_do_not(pytester: pytest.Pytester, ports: Path) -> None:
     assert re.search(r"E +[a-z_.]+:[a-z]+: largest difference .* at \[\d+", shown)
     assert re.search(r"E +observation: \[-?\d", shown)
     assert "absent is neither a file or folder" in shown
-    assert "sb3port convert SOURCE" in shown
+    assert "a Hub repository is named like sb3/ppo-Pendulum-v1" in shown
     assert "mine.npz" in shown
     assert "pytest_plugin.py" not in shown
     assert "sb3port/commands/verify" not in shown
