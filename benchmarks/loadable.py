@@ -44,7 +44,8 @@ def main() -> None:
 
 def prepare(path: Path, scratch: Path) -> dict[str, str] | None:
     """Repair one checkpoint; None where the zip is none."""
-    from sb3port.commands.export import ExportOptions, ReadOptions, repair
+    from sb3port.commands.export import ExportOptions, repair
+    from sb3port.commands.policies import ReadOptions
     from sb3port.errors import Sb3portError
 
     with zipfile.ZipFile(path) as archive:

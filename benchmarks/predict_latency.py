@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import sb3port
 from sb3port.commands.export import ExportOptions, export
+from sb3port.commands.policies import ReadOptions
 
 OBSERVATION = spaces.Box(-np.inf, np.inf, (17,), np.float32)
 CASES: dict[str, tuple[spaces.Space[Any], bool]] = {
@@ -69,7 +70,7 @@ def contestants(action: spaces.Space[Any], normalize: bool, folder: Path) -> dic
 
 def with_onnx(port: Path, folder: Path, raw: Any) -> Callable[[], Any]:
     """Export a port, and give what runs it for one observation."""
-    export(port, folder, ExportOptions("onnx", verify=False), lambda *_: None)
+    export(port, folder, ReadOptions(), ExportOptions("onnx", verify=False), lambda *_: None)
     (path,) = folder.glob("*.onnx")
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1

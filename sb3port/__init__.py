@@ -12,10 +12,12 @@ from sb3port.checkpoint.version import __version__
 if TYPE_CHECKING:
     import gymnasium
     from stable_baselines3.common.vec_env import VecEnv
+    from typing_extensions import Unpack
 
     from sb3port.commands.convert import Conversion
     from sb3port.commands.evaluate import Evaluation
     from sb3port.commands.export import Export
+    from sb3port.commands.policies import ReadArguments
     from sb3port.environments.given import GivenWrapper
     from sb3port.environments.recording import Recording
     from sb3port.exports.sb3_models import LoadedModel
@@ -77,11 +79,12 @@ def convert(
     """
     from sb3port.commands.convert import ConvertOptions
     from sb3port.commands.convert import convert as run
-    from sb3port.readers.places.source import SourceOptions
+    from sb3port.commands.policies import read_options
 
-    narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    reading = (narrowed, use_stats, assume_standard_forward, extractor)
-    options = ConvertOptions(*reading, verify=verify, force=force, sandbox=sandbox)
+    reading = read_options(
+        filename, revision, vecnormalize, use_stats, assume_standard_forward, extractor, sandbox
+    )
+    options = ConvertOptions(reading, verify, force)
     return run(str(source), Path(dest) if dest is not None else None, options, lambda *_: None)
 
 
@@ -97,13 +100,14 @@ def verify(
     atol: float | None = None,
     reload: bool = True,
     extractor: str | None = None,
-    sandbox: bool | None = None,
     use_masking: bool = True,
+    **reading: "Unpack[ReadArguments]",
 ) -> "ParityReport":
     """Compare a port with its source, which is read anew.
 
     Args:
-        port: A folder that `convert` wrote, or its name on the Hub.
+        port: A folder that `convert` wrote, its name on the Hub, the folder of a run for its best checkpoint,
+            or what `convert` takes.
         source: Where the source is now, if not where the port was made from.
         observations: "recorded", "drawn", "edge", "rollout", or what `sb3port record` wrote, or several of
             these; by default what lies beside the source, or drawn ones. Edge cases are added in any case.
@@ -114,8 +118,9 @@ def verify(
         atol: Largest difference of outputs that passes, in place of the rule.
         reload: Whether another process shall load the port, too.
         extractor: `module:Class` that the port needs, whose code is your own.
-        sandbox: As for `convert`.
         use_masking: False to let a maskable policy choose among all actions in `env`.
+        **reading: `filename`, `revision`, `vecnormalize`, `use_stats`, `assume_standard_forward`, `sandbox`
+            as for `convert`; `last=True` takes the last checkpoint of a run instead of the best.
 
     Returns:
         What was compared; its `verdict` says whether parity holds.
@@ -123,14 +128,16 @@ def verify(
     Raises:
         sb3port.errors.Sb3portError: The port is broken, or a place is absent.
     """
+    from sb3port.commands.policies import read_options
     from sb3port.commands.verify import VerifyOptions
     from sb3port.commands.verify import verify as run
     from sb3port.environments.given import around
 
     named = [observations] if isinstance(observations, str | Path) else observations
     said = around(env_kwargs, wrappers, frame_stack)
-    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, extractor, sandbox, said, use_masking)
-    return run(Path(port), str(source) if source is not None else None, options)
+    how = read_options(extractor=extractor, **reading)
+    options = VerifyOptions(tuple(map(str, named)), env, atol, reload, how, said, use_masking)
+    return run(port, str(source) if source is not None else None, options)
 
 
 def evaluate(
@@ -145,11 +152,13 @@ def evaluate(
     deterministic: bool = True,
     n_envs: int = 1,
     extractor: str | None = None,
+    **reading: "Unpack[ReadArguments]",
 ) -> "Evaluation":
     """Run a port in an environment, by default that of its training, and measure its returns.
 
     Args:
-        port: A folder that `convert` wrote, or its name on the Hub.
+        port: A folder that `convert` wrote, its name on the Hub, the folder of a run for its best checkpoint,
+            or what `convert` takes.
         env: A Gymnasium environment id; `module:Id` imports the module.
         env_kwargs: Arguments of the environment, each before that of the training.
         wrappers: In place of those of the training, innermost first: names of ours or of Gymnasium's, your
@@ -160,6 +169,7 @@ def evaluate(
         deterministic: False to sample actions.
         n_envs: How many episodes run side by side.
         extractor: `module:Class` that the port needs, whose code is your own.
+        **reading: As for `verify`.
 
     Returns:
         `mean`, `std`, `standard_error`, `success_rate`, `returns` and `lengths`.
@@ -168,10 +178,12 @@ def evaluate(
         sb3port.errors.Sb3portError: The port is broken, or the environment is not one for it.
     """
     from sb3port.commands.evaluate import evaluate as run
+    from sb3port.commands.policies import read_options
     from sb3port.environments.given import around
 
     said, seeds = around(env_kwargs, wrappers, frame_stack), range(seed, seed + episodes)
-    return run(Path(port), env, said, seeds, extractor, deterministic=deterministic, n_envs=n_envs)
+    how = read_options(extractor=extractor, **reading)
+    return run(port, env, said, seeds, how, deterministic=deterministic, n_envs=n_envs)
 
 
 def record(
@@ -185,11 +197,12 @@ def record(
     seed: int = 0,
     deterministic: bool = True,
     extractor: str | None = None,
+    **reading: "Unpack[ReadArguments]",
 ) -> "Recording":
     """Record what a policy sees, does and gets in an environment, by default that of its training.
 
     Args:
-        source: A port, or what `convert` takes, for which SB3's own policy acts.
+        source: A port, a run, or what `convert` takes, for which SB3's own policy acts.
         env: As for `evaluate`, likewise the other arguments.
         env_kwargs: Arguments of the environment.
         wrappers: What goes around it.
@@ -198,6 +211,7 @@ def record(
         seed: Of the first episode.
         deterministic: False to sample actions.
         extractor: `module:Class` that the policy needs, whose code is your own.
+        **reading: As for `verify`.
 
     Returns:
         The recording; `arrays()` are what `sb3port record` writes.
@@ -205,13 +219,15 @@ def record(
     Raises:
         sb3port.errors.Sb3portError: It cannot be read, or the environment is not one for it.
     """
+    from sb3port.commands.policies import read_options
     from sb3port.commands.record import RecordOptions
     from sb3port.commands.record import record as run
     from sb3port.environments.given import around
 
     said = around(env_kwargs, wrappers, frame_stack)
     seeds = range(seed, seed + episodes)
-    return run(str(source), RecordOptions(env, seeds, deterministic, extractor=extractor, around=said))
+    how = read_options(extractor=extractor, **reading)
+    return run(source, RecordOptions(env, seeds, deterministic, how, said))
 
 
 def train(
@@ -270,11 +286,13 @@ def finetune(
     seed: int | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     extractor: str | None = None,
+    **reading: "Unpack[ReadArguments]",
 ) -> "Outcome":
     """Go on with a port where its training stopped, as `sb3port finetune` does.
 
     Args:
-        port: A folder that `convert` wrote, or its name on the Hub.
+        port: A folder that `convert` wrote, its name on the Hub, the folder of a run for its best checkpoint,
+            or what `convert` takes.
         out: Folder of the run.
         steps: Environment steps to do.
         env: As for `evaluate`, likewise the arguments of the environment and what goes around it.
@@ -285,6 +303,7 @@ def finetune(
         seed: Of all random numbers; that of the training by default.
         hyperparameters: By SB3's names, before those of the training.
         extractor: `module:Class` that the port needs, whose code is your own.
+        **reading: As for `verify`.
 
     Returns:
         As `train`.
@@ -297,15 +316,14 @@ def finetune(
     """
     import warnings
 
+    from sb3port.commands.policies import find_policy, read_options
     from sb3port.commands.train import RunOptions, begin_finetuning, run
     from sb3port.environments.given import around
-    from sb3port.ports.finding import find_port
 
     said = around(env_kwargs, wrappers, frame_stack)
-    options = RunOptions(
-        env, hyperparameters or {}, steps, n_envs, run={"seed": seed}, extractor=extractor, around=said
-    )
-    return run(lambda: begin_finetuning(find_port(Path(port)), options, warnings.warn), Path(out))
+    how = read_options(extractor=extractor, **reading)
+    options = RunOptions(env, hyperparameters or {}, steps, n_envs, run={"seed": seed}, around=said)
+    return run(lambda: begin_finetuning(find_policy(port, how), options, warnings.warn), Path(out))
 
 
 def export(
@@ -320,11 +338,13 @@ def export(
     extractor: str | None = None,
     verify: bool = True,
     force: bool = False,
+    **reading: "Unpack[ReadArguments]",
 ) -> "Export":
     """Export a port to SB3, ONNX, torch or numpy, and verify what was written.
 
     Args:
-        port: A folder that `convert` wrote, or its name on the Hub.
+        port: A folder that `convert` wrote, its name on the Hub, the folder of a run for its best checkpoint,
+            or what `convert` takes.
         dest: The folder to write; `exports/<name>-<format>` by default.
         to: "sb3", "onnx", "torch" or "numpy".
         outputs: Of "action", "value" and "log_prob", what a network on its own shall give.
@@ -334,6 +354,7 @@ def export(
         extractor: `module:Class` that the port needs, whose code is your own.
         verify: False to skip the comparison with SB3.
         force: Replace the export at `dest`.
+        **reading: As for `verify`.
 
     Returns:
         The folder (`folder`), its `files`, what was written (`checkpoint`) and compared (`report`).
@@ -343,11 +364,13 @@ def export(
     """
     from sb3port.commands.export import ExportOptions
     from sb3port.commands.export import export as run
+    from sb3port.commands.policies import read_options
     from sb3port.exports.graphs import GraphOptions
 
     graph, named = GraphOptions(tuple(outputs), raw), tuple(map(str, observations))
-    options = ExportOptions(to, graph, rates or {}, named, extractor, verify, force)
-    return run(Path(port), Path(dest) if dest is not None else None, options, lambda *_: None)
+    options = ExportOptions(to, graph, rates or {}, named, verify, force)
+    how = read_options(extractor=extractor, **reading)
+    return run(port, Path(dest) if dest is not None else None, how, options, lambda *_: None)
 
 
 def repair(
@@ -389,12 +412,13 @@ def repair(
     Raises:
         sb3port.errors.Sb3portError: One of its subclasses, where nothing is written.
     """
-    from sb3port.commands.export import ExportOptions, ReadOptions
+    from sb3port.commands.export import ExportOptions
     from sb3port.commands.export import repair as run
-    from sb3port.readers.places.source import SourceOptions
+    from sb3port.commands.policies import read_options
 
-    narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    reading = ReadOptions(narrowed, use_stats, assume_standard_forward, extractor, sandbox)
+    reading = read_options(
+        filename, revision, vecnormalize, use_stats, assume_standard_forward, extractor, sandbox
+    )
     options = ExportOptions(rates=rates or {}, verify=verify, force=force)
     return run(str(source), Path(dest), reading, options, lambda *_: None)
 
@@ -403,14 +427,9 @@ def load_model(
     source: str | Path,
     env: "gymnasium.Env[Any, Any] | VecEnv | None" = None,
     *,
-    filename: str | None = None,
-    revision: str | None = None,
-    vecnormalize: str | Path | None = None,
-    use_stats: bool = True,
-    assume_standard_forward: bool = False,
     extractor: str | None = None,
-    sandbox: bool | None = None,
     device: str = "auto",
+    **reading: "Unpack[ReadArguments]",
 ) -> "LoadedModel":
     """Give the SB3 model of a checkpoint of any age, for `PPO.load` and `VecNormalize.load` in one call.
 
@@ -419,17 +438,12 @@ def load_model(
     draws as many.
 
     Args:
-        source: Whatever `convert` takes, or a port.
+        source: Whatever `convert` takes, a port, or the folder of a run for its best checkpoint.
         env: A Gymnasium environment or a VecEnv to learn on in, without VecNormalize, which is put around it
             with the statistics of the training; None for a model that predicts.
-        filename: As for `convert`.
-        revision: As for `convert`.
-        vecnormalize: As for `convert`.
-        use_stats: As for `convert`.
-        assume_standard_forward: As for `convert`.
         extractor: `module:Class` of a features extractor whose code is your own; it is imported.
-        sandbox: As for `convert`.
         device: As for `PPO.load`.
+        **reading: As for `verify`.
 
     Returns:
         The `model`, the `vec_normalize` of its observations, and what to know of it (`warnings`).
@@ -442,15 +456,12 @@ def load_model(
     """
     import warnings
 
-    from sb3port.commands.convert import read
-    from sb3port.commands.own_code import blaming, use_extractor
+    from sb3port.commands.own_code import blaming
+    from sb3port.commands.policies import find_policy, read_options
     from sb3port.errors import need
-    from sb3port.readers.places.source import SourceOptions
 
     need("sb3", "sb3port.load_model")
-    narrowed = SourceOptions(filename, revision, Path(vecnormalize) if vecnormalize is not None else None)
-    checkpoint = read(str(source), narrowed, use_stats, assume_standard_forward, extractor, sandbox)
-    use_extractor(checkpoint.spec, extractor, str(source))
+    checkpoint = find_policy(source, read_options(extractor=extractor, **reading)).runnable
     from sb3port.exports.sb3_models import load_sb3_model
 
     with blaming(checkpoint.spec):
@@ -465,17 +476,18 @@ def load_policy(
     backend: "Backend" = "torch",
     *,
     extractor: str | None = None,
-    sandbox: bool | None = None,
+    **reading: "Unpack[ReadArguments]",
 ) -> "PortedPolicy":
     """Load a policy that is called as SB3's models are, without LeRobot and without SB3.
 
     Args:
-        source: A port, here or on the Hub, or whatever `convert` takes, which nobody has verified then.
+        source: A port, here or on the Hub, the folder of a run for its best checkpoint, or whatever `convert`
+            takes, which nobody has verified then.
         backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch; it gives them
             within noise, and has neither convolutions nor LSTMs nor random actions.
         extractor: `module:Class` of a features extractor whose code is your own; it is imported. One that
             `lerobot_policy_ppo.register_extractor` knows need not be named.
-        sandbox: As for `convert`; ports need none.
+        **reading: As for `verify`; ports need no sandbox.
 
     Warns:
         UserWarning: Files of the port are not as `convert` wrote them.
@@ -485,18 +497,14 @@ def load_policy(
     """
     import warnings
 
-    from sb3port.commands.convert import read_anything
-    from sb3port.commands.own_code import blaming, use_extractor
-    from sb3port.families.extractors import BY_NAME
+    from sb3port.commands.own_code import blaming
+    from sb3port.commands.policies import find_policy, read_options
     from sb3port.inference.policy import PortedPolicy
     from sb3port.ports.unchanged import change_warnings
-    from sb3port.readers.places.source import SourceOptions
 
-    named = extractor or BY_NAME
-    checkpoint, port = read_anything(str(source), SourceOptions(), extractor=named, sandbox=sandbox)
-    for sentence in change_warnings(port) if port is not None else ():
+    policy = find_policy(source, read_options(extractor=extractor, **reading))
+    for sentence in change_warnings(policy.port) if policy.port is not None else ():
         warnings.warn(sentence, stacklevel=2)
-    if backend == "torch":
-        use_extractor(checkpoint.spec, extractor, str(source))
+    checkpoint = policy.runnable if backend == "torch" else policy.checkpoint
     with blaming(checkpoint.spec):
         return PortedPolicy(checkpoint, backend)

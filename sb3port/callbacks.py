@@ -13,9 +13,9 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3port.commands.convert import Conversion, ConvertOptions, convert
+from sb3port.commands.policies import read_options
 from sb3port.errors import Sb3portError, UsageError
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS
-from sb3port.readers.places.source import SourceOptions
 
 
 class PortCallback(BaseCallback):  # type: ignore[misc] # SB3's callbacks import what is not typed
@@ -103,9 +103,8 @@ class PortCallback(BaseCallback):  # type: ignore[misc] # SB3's callbacks import
             normalizer.save(str(folder / "vec_normalize.pkl"))
 
     def _port(self, folder: Path, dest: Path) -> None:
-        options = ConvertOptions(
-            SourceOptions(filename="model.zip"), verify=self.verify, force=True, sandbox=False, reload=False
-        )
+        reading = read_options("model.zip", sandbox=False)
+        options = ConvertOptions(reading, self.verify, force=True, reload=False)
         done: Conversion = convert(str(folder), dest, options, lambda *_: None)
         self.ports.append(done.port)
         if self.verbose:

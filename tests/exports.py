@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sb3port.commands.export import Export, ExportOptions, ReadOptions, export, repair
+from sb3port.commands.export import Export, ExportOptions, export, repair
+from sb3port.commands.policies import ReadOptions
 
 # What today's SB3 alone has no policy for, of `fixtures/eras`, and why.
 REFUSED = {
@@ -16,7 +17,7 @@ REFUSED = {
 
 def export_of(port: Path, dest: Path, **options: Any) -> Export:
     """Export a port."""
-    return export(port, dest, ExportOptions(**options), lambda *_: None)
+    return export(port, dest, ReadOptions(), ExportOptions(**options), lambda *_: None)
 
 
 def repaired(source: Path, dest: Path, use_stats: bool = True, **options: Any) -> Export:

@@ -11,20 +11,25 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3port.commands.convert import Conversion, ConvertOptions, convert
+from sb3port.commands.policies import read_options
 from sb3port.commands.verify import VerifyOptions, verify
 from sb3port.parity.comparison.report import ParityReport
 
 Outputs = dict[str, torch.Tensor | None]
 
 
-def port_of(source: Path, dest: Path, **options: Any) -> Conversion:
+def port_of(source: Path, dest: Path, verify: bool = True, force: bool = False, **reading: Any) -> Conversion:
     """Convert a source without a word."""
-    return convert(str(source), dest, ConvertOptions(**options), lambda *_: None)
+    options = ConvertOptions(read_options(**reading), verify, force)
+    return convert(str(source), dest, options, lambda *_: None)
 
 
 def verified(port: Path, label: str | None = None, **options: Any) -> ParityReport:
     """Verify a port, without another process: importing LeRobot again costs eight seconds."""
-    return verify(port, label, VerifyOptions(**{"reload": False, **options}))
+    named = {name: options.pop(name) for name in ("extractor", "sandbox") if name in options}
+    return verify(
+        port, label, VerifyOptions(**{"reload": False, "reading": read_options(**named), **options})
+    )
 
 
 def port_outputs(folder: Path, observations: np.ndarray, actions: np.ndarray) -> Outputs:

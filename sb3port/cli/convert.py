@@ -53,16 +53,17 @@ def convert(
     """
     from sb3port.commands.convert import ConvertOptions
     from sb3port.commands.convert import convert as run
-    from sb3port.readers.places.source import SourceOptions
+    from sb3port.commands.policies import read_options
     from sb3port.reports.files import write_reports
 
     if report_dir is not None and no_verify:
         raise UsageError("--no-verify leaves nothing to report for --report-dir", "drop one of the two")
     output = Output(json, quiet, verbose)
-    narrowed = SourceOptions(filename, revision, vecnormalize)
     warn_of_missing_walls(output, sandbox)
-    reading = (narrowed, not no_stats, assume_standard_forward, extractor)
-    chosen = ConvertOptions(*reading, verify=not no_verify, force=force, sandbox=sandbox)
+    reading = read_options(
+        filename, revision, vecnormalize, not no_stats, assume_standard_forward, extractor, sandbox
+    )
+    chosen = ConvertOptions(reading, not no_verify, force)
     try:
         with ExitStack() as spinner:
             done = run(source, dest, chosen, stages(output, spinner, chosen.verify))

@@ -1,17 +1,18 @@
 """`sb3port diff`: what differs between two checkpoints or ports."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint
+    from sb3port.commands.policies import ReadOptions
     from sb3port.ports.difference import ArrayDifference, Difference
 
 EXAMPLES = (
@@ -23,9 +24,10 @@ _LONGEST = 60
 
 def diff(
     a: Annotated[
-        str, typer.Argument(metavar="A", help="Any SOURCE of convert, or a port.", show_default=False)
+        str, typer.Argument(metavar="A", help="Any SOURCE of convert, a port or a run.", show_default=False)
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.", show_default=False)],
+    last: options.Last = False,
     no_stats: options.NoStats = False,
     assume_standard_forward: options.AssumeStandardForward = False,
     extractor: options.Extractor = None,
@@ -41,11 +43,19 @@ def diff(
     they are equal, 1 that they differ. Nothing in them is executed, and torch is not needed. A features
     extractor of your own is compared by its name, and not imported; --extractor names one that a zip carries.
     """
+    from sb3port.commands.policies import read_options
     from sb3port.ports.difference import difference
 
     output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
-    one, other = (_read(label, not no_stats, assume_standard_forward, extractor, sandbox) for label in (a, b))
+    reading = read_options(
+        use_stats=not no_stats,
+        assume_standard_forward=assume_standard_forward,
+        extractor=extractor,
+        sandbox=sandbox,
+        last=last,
+    )
+    one, other = (_read(output, label, reading) for label in (a, b))
     found = difference(one, other)
     essence = "equal" if found.equal else "different"
     if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, shown(essence)):
@@ -54,18 +64,11 @@ def diff(
         raise typer.Exit(1)
 
 
-def _read(
-    label: str, use_stats: bool, assume_standard_forward: bool, extractor: str | None, sandbox: bool | None
-) -> "Checkpoint":
-    from sb3port.commands.convert import read, read_anything
-    from sb3port.families.extractors import BY_NAME
-    from sb3port.files.port_files import PORT_FILE
-    from sb3port.readers.places.source import SourceOptions
+def _read(output: Output, label: str, reading: "ReadOptions") -> "Checkpoint":
+    """Read one side; options that a port has no use for are for the other."""
+    from sb3port.commands.policies import find_policy
 
-    if (Path(label) / PORT_FILE).is_file():  # which says itself how it was read
-        return read(label, SourceOptions())
-    reading = (use_stats, assume_standard_forward, extractor or BY_NAME, sandbox)
-    return read_anything(label, SourceOptions(), *reading)[0]
+    return find_policy(label, reading, chosen_by(output), one_of_two=True).checkpoint
 
 
 def _print(output: Output, found: "Difference") -> None:

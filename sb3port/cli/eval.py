@@ -12,6 +12,7 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by, with_policy
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.plot_text import plot_text
@@ -20,12 +21,14 @@ from sb3port.files.texts.terminal import shown, shown_rows, terminal
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
     from sb3port.commands.evaluate import Evaluation
+    from sb3port.commands.policies import ReadOptions
     from sb3port.environments.given import Around
     from sb3port.environments.rollouts import Setting
     from sb3port.readers.meaning.published import PublishedResult
 
 EXAMPLES = (
     "sb3port eval ports/ppo-Pendulum-v1 --env Pendulum-v1 --episodes 20",
+    "sb3port eval runs/cartpole --last",
     "sb3port eval ports/lander --env-kwargs continuous=True --frame-stack 4",
     "sb3port eval ports/ppo-Pendulum-v1 --compare --plot a.png --video a.mp4",
 )
@@ -53,11 +56,13 @@ class _Found:
         return [one - other for one, other in pairs]
 
 
+@with_policy
 @with_environment("sb3port eval")
 def evaluate(
     port: options.Port,
     env: str | None,
     around: "Around",
+    reading: "ReadOptions",
     episodes: options.Episodes = 10,
     seed: options.Seed = 0,
     stochastic: options.Stochastic = False,
@@ -76,7 +81,6 @@ def evaluate(
         str | None,
         typer.Option(metavar="SOURCE", help="Where the source is now, if not where the port was made from."),
     ] = None,
-    sandbox: options.Sandbox = None,
     video: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Film the first episode, as .mp4 or .gif.")
     ] = None,
@@ -84,7 +88,6 @@ def evaluate(
         Path | None, typer.Option(metavar="PATH", help="Draw the returns, as .png, .svg or .pdf.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the film and the picture.")] = False,
-    extractor: options.Extractor = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -97,7 +100,7 @@ def evaluate(
     otherwise. With --compare or --plot, the return that the authors published is looked for in results.json
     or the model card. With --quiet only the mean return is printed.
     """
-    from sb3port.commands.own_code import use_extractor
+    from sb3port.commands.policies import as_port, find_policy
 
     if source is not None and not compare:
         raise UsageError("--source says what --compare compares with", "add --compare, or drop --source")
@@ -106,20 +109,18 @@ def evaluate(
             "--compare runs one episode at a time, for batches of other sizes differ in the last bits",
             "drop --n-envs",
         )
-    if sandbox is not None and not compare:
-        raise UsageError("--sandbox is for the source, which --compare reads", "add --compare, or drop it")
     need("torch", "sb3port eval")
     if compare:
         need("sb3", "--compare")
     _check_files(video, plot, force)
     _check_render(render, n_envs)
-    output, folder = Output(json, quiet, verbose), _find(port)
-    warn_of_missing_walls(output, sandbox)
-    ported = _read(folder)
-    for sentence in _changes(folder):
+    output = Output(json, quiet, verbose)
+    warn_of_missing_walls(output, reading.sandbox)
+    policy = find_policy(port, reading, chosen_by(output), rereads=compare)
+    for sentence in policy.warnings:
         output.warn(shown(sentence))
     seeds = range(seed, seed + episodes)
-    setting = _setting_of(output, (ported.environment, env, around), seeds)
+    setting = _setting_of(output, (policy.checkpoint.environment, env, around), seeds)
     setting = replace(
         setting,
         deterministic=not stochastic,
@@ -129,49 +130,32 @@ def evaluate(
         max_episode_steps=max_episode_steps,
     )
     with output.working(terminal("loading torch")):
-        use_extractor(ported.spec, extractor, str(folder))
-    found = _run(output, (folder, ported), setting, (compare, source, sandbox), plot is not None)
-    try:
-        files = _write(output, found, (port, folder, setting), (video, plot), force)
-    except Exception:  # the episodes have been run all the same
-        _show(output, found, (port, folder), {})
-        raise
-    _show(output, found, (port, folder), files)
+        ported = policy.runnable
+    with as_port(policy) as folder:
+        found = _run(output, (folder, ported), setting, (compare, source, reading.sandbox), plot is not None)
+        try:
+            files = _write(output, found, (port, folder, setting), (video, plot), force)
+        except Exception:  # the episodes have been run all the same
+            _show(output, found, (port, folder), {})
+            raise
+        _show(output, found, (port, folder), files)
 
 
-def _show(output: Output, found: _Found, port: tuple[Path, Path], files: dict[str, str]) -> None:
+def _show(output: Output, found: _Found, port: tuple[str, Path], files: dict[str, str]) -> None:
     named, folder = port
     for sentence in found.port.warnings:
         output.warn(shown(sentence))
     content = {"port": _identity(named, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
-        _print(output, found, {"port": str(named)}, files)
+        _print(output, found, {"port": named}, files)
 
 
-def _find(port: Path) -> Path:
-    from sb3port.ports.finding import find_port
-
-    return find_port(port)
-
-
-def _read(folder: Path) -> "Checkpoint":
-    from sb3port.ports.reading import read_port
-
-    return read_port(folder)
-
-
-def _changes(folder: Path) -> list[str]:
-    from sb3port.ports.unchanged import change_warnings
-
-    return change_warnings(folder)
-
-
-def _identity(port: Path, folder: Path) -> dict[str, Any]:
+def _identity(port: str, folder: Path) -> dict[str, Any]:
     """Say which port was run, in the form of parity reports."""
     from sb3port.files.port_files import CONFIG_FILE, WEIGHTS_FILE
     from sb3port.ports.manifest import hash_files
 
-    return {"name": port.name, "files": hash_files(folder, (CONFIG_FILE, WEIGHTS_FILE))}
+    return {"name": Path(port).name, "files": hash_files(folder, (CONFIG_FILE, WEIGHTS_FILE))}
 
 
 def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
@@ -237,7 +221,7 @@ def _run(
 def _write(
     output: Output,
     found: _Found,
-    run: tuple[Path, Path, "Setting"],
+    run: tuple[str, Path, "Setting"],
     paths: tuple[Path | None, Path | None],
     force: bool,
 ) -> dict[str, str]:
@@ -251,7 +235,7 @@ def _write(
             film_port(folder, setting, video, force)
     if plot is not None:
         count = "1 episode" if len(setting.seeds) == 1 else f"{len(setting.seeds)} episodes"
-        title = plot_text("{} in {}, {}", port.resolve().name, setting.env, count)
+        title = plot_text("{} in {}, {}", Path(port).resolve().name, setting.env, count)
         plot_returns(Returns(title, found.port, found.sb3, found.published), plot, force)
     return {name: str(path) for name, path in zip(("video", "plot"), paths, strict=True) if path is not None}
 

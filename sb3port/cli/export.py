@@ -1,15 +1,20 @@
 """`sb3port export`: from a port back to SB3, or on to ONNX, torch or numpy."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import with_policy
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.cli.written import run_export
 from sb3port.errors import UsageError
+
+if TYPE_CHECKING:
+    from sb3port.commands.policies import ReadOptions
 
 EXAMPLES = (
     "sb3port export ports/ppo-Pendulum-v1 --to sb3",
@@ -26,8 +31,10 @@ class Format(StrEnum):
     NUMPY = "numpy"
 
 
+@with_policy
 def export(
     port: options.Port,
+    reading: "ReadOptions",
     dest: Annotated[
         Path | None,
         typer.Argument(
@@ -53,7 +60,6 @@ def export(
     clip_range: options.ClipRange = None,
     clip_range_vf: options.ClipRangeVf = None,
     observations: options.Observations = None,
-    extractor: options.Extractor = None,
     no_verify: options.NoVerify = False,
     force: options.Force = False,
     report_dir: options.ReportDir = None,
@@ -75,10 +81,15 @@ def export(
     graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     _refuse_useless(to, outputs is not None or raw, bool(rates))
-    chosen = ExportOptions(to.value, graph, rates, tuple(observations or ()), extractor, not no_verify, force)
+    chosen = ExportOptions(to.value, graph, rates, tuple(observations or ()), not no_verify, force)
     output = Output(json, quiet, verbose)
+    warn_of_missing_walls(output, reading.sandbox)
     run_export(
-        output, "sb3port.export", chosen, report_dir, lambda announce: run(port, dest, chosen, announce)
+        output,
+        "sb3port.export",
+        chosen,
+        report_dir,
+        lambda announce: run(port, dest, reading, chosen, announce),
     )
 
 

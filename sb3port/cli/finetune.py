@@ -7,24 +7,29 @@ import typer
 from sb3port.cli import options, training_options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by, with_policy
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
+from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.terminal import shown, terminal
 
 if TYPE_CHECKING:
+    from sb3port.commands.policies import ReadOptions
     from sb3port.environments.given import Around
 
 EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out runs/w",)
 
 
 @with_hyperparameters
+@with_policy
 @with_environment("sb3port finetune")
 def finetune(
     port: options.Port,
     given: dict[str, Any],
     env: str | None,
     around: "Around",
+    reading: "ReadOptions",
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Environment steps to do.", show_default=False)
     ] = None,
@@ -39,7 +44,6 @@ def finetune(
     engine: training_options.EngineName = "exact",
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
-    extractor: options.Extractor = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -52,6 +56,7 @@ def finetune(
     """
     need("torch", "sb3port finetune")
     output = Output(json, quiet)
+    warn_of_missing_walls(output, reading.sandbox)
     if out is None:
         raise UsageError("--out is needed", "say in which folder the run shall be")
     run = {
@@ -63,17 +68,15 @@ def finetune(
         "use_masking": not no_masking,
     }
     with output.working(terminal("loading torch")):
+        from sb3port.commands.policies import find_policy
         from sb3port.commands.train import RunOptions, begin_finetuning
-        from sb3port.ports.finding import find_port
         from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
-        folder = find_port(port)
+        policy = find_policy(port, reading, chosen_by(output))
         trainer, checkpoint = begin_finetuning(
-            folder,
-            RunOptions(
-                env, given, steps, n_envs, normalize_kwargs, save_every, config, run, extractor, around
-            ),
+            policy,
+            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around),
             lambda text: output.warn(shown(text)),
         )
     run_to_end(output, trainer, checkpoint, out)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled, terminal, together
 
@@ -16,6 +17,7 @@ EXAMPLES = ("sb3port inspect sb3/ppo-Pendulum-v1", "sb3port inspect model.zip --
 
 def inspect(
     source: options.Source,
+    last: options.Last = False,
     filename: options.Filename = None,
     revision: options.Revision = None,
     vecnormalize: options.Vecnormalize = None,
@@ -33,13 +35,14 @@ def inspect(
     Neither torch nor SB3 nor LeRobot is needed.
     """
     from sb3port.cli.summary import checkpoint_json
-    from sb3port.commands.convert import read
-    from sb3port.readers.places.source import SourceOptions
+    from sb3port.commands.policies import find_policy, read_options
 
     output = Output(json, quiet)
     warn_of_missing_walls(output, sandbox)
-    narrowed = SourceOptions(filename, revision, vecnormalize)
-    checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor, sandbox)
+    reading = read_options(
+        filename, revision, vecnormalize, not no_stats, assume_standard_forward, extractor, sandbox, last
+    )
+    checkpoint = find_policy(source, reading, chosen_by(output)).as_named
     spec = checkpoint.spec
     essence = terminal("{} {} {}", spec.algorithm, spec.observation_space, spec.action_space)
     if not output.result("sb3port.inspect", checkpoint_json(checkpoint), essence):

@@ -16,18 +16,23 @@ Source = Annotated[
     ),
 ]
 Port = Annotated[
-    Path,
+    str,
     typer.Argument(
-        metavar="PORT", help="A folder that convert wrote, or org/name on the Hub.", show_default=False
+        metavar="PORT",
+        help="What convert wrote, the folder of a run, org/name on the Hub, or a SOURCE of convert.",
+        show_default=False,
     ),
 ]
 Ports = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="PORT",
-        help="Folders that convert wrote, or org/name on the Hub; one or several.",
+        help="What convert wrote, folders of runs, org/name on the Hub, or a SOURCE; one or several.",
         show_default=False,
     ),
+]
+Last = Annotated[
+    bool, typer.Option("--last", help="Of a run, take the last checkpoint instead of the best one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the essence, and warnings.")]

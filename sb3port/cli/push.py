@@ -7,6 +7,7 @@ import typer
 
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by
 from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
@@ -22,11 +23,13 @@ EXAMPLES = (
 
 def push(
     port: Annotated[
-        Path, typer.Argument(metavar="PORT", help="A folder that convert or train wrote.", show_default=False)
+        str,
+        typer.Argument(metavar="PORT", help="A folder that convert or train wrote.", show_default=False),
     ],
     repo: Annotated[
         str, typer.Argument(metavar="REPO", help="Where it goes on the Hub: org/name.", show_default=False)
     ],
+    last: options.Last = False,
     private: Annotated[
         bool, typer.Option("--private", help="Make the repository a private one, if it is new.")
     ] = False,
@@ -59,13 +62,15 @@ def push(
     One commit replaces the port that is there; other files of the repository stay. Files in PORT that are not
     part of the port do not go up, and neither do paths of this machine.
     """
+    from sb3port.commands.policies import own_port
     from sb3port.commands.publishing.contents import prepare
     from sb3port.commands.publishing.uploading import check_name
     from sb3port.commands.publishing.uploading import push as run
 
     output = Output(json, quiet, verbose)
     check_name(repo)
-    upload = prepare(port, repo, report_dir, returns)
+    folder = own_port(port, last, chosen_by(output), ("push", repo))
+    upload = prepare(folder, repo, report_dir, returns)
     _warn(output, upload, returns)
     if dry_run:
         _print_dry_run(output, upload)

@@ -11,12 +11,14 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by, with_policy
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
 from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
+    from sb3port.commands.policies import ReadOptions
     from sb3port.environments.given import Around
     from sb3port.environments.recording import Recording
 
@@ -34,6 +36,7 @@ class Format(StrEnum):
     LEROBOT = "lerobot"
 
 
+@with_policy
 @with_environment("sb3port record")
 def record(
     out: Annotated[
@@ -41,11 +44,12 @@ def record(
     ],
     env: str | None,
     around: "Around",
+    reading: "ReadOptions",
     source: Annotated[
         str | None,
         typer.Argument(
             metavar="SOURCE",
-            help="A SOURCE of convert, for which SB3's policy acts, or a port; without any, chance acts.",
+            help="A SOURCE of convert, for which SB3's policy acts, a port or a run; without it, chance.",
             show_default=False,
         ),
     ] = None,
@@ -59,13 +63,6 @@ def record(
     no_masking: options.NoMasking = False,
     max_episode_steps: options.MaxEpisodeSteps = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the recording at PATH.")] = False,
-    filename: options.Filename = None,
-    revision: options.Revision = None,
-    vecnormalize: options.Vecnormalize = None,
-    no_stats: options.NoStats = False,
-    assume_standard_forward: options.AssumeStandardForward = False,
-    extractor: options.Extractor = None,
-    sandbox: options.Sandbox = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -76,13 +73,10 @@ def record(
     log-probabilities of its actions are kept. Without SOURCE actions are random. With --quiet only PATH is
     printed.
     """
-    from sb3port.readers.places.source import SourceOptions
-
     need("torch", "sb3port record")
     output = Output(json, quiet)
-    warn_of_missing_walls(output, sandbox)
+    warn_of_missing_walls(output, reading.sandbox)
     _refuse_existing(out, format, force)
-    narrowed = SourceOptions(filename, revision, vecnormalize)
     with ExitStack() as spinner:
         spinner.enter_context(output.working(terminal("loading")))
         from sb3port.commands.record import RecordOptions, record_chance
@@ -94,16 +88,12 @@ def record(
             around=around,
             seeds=seeds,
             deterministic=not stochastic,
-            source=narrowed,
-            use_stats=not no_stats,
-            assume_standard_forward=assume_standard_forward,
-            extractor=extractor,
-            sandbox=sandbox,
+            reading=reading,
             use_masking=not no_masking,
             max_episode_steps=max_episode_steps,
         )
         track = output.tracker(spinner, terminal("episodes"))
-        recording = run(source, chosen, track) if source else record_chance(chosen, track)
+        recording = run(source, chosen, track, chosen_by(output)) if source else record_chance(chosen, track)
     with output.working(terminal("writing")):
         _write(recording, out, format, force)
     for warning in recording.warnings:

@@ -44,12 +44,13 @@ def repair(
     settings, optimiser state and steps, so that SB3 loads it and trains on,
     without gym, custom_objects or sb3port.
     """
-    from sb3port.commands.export import ExportOptions, ReadOptions
+    from sb3port.commands.export import ExportOptions
     from sb3port.commands.export import repair as run
-    from sb3port.readers.places.source import SourceOptions
+    from sb3port.commands.policies import read_options
 
-    narrowed = SourceOptions(filename, revision, vecnormalize)
-    reading = ReadOptions(narrowed, not no_stats, assume_standard_forward, extractor, sandbox)
+    reading = read_options(
+        filename, revision, vecnormalize, not no_stats, assume_standard_forward, extractor, sandbox
+    )
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     chosen = ExportOptions(
         rates=rates, observations=tuple(observations or ()), verify=not no_verify, force=force

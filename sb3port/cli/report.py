@@ -7,6 +7,7 @@ import typer
 
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by
 from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import shown
 
@@ -55,7 +56,7 @@ def report(
     from sb3port.reports.reading import read_reports
 
     output = Output()
-    found = [one for path in reports for one in read_reports(path)]
+    found = [one for path in reports for one in read_reports(_folder(output, path))]
     if out != Path("-"):
         files = render_folder(found, to or list(Form))
         write_files(out, files)
@@ -65,3 +66,15 @@ def report(
     if len(forms) > 1:
         raise UsageError("stdout takes one form at a time", "write several into a folder with --out DIR")
     output.text(render(found, forms[0]))
+
+
+def _folder(output: Output, path: Path) -> Path:
+    """Give the folder of a report: of a run, that of its best checkpoint."""
+    from sb3port.ports.finding import port_here
+
+    here = None if (path / "parity.json").is_file() else port_here(path)
+    if here is None:
+        return path
+    if here.choice:
+        chosen_by(output)(here.choice)
+    return here.folder

@@ -20,6 +20,7 @@ EXAMPLES = (
     "sb3port train --env CartPole-v1 --out runs/cartpole",
     "sb3port train --env Hopper-v5 --learning-rate lin_1e-3 --out runs/hopper",
     "sb3port train --resume runs/hopper",
+    "sb3port train --resume runs/cartpole --steps 200000",
 )
 
 
@@ -30,12 +31,19 @@ def train(
     env: str | None,
     around: "Around",
     steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Environment steps; tuned ones by default.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Environment steps, in all; tuned ones by default, with --resume those that it was to do.",
+        ),
     ] = None,
     out: training_options.Out = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Go on with a run that was cut off.", show_default=False),
+        typer.Option(
+            metavar="DIR", help="Go on with a run; beyond its end with --steps.", show_default=False
+        ),
     ] = None,
     config: training_options.Config = None,
     algo: Annotated[str, typer.Option(metavar="NAME", help="ppo, ppo_mask or ppo_lstm.")] = "ppo",
@@ -65,14 +73,15 @@ def train(
     """Train a policy with PPO, to the bit as Stable-Baselines3 does.
 
     Hyperparameters are tuned ones for well-known environments, SB3's defaults elsewhere. Every checkpoint is
-    a port. Ctrl-C ends the training after the update that it is in, and saves.
+    a port. Ctrl-C ends the training after the update that it is in, and saves. --resume goes on from there,
+    with --steps to so many steps in all, as SB3's learn(reset_num_timesteps=False) does.
     """
     need("torch", "sb3port train")
     output = Output(json, quiet)
     if resume is not None:
-        if out is not None or steps is not None or config is not None or given:
+        if out is not None or config is not None or given:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
-        _resume(output, resume, (env, around), extractor)
+        _resume(output, resume, (env, around), extractor, steps)
         return
     if extractor is not None:
         raise UsageError("--extractor is for a run to --resume", "new policies have SB3's own extractors")
@@ -101,10 +110,16 @@ def train(
 
 
 def _resume(
-    output: Output, path: Path, environment: "tuple[str | None, Around]", extractor: str | None
+    output: Output,
+    path: Path,
+    environment: "tuple[str | None, Around]",
+    extractor: str | None,
+    steps: int | None,
 ) -> None:
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import resume_run
 
-        trainer, origin, out = resume_run(path, lambda text: output.warn(shown(text)), environment, extractor)
+        trainer, origin, out = resume_run(
+            path, lambda text: output.warn(shown(text)), environment, extractor, steps
+        )
     run_to_end(output, trainer, origin, out)

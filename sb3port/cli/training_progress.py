@@ -13,7 +13,7 @@ from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
 
 if TYPE_CHECKING:
-    from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
+    from sb3port.checkpoint.checkpoint import Checkpoint
     from sb3port.ppo.runs.running import Outcome, Watcher
     from sb3port.ppo.runs.trainer import Trainer
 
@@ -29,11 +29,14 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
         Exit: The user asked to stop; all is saved.
     """
     from sb3port.ppo.runs.running import train
+    from sb3port.ppo.runs.settings import overshoot
 
     output.stage(terminal("train"), _in_words(trainer))
+    if not trainer.is_over and (more := overshoot(trainer.settings, trainer.counters.num_timesteps)):
+        output.stage(terminal("steps"), shown(more))
     with _watching(output) as watcher, closing(trainer.envs):
         outcome = train(trainer, origin, out, watcher)
-    _print(output, outcome, (out, trainer.settings.environment))
+    _print(output, outcome, out, _again(trainer))
     if outcome.interrupted:
         raise typer.Exit(_INTERRUPTED)
 
@@ -46,6 +49,8 @@ def _in_words(trainer: "Trainer") -> TerminalText:
     kind = {"dummy": "environment", "subproc": "process"}[settings.vec_env]
     count = kind if settings.n_envs == 1 else f"{kind}{'es' if kind == 'process' else 's'}"
     steps = f"{done:,} to {settings.until:,}" if done else f"{settings.until:,}"
+    if trainer.is_over:
+        return terminal("{}, all of {:,} steps are done", environment_text(settings.environment), done)
     return terminal(
         "{}, {} {}, {} steps", environment_text(settings.environment), settings.n_envs, count, steps
     )
@@ -72,9 +77,15 @@ def _watching(output: Output) -> Iterator["Watcher"]:
         yield Watcher(progress.begin, iterated, saved)
 
 
-def _print(output: Output, outcome: "Outcome", run: "tuple[Path, EnvironmentSpec]") -> None:
-    """Print where the policies are, and how good they are."""
-    out, environment = run
+def _print(output: Output, outcome: "Outcome", out: Path, again: ShellCode) -> None:
+    """Print where the policies are, and how good they are.
+
+    Args:
+        output: Where to print.
+        outcome: How the training ended.
+        out: The folder of the run.
+        again: The options that commands on it need.
+    """
     port, best = outcome.last / "pretrained_model", outcome.best
     content = {
         "out": str(out),
@@ -94,17 +105,19 @@ def _print(output: Output, outcome: "Outcome", run: "tuple[Path, EnvironmentSpec
     if best is not None and outcome.best_return is not None:
         rows["best"] = f"{best.name}, return {outcome.best_return:.2f} with deterministic actions"
     output.fields(shown_rows(rows))
-    if outcome.interrupted:
-        command = shell("sb3port train --resume {}{}", out, _again(environment))
-        output.hint(terminal("go on with: {}", command))
-    else:
-        named = (best or outcome.last) / "pretrained_model"
-        output.hint(terminal("run it with: {}", shell("sb3port eval {}{}", named, _again(environment))))
+    if not outcome.interrupted:
+        output.hint(terminal("run it with: {}", shell("sb3port eval {}{}", out, again)))
+    steps = shell("") if outcome.interrupted else shell(" --steps {}", str(2 * outcome.steps))
+    command = shell("sb3port train --resume {}{}{}", out, steps, again)
+    output.hint(terminal("go on with: {}", command))
 
 
-def _again(environment: "EnvironmentSpec") -> ShellCode:
+def _again(trainer: "Trainer") -> ShellCode:
     """Give the options that have to be said again, because a file alone does not decide them."""
     from sb3port.environments.choosing import needed_words
+    from sb3port.families.extractors import is_own
 
-    words = [shell(" {}", word) for word in needed_words(environment)]
+    extractor = trainer.spec.features_extractor
+    own = ("--extractor", extractor) if is_own(extractor) else ()
+    words = [shell(" {}", word) for word in (*needed_words(trainer.settings.environment), *own)]
     return joined(ShellCode, "", words)

@@ -9,12 +9,14 @@ import typer
 from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
+from sb3port.cli.policy_options import chosen_by, with_policy
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import TerminalText, shown, styled, terminal, together
 from sb3port.parity.checks.progress import heard_by
 
 if TYPE_CHECKING:
+    from sb3port.commands.policies import ReadOptions
     from sb3port.commands.verify import VerifyOptions
     from sb3port.commands.verify_several import Verified
     from sb3port.environments.given import Around
@@ -28,11 +30,13 @@ EXAMPLES = (
 )
 
 
+@with_policy
 @with_environment("sb3port verify", "Gymnasium environment for rollouts, and to compare returns in.")
 def verify(
     ports: options.Ports,
     env: str | None,
     around: "Around",
+    reading: "ReadOptions",
     source: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="Where the source is now, if not where the port was made from."),
@@ -57,8 +61,6 @@ def verify(
     ] = False,
     no_masking: options.NoMasking = False,
     report_dir: options.ReportDir = None,
-    extractor: options.Extractor = None,
-    sandbox: options.Sandbox = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -70,6 +72,8 @@ def verify(
     observations, means or logits, values, log-probabilities, entropies, samples and actions on the same
     observations. Exit code 0 says that parity holds, 1 that it does not or that nothing can be said.
 
+    A SOURCE that is not ported yet is compared with a port of it that is gone in the end.
+
     Several ports are verified in one process, each against the source that it records. A broken one does not
     stop the others; the exit code is the largest of those that each alone would give, and --report-dir gets a
     folder for each and an index.
@@ -78,12 +82,10 @@ def verify(
 
     output = Output(json, quiet, verbose)
     named = tuple(observations or ())
-    chosen = VerifyOptions(
-        named, env, atol, not no_reload, extractor, sandbox, around, use_masking=not no_masking
-    )
+    chosen = VerifyOptions(named, env, atol, not no_reload, reading, around, not no_masking)
     if source is not None and len(ports) > 1:
         raise UsageError("--source names the source of one port", "verify the others without it")
-    warn_of_missing_walls(output, sandbox)
+    warn_of_missing_walls(output, reading.sandbox)
     if len(ports) > 1:
         code = _verify_several(output, ports, chosen, exact, report_dir)
     else:
@@ -94,7 +96,7 @@ def verify(
 
 def _verify_one(
     output: Output,
-    port: Path,
+    port: str,
     source: str | None,
     chosen: "VerifyOptions",
     exact: bool,
@@ -104,7 +106,7 @@ def _verify_one(
     from sb3port.reports.files import write_reports
 
     with output.working(terminal("looking at {}", port)) as show, heard_by(lambda what: show(shown(what))):
-        report = run(port, source, chosen)
+        report = run(port, source, chosen, chosen_by(output))
     write_reports(report.to_json(), report_dir)
     if not output.result("sb3port.verify", report.to_json(), shown(report.verdict)):
         _print(output, report, exact)
@@ -114,14 +116,15 @@ def _verify_one(
 
 
 def _verify_several(
-    output: Output, ports: Sequence[Path], chosen: "VerifyOptions", exact: bool, report_dir: Path | None
+    output: Output, ports: Sequence[str], chosen: "VerifyOptions", exact: bool, report_dir: Path | None
 ) -> int:
     from sb3port.commands.verify_several import names_of, verify_several
     from sb3port.reports.files import unique_names, write_index, write_reports
 
-    folders, done = unique_names(names_of(ports)), []
+    paths, done = [Path(port) for port in ports], []
+    folders = unique_names(names_of(paths))
     with output.working(terminal("looking at the ports")) as show, heard_by(lambda what: show(shown(what))):
-        for folder, found in zip(folders, verify_several(ports, chosen), strict=True):
+        for folder, found in zip(folders, verify_several(paths, chosen, chosen_by(output)), strict=True):
             done.append(found)
             if report_dir is not None:
                 write_reports(found.report_json(), report_dir / folder.text, summarise=False)

@@ -1,27 +1,26 @@
 """From a checkpoint to a port: what `sb3port convert` does, as functions."""
 
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, short_name
-from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import use_extractor
+from sb3port.commands.policies import ReadOptions, write_new
 from sb3port.commands.sandboxed import read_guarded
 from sb3port.commands.verify import reference_of, run_checks
-from sb3port.errors import NotPortable, UsageError, need
+from sb3port.errors import UsageError, need
 from sb3port.families.algorithms import display_name
-from sb3port.files.port_files import CARD, is_port
+from sb3port.files.port_files import CARD
 from sb3port.files.staging import refuse_existing, staged_folder
 from sb3port.parity.checks.reload import fresh_process, warm_up
 from sb3port.parity.comparison.report import ParityReport, refuse_unless_holds
 from sb3port.ports.card.card import model_card
 from sb3port.ports.card.facts import CardFacts
-from sb3port.ports.finding import fetch_port
-from sb3port.ports.reading import read_port
-from sb3port.ports.writing import write_port
-from sb3port.readers.places.source import PortOnHub, Source, SourceOptions, resolve
+from sb3port.ports.finding import port_here
+from sb3port.readers.places.source import Source, local_path, resolve
 from sb3port.reports.files import keep_report
 from sb3port.reports.markdown import card_section
 
@@ -48,84 +47,16 @@ class ConvertOptions:
     """How to convert.
 
     Args:
-        source: What narrows the source down.
-        use_stats: False to leave VecNormalize statistics out.
-        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
-        extractor: `module:Class` of a features extractor whose code is the user's own; imported to verify.
+        reading: How to read the source; a features extractor of the user's own is imported to verify.
         verify: False to skip the verification, which needs torch, SB3 and LeRobot.
         force: Replace a port that is already there.
-        sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
         reload: False to verify without a second process, in which LeRobot loads the port.
     """
 
-    source: SourceOptions = field(default_factory=SourceOptions)
-    use_stats: bool = True
-    assume_standard_forward: bool = False
-    extractor: str | None = None
+    reading: ReadOptions = field(default_factory=ReadOptions)
     verify: bool = True
     force: bool = False
-    sandbox: bool | None = None
     reload: bool = True
-
-
-def read(
-    label: str,
-    options: SourceOptions,
-    use_stats: bool = True,
-    assume_standard_forward: bool = False,
-    extractor: str | None = None,
-    sandbox: bool | None = None,
-) -> Checkpoint:
-    """Read a checkpoint from wherever it is: a SOURCE of `convert`, or a port, here or on the Hub.
-
-    Raises:
-        Sb3portError: With the exit code of the contract.
-    """
-    checkpoint, port = read_anything(label, options, use_stats, assume_standard_forward, extractor, sandbox)
-    if port is not None:
-        _refuse_options(label, extractor is not None)
-    return checkpoint
-
-
-def read_anything(
-    label: str,
-    options: SourceOptions,
-    use_stats: bool = True,
-    assume_standard_forward: bool = False,
-    extractor: str | None = None,
-    sandbox: bool | None = None,
-) -> tuple[Checkpoint, Path | None]:
-    """Read a checkpoint as `read` does, and give the folder of it if it is a port."""
-    _refuse_contradiction(options, use_stats)
-    changed = not use_stats or assume_standard_forward
-    if is_port(Path(label)):
-        _refuse_options(label, changed or options != SourceOptions())
-        _refuse_sandbox(label, sandbox)
-        return read_port(Path(label)), Path(label)
-    try:
-        source = resolve(label, options)
-    except PortOnHub as found:
-        _refuse_options(label, changed or replace(options, revision=None) != SourceOptions())
-        _refuse_sandbox(label, sandbox)
-        port = fetch_port(found.files)
-        return read_port(port), port
-    reading = Reading(source, use_stats, assume_standard_forward, extractor)
-    return read_guarded(reading, sandbox), None
-
-
-def _refuse_options(label: str, given: bool) -> None:
-    if given:
-        raise UsageError(f"{label} is a port, which holds one policy and its statistics", "drop the options")
-
-
-def _refuse_sandbox(label: str, sandbox: bool | None) -> None:
-    if sandbox:
-        raise UsageError(f"{label} is a port, and --sandbox is for the pickles of a source", "drop --sandbox")
-
-
-def _refuse_contradiction(options: SourceOptions, use_stats: bool) -> None:
-    if options.vecnormalize is not None and not use_stats:
-        raise UsageError("--vecnormalize names statistics that --no-stats leaves out", "drop one of the two")
 
 
 def convert(label: str, dest: Path | None, options: ConvertOptions, announce: Announce) -> Conversion:
@@ -140,32 +71,37 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
-    _refuse_contradiction(options.source, options.use_stats)
     if dest is not None:
         refuse_existing(dest, options.force)
-    if is_port(Path(label)):
-        raise UsageError(f"{label} is a port already", "verify it with: sb3port verify " + label)
+    _refuse_port(label)
     if options.verify:
         need("sb3", "verifying", "leave it out with --no-verify")
-    source = resolve(label, options.source)
+    source, own = resolve(label, options.reading.source), options.reading.extractor
     dest = dest or Path("ports") / _own_name(source)
     refuse_existing(dest, options.force)
     if options.verify and options.reload:
         warm_up()
-    reading = Reading(source, options.use_stats, options.assume_standard_forward, options.extractor)
-    checkpoint = read_guarded(reading, options.sandbox)
+    checkpoint = read_guarded(options.reading.reading(source), options.reading.sandbox)
     announce("read", describe_source(source, checkpoint))
     announce("map", describe_mapping(checkpoint))
-    if options.extractor is not None and options.verify:
-        use_extractor(checkpoint.spec, options.extractor, source.label)
+    if own is not None and options.verify:
+        use_extractor(checkpoint.spec, own, source.label)
     with staged_folder(dest, options.force) as staging:
-        _write(checkpoint, staging, dest)
+        write_new(checkpoint, staging, dest)
         announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")
         report = None
         if options.verify:
             report = _verify_staged(staging, checkpoint, source, dest.name, options.reload)
             announce("verify", describe_report(report))
     return Conversion(dest, checkpoint, report)
+
+
+def _refuse_port(label: str) -> None:
+    path = local_path(label)
+    if path is not None and path.is_dir() and port_here(path) is not None:
+        raise UsageError(
+            f"{label} is a port already", f"verify it with: {shlex.join(('sb3port', 'verify', label))}"
+        )
 
 
 def _own_name(source: Source) -> str:
@@ -192,16 +128,6 @@ def describe_mapping(checkpoint: Checkpoint) -> str:
 def describe_report(report: ParityReport) -> str:
     """Say how the verification ended."""
     return f"{report.verdict} on {report.count} observations, {report.label}"
-
-
-def _write(checkpoint: Checkpoint, staging: Path, dest: Path) -> None:
-    try:
-        write_port(checkpoint, staging)
-    except OSError as error:
-        raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
-    except UnicodeEncodeError as error:  # half of a surrogate pair, which no safetensors file can hold
-        name = checkpoint.provenance.name
-        raise NotPortable(f"{name} has a name in it that is no text: {error.object[:200]!r}") from error
 
 
 def _verify_staged(

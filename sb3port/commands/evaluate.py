@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
-from sb3port.commands.own_code import use_extractor
+from sb3port.commands.policies import ReadOptions, as_port, find_policy
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.given import Around
 from sb3port.environments.making import Env, make_env
 from sb3port.environments.rollouts import CUT, Actor, Setting, Step, run_episode
 from sb3port.environments.together import run_together
 from sb3port.environments.wrapping import wrapping_in
-from sb3port.ports.finding import find_port
 from sb3port.ports.reading import read_port
 
 
@@ -108,26 +107,25 @@ Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
 
 
 def evaluate(
-    port: Path, env: str | None, around: Around, seeds: Sequence[int], extractor: str | None, **how: Any
+    label: str | Path, env: str | None, around: Around, seeds: Sequence[int], reading: ReadOptions, **how: Any
 ) -> Evaluation:
-    """Run a port in the environment that the user says, or else that of its training.
+    """Run a policy in the environment that the user says, or else that of its training.
 
     Args:
-        port: A folder, or a name on the Hub.
+        label: A port, a run, or a SOURCE, as `find_policy` takes it.
         env: The environment's id, None for that of the training.
         around: What the user says of it beside that.
         seeds: One per episode.
-        extractor: `module:Class` that the port needs, whose code is the user's own.
+        reading: How to read it.
         how: Other fields of `Setting`.
 
     Raises:
-        Sb3portError: The port is broken, or the environment is not one for it.
+        Sb3portError: It cannot be read, or the environment is not one for it.
     """
-    folder = find_port(port)
-    checkpoint = read_port(folder)
-    chosen = choose_environment(checkpoint.environment, env, around)
-    use_extractor(checkpoint.spec, extractor, str(port))
-    return evaluate_port(folder, Setting(chosen.env_id or "", seeds, wrapping_in(chosen), **how))
+    policy = find_policy(label, reading)
+    chosen = choose_environment(policy.runnable.environment, env, around)
+    with as_port(policy) as folder:
+        return evaluate_port(folder, Setting(chosen.env_id or "", seeds, wrapping_in(chosen), **how))
 
 
 def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evaluation:

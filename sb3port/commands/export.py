@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,47 +11,24 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import Checkpoint, SourceFile
 from sb3port.checkpoint.version import __version__
 from sb3port.commands.convert import Announce, describe_mapping, describe_report, describe_source
-from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import blaming, use_extractor
-from sb3port.commands.sandboxed import read_guarded
+from sb3port.commands.policies import ReadOptions, find_policy
 from sb3port.commands.verify import reference_of
 from sb3port.errors import NotPortable, UsageError, need
 from sb3port.exports.graphs import GraphOptions
 from sb3port.exports.targets import Target, target_of
 from sb3port.families.descriptions import policy_texts
-from sb3port.files.port_files import PORT_FILE, is_port
+from sb3port.files.port_files import PORT_FILE
 from sb3port.files.staging import EXPORT, refuse_existing, staged_folder
 from sb3port.files.texts.names import file_name
 from sb3port.parity.checks.integrity import check_files
 from sb3port.parity.comparison.report import ParityReport, environment, refuse_unless_holds
 from sb3port.parity.comparison.verdicts import Verdict
-from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, public_provenance
-from sb3port.ports.reading import read_port
 from sb3port.ports.unchanged import changes
-from sb3port.readers.places.source import SourceOptions, resolve
 from sb3port.reports.json_text import canonical, render_json
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How to read a checkpoint that is repaired.
-
-    Args:
-        source: What narrows the source down.
-        use_stats: False to leave VecNormalize statistics out.
-        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
-        extractor: `module:Class` of a features extractor whose code is the user's own.
-        sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
-    """
-
-    source: SourceOptions = field(default_factory=SourceOptions)
-    use_stats: bool = True
-    assume_standard_forward: bool = False
-    extractor: str | None = None
-    sandbox: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +41,6 @@ class ExportOptions:
         rates: Numbers that replace schedules, by name (`learning_rate`, `clip_range`).
         observations: Names or files to compare on, see `observation_sets`; empty for recorded observations
             beside a source where there are some, else drawn ones.
-        extractor: `module:Class` of a features extractor whose code is the user's own.
         verify: False to skip the comparison with SB3's own classes.
         force: Replace an export that is already there.
     """
@@ -72,7 +49,6 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     rates: Mapping[str, float] = field(default_factory=dict)
     observations: tuple[str, ...] = ()
-    extractor: str | None = None
     verify: bool = True
     force: bool = False
 
@@ -94,14 +70,17 @@ class Export:
     report: ParityReport | None
 
 
-def export(port: Path, dest: Path | None, options: ExportOptions, announce: Announce) -> Export:
-    """Export a port.
+def export(
+    label: str | Path, dest: Path | None, reading: ReadOptions, options: ExportOptions, announce: Announce
+) -> Export:
+    """Export a policy.
 
     Args:
-        port: The folder, or its name on the Hub.
+        label: A port, a run or a SOURCE, as `find_policy` takes it.
         dest: The folder to write; `exports/<name>-<target>` by default.
+        reading: How to read it.
         options: How to do it.
-        announce: Called with each stage ("read", "write", "verify") and what it found.
+        announce: Called with each stage ("port", "read", "write", "verify") and what it found.
 
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
@@ -109,12 +88,14 @@ def export(port: Path, dest: Path | None, options: ExportOptions, announce: Anno
     _need_packages(options)
     if dest is not None:
         refuse_existing(dest, options.force, EXPORT)
-    folder = find_port(port)
-    checkpoint = _read_unchanged(folder)
-    use_extractor(checkpoint.spec, options.extractor, str(folder))
-    announce("read", f"{describe_mapping(checkpoint)} from {port}")
+    policy = find_policy(label, reading, lambda choice: announce("port", choice))
+    if policy.port is not None:
+        _refuse_changed(policy.port)
+    checkpoint = policy.runnable
+    announce("read", f"{describe_mapping(checkpoint)} from {label}")
     dest = dest or Path("exports") / f"{_file_name(checkpoint)}-{options.target}"
-    return _export(checkpoint, None, dest, options, announce)
+    reference = reference_of(policy.source, checkpoint) if policy.source else None
+    return _export(checkpoint, reference, dest, options, announce)
 
 
 def repair(
@@ -134,15 +115,15 @@ def repair(
     """
     _need_packages(options)
     refuse_existing(dest, options.force, EXPORT)
-    if is_port(Path(label)):
-        raise UsageError(f"{label} is a port", f"write it for SB3 with: sb3port export {label} --to sb3")
-    source = resolve(label, reading.source)
-    how = Reading(source, reading.use_stats, reading.assume_standard_forward, reading.extractor)
-    checkpoint = read_guarded(how, reading.sandbox)
-    announce("read", describe_source(source, checkpoint))
+    policy = find_policy(label, reading)
+    if policy.source is None:
+        command = shlex.join(("sb3port", "export", label, "--to", "sb3"))
+        raise UsageError(f"{label} is a port", f"write it for SB3 with: {command}")
+    checkpoint = policy.as_named
+    announce("read", describe_source(policy.source, checkpoint))
     announce("map", describe_mapping(checkpoint))
     use_extractor(checkpoint.spec, reading.extractor, label)
-    return _export(checkpoint, reference_of(source, checkpoint), dest, options, announce)
+    return _export(checkpoint, reference_of(policy.source, checkpoint), dest, options, announce)
 
 
 def _need_packages(options: ExportOptions) -> None:
@@ -152,14 +133,12 @@ def _need_packages(options: ExportOptions) -> None:
         need("sb3", "verifying", "leave it out with --no-verify")
 
 
-def _read_unchanged(port: Path) -> Checkpoint:
-    """Read a port, and refuse one that is not as it was written: what it computes was never compared."""
-    checkpoint = read_port(port)
+def _refuse_changed(port: Path) -> None:
+    """Refuse a port that is not as it was written: what it computes was never compared."""
     if (port / PORT_FILE).is_file():
         found = check_files(changes(port))
         if found.verdict is Verdict.FAIL:
             raise NotPortable(f"the port {port} is {found.comparison.reason}", "convert its source again")
-    return checkpoint
 
 
 def _export(

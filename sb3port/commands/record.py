@@ -10,8 +10,7 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, PolicySpec, short_name
 from sb3port.checkpoint.spaces import Dict
-from sb3port.commands.convert import read_anything
-from sb3port.commands.own_code import use_extractor
+from sb3port.commands.policies import ReadOptions, find_policy
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import Env, frames_per_second, make_env, open_wrapped
@@ -22,7 +21,6 @@ from sb3port.errors import UsageError, need
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, plain_actions
 from sb3port.ports.unchanged import change_warnings
-from sb3port.readers.places.source import SourceOptions
 
 _CHUNK = 1024  # rows that are asked about at once, so that images need no gigabytes
 _ASKED = ("action", "mode", "value", "log_prob", "entropy")
@@ -43,11 +41,7 @@ class RecordOptions:
         env: A Gymnasium environment id, None for that of the training.
         seeds: One per episode.
         deterministic: Take the most likely actions instead of random ones.
-        source: What narrows the source down.
-        use_stats: False to leave VecNormalize statistics out.
-        assume_standard_forward: Take a policy class of the author's own for SB3's where its tensors are.
-        extractor: `module:Class` of a features extractor whose code is the user's own.
-        sandbox: Whether a process with limits reads it; None for that where files come from the Hub.
+        reading: How to read the policy.
         around: What the user says of the environment beside its id.
         use_masking: Have a maskable policy told which actions are allowed; False to allow it all.
         max_episode_steps: A time limit in place of the one that the environment is registered with.
@@ -56,11 +50,7 @@ class RecordOptions:
     env: str | None
     seeds: Sequence[int]
     deterministic: bool = True
-    source: SourceOptions = field(default_factory=SourceOptions)
-    use_stats: bool = True
-    assume_standard_forward: bool = False
-    extractor: str | None = None
-    sandbox: bool | None = None
+    reading: ReadOptions = field(default_factory=ReadOptions)
     around: Around = AS_IN_TRAINING
     use_masking: bool = True
     max_episode_steps: int | None = None
@@ -69,34 +59,34 @@ class RecordOptions:
 Track: TypeAlias = Callable[[Sequence[int]], Iterable[int]]
 
 
-def record(label: str, options: RecordOptions, track: Track = iter) -> Recording:
+def record(
+    label: str | Path,
+    options: RecordOptions,
+    track: Track = iter,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Recording:
     """Run one episode per seed and keep everything.
 
     Args:
-        label: SOURCE, for which SB3's own policy acts, or a port, which acts itself.
+        label: SOURCE, for which SB3's own policy acts, or a port or a run, which acts itself.
         options: What to record.
         track: Called with the seeds when all is loaded; the episodes are those that it gives, in its time.
+        announce: Called with a sentence on the checkpoint that is taken of a run.
 
     Raises:
         Sb3portError: With the exit code of the contract; NaN or infinite observations are a UsageError.
     """
-    checkpoint, port = read_anything(
-        label,
-        options.source,
-        options.use_stats,
-        options.assume_standard_forward,
-        options.extractor,
-        options.sandbox,
-    )
+    policy = find_policy(label, options.reading, announce)
+    port = policy.port
     if port is None:
         need("sb3", "acting as SB3 does", "name a port instead of its source")
-    use_extractor(checkpoint.spec, options.extractor, label)
+    checkpoint = policy.runnable
     chosen = choose_environment(checkpoint.environment, options.env, options.around)
     said: list[str] = []
     with closing(_environment(chosen, checkpoint.spec, options, said.append)) as env:
         actor = _actor(port, checkpoint, options.deterministic)
-        policy = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
-        recording = _recording(env, actor, chosen, (options, policy, track))
+        who = f"{'port' if port else 'SB3'} of {short_name(checkpoint.provenance.location)}"
+        recording = _recording(env, actor, chosen, (options, who, track))
         changes = change_warnings(port) if port is not None else []
         return replace(recording, warnings=(*checkpoint.warnings, *changes, *said, *recording.warnings))
 

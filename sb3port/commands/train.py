@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer
 from sb3port.commands.own_code import use_extractor
+from sb3port.commands.policies import Policy
 from sb3port.commands.training_plans import plan_for
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
@@ -16,8 +17,6 @@ from sb3port.environments.making import EPISODE_LENGTH
 from sb3port.environments.same_spaces import check_spaces
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
-from sb3port.ports.reading import read_port
-from sb3port.ports.unchanged import change_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
@@ -54,7 +53,6 @@ class RunOptions:
         save_every: Steps between checkpoints.
         config: A file of rl_zoo3's.
         run: Fields of `RunSettings` as they are.
-        extractor: `module:Class` that the port needs, whose code is the user's own.
         around: What the user says of the environment beside its id.
     """
 
@@ -66,7 +64,6 @@ class RunOptions:
     save_every: int | None = None
     config: Path | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
-    extractor: str | None = None
     around: Around = AS_IN_TRAINING
 
 
@@ -117,16 +114,16 @@ def begin_training(
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
     check_normalised(run, spec)
     refuse_starts(spec)
-    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run)):
+    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run), *_of_last_minibatch(run)):
         warn(sentence)
     return start_fresh(run, spec, envs, *optimizer)
 
 
-def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[Trainer, Checkpoint]:
-    """Go on with a port.
+def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> tuple[Trainer, Checkpoint]:
+    """Go on with a policy.
 
     Args:
-        port: The port.
+        policy: A port or a SOURCE, as `find_policy` found it.
         options: What the user asked for.
         warn: Called with a sentence for each thing that is not as it was in the training.
 
@@ -137,14 +134,13 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
         Sb3portError: With the exit code of the contract.
     """
     prepare(options.run.get("device", "cpu"))
-    checkpoint, notes = as_ppo(read_port(port))
-    use_extractor(checkpoint.spec, options.extractor, str(port))
+    checkpoint, notes = as_ppo(policy.runnable)
     refuse_other_policy(checkpoint.spec, options.given)
     plan, doubts = _finetuning_plan(checkpoint, options)
     flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
     normalizer, rewards = normaliser_of(checkpoint, {**(plan.normalize or {}), **flags})
     environment = _environment(plan.environment, options)
-    for sentence in (*change_warnings(port), *notes, *doubts, *rewards, *wrapper_warnings(environment)):
+    for sentence in (*policy.warnings, *notes, *doubts, *rewards, *wrapper_warnings(environment)):
         warn(sentence)
     checkpoint = replace(checkpoint, normalizer=normalizer)
     settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
@@ -153,7 +149,10 @@ def begin_finetuning(port: Path, options: RunOptions, warn: Announce) -> tuple[T
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     envs = make_environments(run)
-    for sentence in (*check_spaces(envs, checkpoint.spec, run.env), *_of_cuts(envs, run)):
+    for sentence in (
+        *check_spaces(envs, checkpoint.spec, run.env),
+        *_of_cuts(envs, run),
+    ):
         warn(sentence)
     return start_from(run, checkpoint, envs), checkpoint
 
@@ -172,7 +171,11 @@ def run(begin: Callable[[], tuple[Trainer, Checkpoint | None]], out: Path) -> Ou
 
 
 def resume_run(
-    path: Path, warn: Announce, environment: tuple[str | None, Around], extractor: str | None
+    path: Path,
+    warn: Announce,
+    environment: tuple[str | None, Around],
+    extractor: str | None,
+    until: int | None = None,
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint; see `ppo.runs.running.resume`.
 
@@ -181,11 +184,12 @@ def resume_run(
         warn: Called with sentences.
         environment: Its id and what else the user says of it: a file alone does not decide what is imported.
         extractor: `module:Class` that the policy needs, whose code is the user's own.
+        until: At how many steps in all the run shall end; None where it was to end.
 
     Raises:
         Sb3portError: With the exit code of the contract.
     """
-    return resume(path, warn, *environment, lambda spec: use_extractor(spec, extractor, str(path)))
+    return resume(path, warn, *environment, lambda spec: use_extractor(spec, extractor, str(path)), until)
 
 
 def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
@@ -257,6 +261,17 @@ def _of_cuts(envs: Environments, run: RunSettings) -> list[str]:
     return [
         f"{run.env} has no time limit, so that episodes of evaluations are cut after {EPISODE_LENGTH} steps; "
         "register it with max_episode_steps to have another one"
+    ]
+
+
+def _of_last_minibatch(run: RunSettings) -> list[str]:
+    """Say where a rollout is not whole minibatches, as SB3's PPO does when it is made, but not on `load`."""
+    size, batch = run.hyperparameters.n_steps * run.n_envs, run.hyperparameters.batch_size
+    if size % batch == 0:
+        return []
+    return [
+        f"a rollout of n_steps * n_envs = {size:,} transitions is no multiple of batch_size = {batch:,}, so "
+        f"that the last minibatch of each epoch has only {size % batch:,}: take a batch_size that divides it"
     ]
 
 

@@ -1,13 +1,14 @@
 """Is a port what its source is? What `sb3port verify` does, as functions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Provenance
 from sb3port.commands.handed_back import Reading
 from sb3port.commands.own_code import blaming, use_extractor
+from sb3port.commands.policies import ReadOptions, as_port, find_policy
 from sb3port.commands.sandboxed import read_guarded
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.given import AS_IN_TRAINING, Around
@@ -26,7 +27,6 @@ from sb3port.parity.checks.progress import doing
 from sb3port.parity.checks.reload import FreshProcess, fresh_process
 from sb3port.parity.comparison.report import Check, ParityReport, environment
 from sb3port.parity.comparison.verdicts import DEFAULT, Tolerance, Verdict
-from sb3port.ports.finding import find_port
 from sb3port.ports.manifest import hash_files, read_provenance, recorded_files
 from sb3port.ports.reading import read_port
 from sb3port.ports.unchanged import changes
@@ -46,8 +46,7 @@ class VerifyOptions:
         env: A Gymnasium environment id, for rollouts and for the comparison of returns.
         atol: Largest difference of outputs that passes, in place of the rule; None for the rule.
         reload: Whether another process shall load the port, too.
-        extractor: `module:Class` that the port needs, whose code is the user's own.
-        sandbox: Whether a process with limits reads the source; None for that where it is on the Hub.
+        reading: How to find the port, and to read a source.
         around: What the user says of the environment beside its id.
         use_masking: Whether a maskable policy is told in it which actions are allowed.
     """
@@ -56,8 +55,7 @@ class VerifyOptions:
     env: str | None = None
     atol: float | None = None
     reload: bool = True
-    extractor: str | None = None
-    sandbox: bool | None = None
+    reading: ReadOptions = field(default_factory=ReadOptions)
     around: Around = AS_IN_TRAINING
     use_masking: bool = True
 
@@ -67,13 +65,19 @@ class VerifyOptions:
         return Tolerance(atol=self.atol) if self.atol is not None else DEFAULT
 
 
-def verify(port: Path, label: str | None = None, options: VerifyOptions | None = None) -> ParityReport:
+def verify(
+    port: str | Path,
+    label: str | None = None,
+    options: VerifyOptions | None = None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> ParityReport:
     """Verify a port against its source, which is read anew.
 
     Args:
-        port: The folder, or its name on the Hub.
+        port: A port, a run, or a SOURCE, whose port is a temporary one; as `find_policy` takes it.
         label: Another place of the same source, or None for the one that the port records.
         options: How to do it.
+        announce: Called with a sentence on the checkpoint that is taken of a run.
 
     Returns:
         What was compared; inconclusive where the source is gone, or is not the one that was ported.
@@ -83,19 +87,22 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
         UsageError: What `label` or the options name is absent.
     """
     need("sb3", "verifying")
-    report = _verify(find_port(port), label, options or VerifyOptions())
-    return replace(report, port=port.name)
+    options = options or VerifyOptions()
+    policy = find_policy(port, options.reading, announce, rereads=True)
+    with as_port(policy) as folder:
+        report = _verify(folder, policy.label, label, options)
+    return replace(report, port=Path(port).name)
 
 
-def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
+def _verify(port: Path, named: str, label: str | None, options: VerifyOptions) -> ParityReport:
     recorded = read_provenance(port)
     if recorded.kind == "training":
-        return _verify_trained(port, label, options)
+        return _verify_trained(port, named, label, options)
     # Before all else: it takes as long to load as this process does.
     fresh = fresh_process(port) if options.reload else None
     try:
         source = _find_source(recorded, label)
-        checkpoint = _read_as_recorded(source, recorded, options.sandbox)
+        checkpoint = _read_as_recorded(source, recorded, options.reading.sandbox)
     except OtherSource as error:
         return _inconclusive(port, recorded, other_source(error.names))
     except (SourceUnreachable, UsageError, NotPortable) as error:
@@ -105,12 +112,12 @@ def _verify(port: Path, label: str | None, options: VerifyOptions) -> ParityRepo
     same_source = check_source(recorded, checkpoint.provenance)
     if same_source.verdict is not Verdict.BIT_EXACT:
         return _inconclusive(port, recorded, same_source)
-    use_extractor(checkpoint.spec, options.extractor, str(port))
+    use_extractor(checkpoint.spec, options.reading.extractor, named)
     reference = reference_of(source, checkpoint)
     return run_checks(port, checkpoint, reference, port.name, options, [same_source], fresh)
 
 
-def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> ParityReport:
+def _verify_trained(port: Path, named: str, label: str | None, options: VerifyOptions) -> ParityReport:
     """Verify a port that sb3port trained: loaded with LeRobot, it computes what SB3 does with its weights."""
     _refuse_source_of_trained(port, label)
     fresh = fresh_process(port) if options.reload else None
@@ -118,7 +125,7 @@ def _verify_trained(port: Path, label: str | None, options: VerifyOptions) -> Pa
     recorded = checkpoint.provenance.files["checkpoint"]
     if hash_files(port, [WEIGHTS_FILE])[WEIGHTS_FILE] != recorded.sha256:
         raise NotPortable(f"the weights of {port} are not those that were trained")
-    use_extractor(checkpoint.spec, options.extractor, str(port))
+    use_extractor(checkpoint.spec, options.reading.extractor, named)
     return run_checks(port, checkpoint, None, port.name, options, (), fresh)
 
 

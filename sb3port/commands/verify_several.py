@@ -1,6 +1,6 @@
 """Several ports verified in one process: imports are paid once, and a broken one does not stop the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,15 @@ class Verified:
         }
 
 
-def verify_several(ports: Sequence[Path], options: VerifyOptions) -> Iterator[Verified]:
+def verify_several(
+    ports: Sequence[Path], options: VerifyOptions, announce: Callable[[str], None] = lambda _: None
+) -> Iterator[Verified]:
     """Verify ports one after the other, each against the source that it records.
+
+    Args:
+        ports: As `verify` takes them.
+        options: How to do it.
+        announce: Called with a sentence on the checkpoint that is taken of a run.
 
     Raises:
         UsageError: What verifying needs is not installed; no port is looked at.
@@ -65,13 +72,13 @@ def verify_several(ports: Sequence[Path], options: VerifyOptions) -> Iterator[Ve
     names = names_of(ports)
     for number, (port, name) in enumerate(zip(ports, names, strict=True), 1):
         with budget(factor()), within(f"{number}/{len(ports)} {name}"):
-            found = _verified(port, name, options)
+            found = _verified(port, name, options, announce)
         yield found
 
 
-def _verified(port: Path, name: str, options: VerifyOptions) -> Verified:
+def _verified(port: Path, name: str, options: VerifyOptions, announce: Callable[[str], None]) -> Verified:
     try:
-        return Verified(port, name, replace(verify(port, options=options), port=name))
+        return Verified(port, name, replace(verify(port, None, options, announce), port=name))
     except Exception as error:
         if (known := known_error(error)) is None:
             raise

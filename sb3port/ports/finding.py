@@ -1,39 +1,58 @@
-"""Where a port is: a folder on this machine, or a repository on the Hub that `sb3port push` filled."""
+"""Where a port is: a folder of its own, one among those that a training wrote, or a repository on the Hub.
 
-import re
+A training, sb3port's or LeRobot's, writes `checkpoints/<steps>/pretrained_model`, which is a port. It keeps
+links beside the checkpoints: `last` to the last one, `best` to the one with the highest return.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
-from sb3port.errors import NotPortable, UsageError
-from sb3port.files.port_files import CARD, PORT_FILE, REPORTS, port_files
-from sb3port.readers.places.hub import RepoFiles, list_repo
-from sb3port.readers.places.locations import HubLocation, read_location
+from sb3port.errors import NotPortable
+from sb3port.files.budget import Cost, metered, spend
+from sb3port.files.port_files import CARD, REPORTS, is_port, port_files
+from sb3port.files.staging import CHECKPOINT, link_target
+from sb3port.files.untrusted import read_json, refuse_outside
+from sb3port.readers.places.hub import RepoFiles
 
-_HUB_NAME = re.compile(r"hf:/.+|\w[\w.-]*/[\w.-]+(?:@.*)?")
+CHECKPOINTS, PORT, STATE, LAST, BEST = "checkpoints", "pretrained_model", "training_state", "last", "best"
 
 
-def find_port(place: str | Path) -> Path:
-    """Give the folder of a port, which is fetched where it is on the Hub.
+@dataclass(frozen=True)
+class PortHere:
+    """A port on this machine.
 
     Args:
-        place: A folder, `org/name`, `org/name@revision` or `hf://org/name`. What exists on this machine, or
-            could be in a folder that does, is a path.
+        folder: Where it is.
+        choice: A sentence on why it is this one of several, empty where there is only one.
+    """
+
+    folder: Path
+    choice: str = ""
+
+
+@metered
+def port_here(place: Path, last: bool = False) -> PortHere | None:
+    """Find the port that a folder is, or that a checkpoint in it or a run of several stands for.
+
+    Args:
+        place: A port, a checkpoint with one, a run, or the folder of its checkpoints.
+        last: Take the last checkpoint of a run, not the one that its evaluations found to be the best.
 
     Returns:
-        The folder; one in the Hub's cache is not ours to write to. A path is given back as it is.
+        None where there is none.
 
     Raises:
-        UsageError: The name cannot be one on the Hub.
-        SourceUnreachable: The Hub does not have it, or cannot be reached.
-        NotPortable: The repository is not a port.
+        Unsafe: A link of a run leads out of it.
     """
-    label = str(place)
-    if not _is_on_hub(label):
-        return Path(place)
-    # A `Path` has one slash where the user wrote two.
-    location = read_location(re.sub(r"^hf:/+", "hf://", label))
-    repo = list_repo(location.repo_id, location.revision)
-    _check(repo, location)
-    return fetch_port(repo)
+    for folder in (place, place / PORT):
+        if is_port(folder):
+            return PortHere(folder)
+    run = place / CHECKPOINTS if (place / CHECKPOINTS).is_dir() else place
+    best, newest = _linked(run, BEST), _linked(run, LAST) or _highest(run)
+    taken = newest if last or best is None else best
+    if taken is None:
+        return None
+    return PortHere(taken / PORT, f"{taken / PORT} is {_which(taken, best, newest, last)}")
 
 
 def fetch_port(repo: RepoFiles) -> Path:
@@ -41,16 +60,40 @@ def fetch_port(repo: RepoFiles) -> Path:
     return repo.fetch([name for name in port_files(repo.names) if name not in (CARD, *REPORTS)])
 
 
-def _is_on_hub(label: str) -> bool:
-    if not _HUB_NAME.fullmatch(label):
-        return False
-    path = Path(label)
-    return label.startswith("hf:/") or not (path.exists() or path.is_symlink() or path.parent.is_dir())
+def _linked(run: Path, name: str) -> Path | None:
+    """Give the checkpoint that a link in a run leads to; a copy of the run may have a folder there."""
+    folder = run / (link_target(run / name) or name)
+    if not is_port(folder / PORT):
+        return None
+    refuse_outside(folder / PORT, run, f"{name} of {run}")
+    return folder
 
 
-def _check(repo: RepoFiles, location: HubLocation) -> None:
-    if location.path is not None:
-        raise UsageError(f"{location.path} is in a repository, and a port is a whole one", "leave it out")
-    if PORT_FILE not in repo.names:
-        hint = f"if it holds an SB3 checkpoint, port it with: sb3port convert {repo.repo_id}"
-        raise NotPortable(f"{repo.repo_id} is not a port: it has no {PORT_FILE}", hint)
+def _highest(run: Path) -> Path | None:
+    """Give the checkpoint with the most steps."""
+    found: list[Path] = []
+    for path in run.iterdir() if run.is_dir() else ():
+        spend(Cost.FILES, 1, str(run))
+        if path.name.isascii() and path.name.isdigit() and is_port(path / PORT):
+            found.append(path)
+    return max(found, key=lambda path: int(path.name), default=None)
+
+
+def _which(taken: Path, best: Path | None, newest: Path | None, last: bool) -> str:
+    if best is None:
+        return "the last checkpoint of the run, which notes none as the best"
+    if last:
+        return "the last checkpoint of the run"
+    value = _return_of(best)
+    why = "" if value is None else f": its return was {value:.2f} with deterministic actions"
+    other = "" if newest is None or newest == taken else f" (--last takes {newest.name})"
+    return f"the best checkpoint of the run{why}{other}"
+
+
+def _return_of(best: Path) -> float | None:
+    """Give the return with which a checkpoint became the best of its run, None where it is not told."""
+    try:
+        found = read_json(best / CHECKPOINT.mark, within=best)["counters"]["best_return"]
+    except (NotPortable, LookupError, TypeError):
+        return None
+    return found if isinstance(found, float) else None

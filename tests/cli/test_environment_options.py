@@ -169,7 +169,8 @@ def test_training_notes_what_was_chosen(cli: Cli, here: Path) -> None:
     result = cli(*call, *chosen)
     result.succeeds()
     assert "Turning-v0 with scale=2, behind FrameSkip, 2 frames stacked" in result.err
-    assert result.err.endswith("pretrained_model --env Turning-v0\n")
+    assert result.err.endswith("sb3port train --resume run --steps 128 --env Turning-v0\n")
+    assert "hint: run it with: sb3port eval run --env Turning-v0\n" in result.err
     noted = read_port(LAST).environment
     assert (noted.env_kwargs, noted.frame_stack) == ({"scale": 2}, 2)
     found = json.loads(cli("eval", LAST, "--env", "Turning-v0", "--episodes", 1, "--json").out)
@@ -191,7 +192,8 @@ def test_own_wrappers_are_named_with_all_that_stood_around(cli: Cli, here: Path)
     result = cli(*call, *own)
     result.succeeds()
     words = """--wrapper 'FrameSkip:{"skip": 2}' --wrapper 'times:Times:{"factor": 3}'"""
-    assert result.err.endswith(f"pretrained_model {words}\n")
+    assert result.err.endswith(f"sb3port train --resume run --steps 128 {words}\n")
+    assert f"hint: run it with: sb3port eval run {words}\n" in result.err
     cli("eval", LAST).fails(2, "the training was behind times:Times", f"run: sb3port eval {LAST} {words}")
     cli("finetune", LAST, "--steps", 32, "--out", "more", *TINY).fails(2, words)
     cli("eval", LAST, *own, "--episodes", 1).succeeds()
@@ -300,7 +302,7 @@ def test_what_is_refused_before_anything_is_loaded(
     def loaded(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("sb3port.ports.finding.find_port", loaded)
+    monkeypatch.setattr("sb3port.commands.policies.find_policy", loaded)
     result = cli("eval", "port", *words.split())
     result.fails(2, said)
     assert "LunarLander-v2" not in result.err.partition("hint: ")[2]

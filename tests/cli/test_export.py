@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from stable_baselines3 import PPO
 
-from .conftest import CARTPOLE, PENDULUM, ZIP, Cli
+from .conftest import CARTPOLE, ZIP, Cli
 
 
 def test_export_says_what_it_wrote(cli: Cli, port: Path) -> None:
@@ -64,8 +64,8 @@ def test_arguments_that_make_no_sense(
 
 
 def test_what_is_no_port(cli: Cli, port: Path) -> None:
-    cli("export", "nowhere", "out").fails(2, "nowhere is not a folder")
-    cli("export", PENDULUM, "out").fails(4, "is not a port")
+    cli("export", "nowhere", "out").fails(2, "nowhere is neither a file or folder")
+    cli("export", "port/training_state", "out").fails(4, "holds no SB3 checkpoint")
     cli("repair", port, "out").fails(2, "is a port", "sb3port export")
     (port / "config.json").write_text((port / "config.json").read_text().replace("Tanh", "ReLU"))
     cli("export", port, "out").fails(4, "changed since the conversion: config.json")

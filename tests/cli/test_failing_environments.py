@@ -90,7 +90,7 @@ def test_our_own_mistakes_are_bugs(cli: Cli, port: Any, monkeypatch: pytest.Monk
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("sb3port.ports.finding.find_port", broken)
+    monkeypatch.setattr("sb3port.commands.policies.find_policy", broken)
     ended = cli("eval", port, "--env", "Failing-v0", "--episodes", 1)
     assert ended.code == 70
     assert "bug in sb3port" in ended.err

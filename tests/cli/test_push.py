@@ -11,7 +11,7 @@ from tests.hub.hub_client import DEAD_ENDPOINT, Client
 from tests.hub.loopback import serve
 from tests.hub.state import LoopbackHub
 
-from .conftest import PENDULUM, Cli
+from .conftest import PENDULUM, ZIP, Cli
 
 REPO = "loopback/pendulum"
 
@@ -91,8 +91,9 @@ def test_dry_run_asks_nobody(cli: Cli, client: Client, port: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("port", "pendulum"), 2, "'pendulum' cannot be a repository's name"),
-        (("absent", REPO), 2, "absent is not a folder"),
-        ((PENDULUM, REPO), 4, "is not a port"),
+        (("absent", REPO), 2, "absent is neither a file or folder"),
+        ((PENDULUM, REPO), 4, f"ports/ppo-Pendulum-v1 && sb3port push ports/ppo-Pendulum-v1 {REPO}\n"),
+        ((ZIP, REPO), 4, f"port it first: sb3port convert {ZIP} ports/ppo-Pendulum-v1 && "),
         (("port", REPO, "--report-dir", "absent"), 2, "absent/parity.json is not a file"),
         (("port", REPO, "--returns", "absent"), 2, "absent cannot be read"),
     ],

@@ -94,8 +94,9 @@ def test_damaged_port(verify: Cli, port: Path, name: str, content: bytes) -> Non
 
 
 def test_no_port(verify: Cli, here: Path) -> None:
-    verify(PENDULUM).fails(4, "is not a port: it has no sb3port.json")
-    verify("absent").fails(2, "error: absent is not a folder", "sb3port convert SOURCE")
+    (here / "empty").mkdir()
+    verify("empty").fails(4, "empty holds no SB3 checkpoint")
+    verify("absent").fails(2, "error: absent is neither a file or folder on this machine")
 
 
 def test_source_gone(verify: Cli, movable: Path) -> None:

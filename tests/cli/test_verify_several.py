@@ -35,7 +35,7 @@ def test_every_port_is_told_of(cli: Cli, ports: Path) -> None:
     assert "bit-exact" in rows["good/best"]
     assert "activation_fn: Tanh in the source, ReLU in the port" in rows["bad/best"]
     assert "broken/config.json" in rows["broken"]
-    assert "absent is not a folder" in rows["absent"]
+    assert "absent is neither a file or folder" in rows["absent"]
     assert "1 of 4 fails, 2 could not be read" in rows["ports"]
     assert result.err.splitlines()[:2] == ["1/4     good/best: bit-exact", "2/4     bad/best: fail"]
     assert "Traceback" not in result.err

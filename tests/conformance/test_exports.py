@@ -13,10 +13,9 @@ from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.exports.read_back import changes
 from sb3port.ports.reading import read_port
-from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import Stub, saved
 from tests.conformance.cases import ACTIVATIONS, WITH_ARGUMENTS, sampled
 from tests.conformance.cases import CASES as ALL
@@ -72,7 +71,7 @@ def test_there_and_back(name: str, tmp_path: Path) -> None:
     first, second = read_port(tmp_path / "port"), read_port(tmp_path / "again")
     assert changes(first, second) == []
     assert first.warnings == second.warnings
-    assert changes(second, read(str(tmp_path / "export"), SourceOptions())) == []
+    assert changes(second, read_policy(tmp_path / "export")) == []
 
     if not (case.algorithm is RecurrentPPO and isinstance(case.action, spaces.MultiBinary)):
         before = loaded.num_timesteps

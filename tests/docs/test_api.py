@@ -50,5 +50,5 @@ def test_the_page_names_everything_that_is_public() -> None:
     for name in functions:
         function = getattr(sb3port, name)
         assert function.__doc__
-        documented = re.findall(r"^ {8}(\w+): ", function.__doc__, re.MULTILINE)
+        documented = re.findall(r"^ {8}(?:\*\*)?(\w+): ", function.__doc__, re.MULTILINE)
         assert {*documented, "return"} >= set(function.__annotations__)

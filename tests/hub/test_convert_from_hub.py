@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sb3port.commands.convert import Conversion, ConvertOptions, convert
+from sb3port.commands.policies import read_options
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
 from sb3port.ports.manifest import read_provenance
-from sb3port.readers.places.source import SourceOptions
 from tests.ports import verified
 
 from .hub_client import Client
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def pull(label: str, dest: Path, verified: bool = False, **narrowed: str) -> Conversion:
-    options = ConvertOptions(SourceOptions(**narrowed), verify=verified)
+    options = ConvertOptions(read_options(**narrowed), verify=verified)
     return convert(label, dest, options, lambda *_: None)
 
 

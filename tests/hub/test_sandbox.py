@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 import sb3port
-from sb3port.commands.convert import read
+from sb3port.commands.policies import ReadOptions, read_policy
 from sb3port.errors import UsageError
 from sb3port.files.limited_process import can_limit
-from sb3port.readers.places.source import SourceOptions
 from tests.ports import port_of
 
 from .state import LoopbackHub
@@ -37,7 +36,7 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize(("sandbox", "count"), [(None, 1), (True, 1), (False, 0)])
 def test_files_of_the_hub(sandbox: bool | None, count: int, hub: LoopbackHub, forks: list[int]) -> None:
     """The files in the cache are links, behind which they lie elsewhere."""
-    checkpoint = read(REPO, SourceOptions(), sandbox=sandbox)
+    checkpoint = read_policy(REPO, ReadOptions(sandbox=sandbox))
     assert checkpoint.normalizer is not None
     assert checkpoint.provenance.revision == hub.commit(REPO)
     assert len(forks) == count
@@ -55,4 +54,4 @@ def test_files_of_this_machine(
 def test_a_port_has_no_pickles(pendulum: Path, tmp_path: Path) -> None:
     port_of(pendulum, tmp_path / "port", verify=False)
     with pytest.raises(UsageError, match="is a port, and --sandbox is for the pickles of a source"):
-        read(str(tmp_path / "port"), SourceOptions(), sandbox=True)
+        read_policy(str(tmp_path / "port"), ReadOptions(sandbox=True))

@@ -17,7 +17,7 @@ from stable_baselines3 import __version__ as sb3_version
 
 from sb3port.checkpoint.checkpoint import Checkpoint, PolicySpec
 from sb3port.checkpoint.spaces import MultiBinary
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.exports.vecnormalize import STATISTICS
 from sb3port.families.hyperparameters import true_settings
 from sb3port.networks.outputs import Outputs
@@ -26,7 +26,6 @@ from sb3port.parity.comparison.verdicts import DEFAULT
 from sb3port.parity.observations.drawn import drawn_observations
 from sb3port.parity.oracle.noise import NoiseMeter
 from sb3port.parity.oracle.oracle import Oracle
-from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import saved
 from tests.conformance.test_exports import CASES
 from tests.conftest import FIXTURES
@@ -70,7 +69,7 @@ class Batch:
 
     def add(self, name: str, source: Path) -> None:
         done = repaired(source, self.folder / name, verify=False)
-        checkpoint = self.checkpoints[name] = read(str(source), SourceOptions())
+        checkpoint = self.checkpoints[name] = read_policy(source)
         spec = checkpoint.spec
         observations = next(drawn_observations(spec, checkpoint.normalizer).batches())
         with one_thread():

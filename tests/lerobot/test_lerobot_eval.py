@@ -13,6 +13,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.policies import find_policy
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.environments.rollouts import Setting
 from sb3port.ppo.runs.running import Watcher, train
@@ -51,7 +52,7 @@ def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tm
 def test_what_was_fine_tuned_earns_the_same(tmp_path: Path) -> None:
     port = port_of(FIXTURES / "ppo-Pendulum-v1-half", tmp_path / "port", verify=False).port
     options = RunOptions(steps=8192, save_every=8192, run={"eval_episodes": 0})
-    trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
+    trainer, checkpoint = begin_finetuning(find_policy(port), options, lambda _: None)
     port = train(trainer, checkpoint, tmp_path / "run", Watcher()).last / "pretrained_model"
     expected = evaluate_port(port, Setting("Pendulum-v1", range(SEED, SEED + EPISODES)))
     returns = lerobot_eval(port, "Pendulum-v1", 1, tmp_path / "out")

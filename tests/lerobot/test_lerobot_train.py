@@ -10,13 +10,13 @@ from safetensors.numpy import load_file
 from stable_baselines3 import PPO
 
 import sb3port
-from sb3port.commands.convert import ConvertOptions, convert, read
+from sb3port.commands.convert import ConvertOptions, convert
 from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.policies import read_policy
 from sb3port.commands.record import RecordOptions, record
 from sb3port.environments.dataset import write_dataset
 from sb3port.environments.rollouts import Setting
 from sb3port.files.port_files import STATISTICS_FILE
-from sb3port.readers.places.source import SourceOptions
 
 pytestmark = pytest.mark.long
 
@@ -69,7 +69,7 @@ def test_a_port_keeps_its_statistics(tmp_path: Path) -> None:
     assert (model / STATISTICS_FILE).read_bytes() == (port / STATISTICS_FILE).read_bytes()
     before, after = (load_file(folder / "model.safetensors") for folder in (port, model))
     assert any((before[name] != after[name]).any() for name in before)
-    trained = read(str(model), SourceOptions())
+    trained = read_policy(model)
     assert str(trained.spec.action_space) == "Box(-2, 2, (1,), float32)"
     assert evaluate_port(model, Setting("Pendulum-v1", range(3))).mean > -400
     exported = sb3port.export(model, tmp_path / "sb3").folder

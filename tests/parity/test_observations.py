@@ -8,14 +8,13 @@ import pytest
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, NetArch, Normalizer, PolicySpec, RunningMeanStd
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
-from sb3port.commands.convert import read
 from sb3port.commands.observation_sets import ObservationContext, observation_sets
+from sb3port.commands.policies import read_policy
 from sb3port.errors import NotPortable, UsageError
 from sb3port.networks.observations import BLOCK_ROWS, Digest, Observations, ObservationSet
 from sb3port.parity.observations.drawn import drawn_observations
 from sb3port.parity.observations.edge import edge_observations
 from sb3port.parity.observations.recorded import recorded_observations
-from sb3port.readers.places.source import SourceOptions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 
@@ -30,7 +29,7 @@ def spec_of(space: Space, **fields: object) -> PolicySpec:
     return PolicySpec("ppo", space, action, NetArch((4,), (4,)), **fields)  # type: ignore[arg-type]
 
 
-PENDULUM = read(str(FIXTURES / "ppo-Pendulum-v1"), SourceOptions())
+PENDULUM = read_policy(FIXTURES / "ppo-Pendulum-v1")
 EVERYTHING = Dict(
     {
         "vector": box(3),

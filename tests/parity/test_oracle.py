@@ -7,18 +7,17 @@ import numpy as np
 import torch
 
 from sb3port.checkpoint.spaces import Box
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.parity.observations.drawn import drawn_observations
 from sb3port.parity.oracle.noise import NoiseMeter
 from sb3port.parity.oracle.oracle import Oracle
-from sb3port.readers.places.source import SourceOptions
 from tests.conformance.building import saved
 from tests.conformance.cases import CASES
 
 
 def test_noise_of_actions_is_that_of_what_the_environment_gets(tmp_path: Path) -> None:
     saved(CASES["ppo-gsde-squashed"], tmp_path / "model")
-    checkpoint = read(str(tmp_path / "model"), SourceOptions())
+    checkpoint = read_policy(tmp_path / "model")
     noises = []
     for scale in (1.0, 1000.0):
         space = checkpoint.spec.action_space
@@ -35,7 +34,7 @@ def test_noise_of_actions_is_that_of_what_the_environment_gets(tmp_path: Path) -
 
 
 def test_samples_leave_the_random_numbers_alone(pendulum: Path) -> None:
-    checkpoint = read(str(pendulum), SourceOptions())
+    checkpoint = read_policy(pendulum)
     oracle = Oracle(checkpoint)
     (batch,) = drawn_observations(checkpoint.spec, checkpoint.normalizer).batches()
     torch.manual_seed(7)

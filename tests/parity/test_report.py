@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.commands.verify import VerifyOptions, run_checks
 from sb3port.parity.checks.reload import FreshProcess
 from sb3port.parity.comparison.compare import Comparison, Worst
 from sb3port.parity.comparison.report import ORACLE, REFERENCE, SOURCE, Check, ParityReport
 from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.manifest import read_provenance
-from sb3port.readers.places.source import SourceOptions
 from sb3port.reports import words
 from tests.conftest import FIXTURES, REPOSITORY
 from tests.ports import port_of, verified
@@ -127,7 +126,7 @@ def test_what_another_process_loads_is_compared(port: Path, tmp_path: Path) -> N
     """Two ports at once: a right one here, and a wrong one there, and one that cannot be loaded."""
     wrong, broken = tmp_path / "wrong", tmp_path / "broken"
     source = Path(read_provenance(port).location)
-    checkpoint = read(str(source), SourceOptions())
+    checkpoint = read_policy(source)
     for folder in (wrong, broken):
         port_of(source, folder, verify=False)
     postprocessor(high=0.5)(wrong)

@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.commands.policies import find_policy, read_options
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.environments.fresh_spec import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
@@ -144,8 +145,9 @@ def finetune(case: Case, source: Path, port: Path, extractor: str | None = None)
     """Port what SB3 saved, and do as many steps again; give the trainer and the warnings."""
     port_of(source, port, verify=False, extractor=extractor)
     warnings: list[str] = []
-    options = RunOptions(case.env, steps=case.steps, run={"seed": _LATER_SEED}, extractor=extractor)
-    return run(begin_finetuning(port, options, warnings.append)[0]), warnings
+    options = RunOptions(case.env, steps=case.steps, run={"seed": _LATER_SEED})
+    policy = find_policy(port, read_options(extractor=extractor))
+    return run(begin_finetuning(policy, options, warnings.append)[0]), warnings
 
 
 def finetune_sb3(case: Case, source: Path) -> BaseAlgorithm:

@@ -9,6 +9,7 @@ import torch
 from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
 
+from sb3port.commands.policies import find_policy
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.environments.given import Around
 from sb3port.errors import NotPortable, UsageError
@@ -22,7 +23,7 @@ from .sb3 import Case, assert_same, finetune, finetune_sb3, run, save_sb3, train
 
 
 def go_on(port: Path, env: str | None, warnings: list[str], **options: object) -> Trainer:
-    return begin_finetuning(port, RunOptions(env, **options), warnings.append)[0]
+    return begin_finetuning(find_policy(port), RunOptions(env, **options), warnings.append)[0]
 
 
 @pytest.mark.parametrize("case", FINETUNED.values(), ids=FINETUNED)
@@ -152,14 +153,16 @@ def test_the_environment_is_wrapped_as_in_training(tmp_path: Path) -> None:
     port = tmp_path / "port"
     port_of(source, port, verify=False)
     options = RunOptions(steps=128, run={"eval_episodes": 1})
-    trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
+    trainer, checkpoint = begin_finetuning(find_policy(port), options, lambda _: None)
     assert (trainer.settings.env, trainer.envs.observation_space.shape) == ("Pendulum-v1", (4,))
     outcome = train(trainer, checkpoint, tmp_path / "run", Watcher())
     again = read_port(outcome.last / "pretrained_model").environment
     assert (again.env_id, again.wrappers) == ("Pendulum-v1", checkpoint.environment.wrappers)
     with pytest.raises(UsageError, match=r"has the observations .* trained with"):
         begin_finetuning(
-            port, RunOptions(steps=128, around=Around(recorded=False), env="Pendulum-v1"), lambda _: None
+            find_policy(port),
+            RunOptions(steps=128, around=Around(recorded=False), env="Pendulum-v1"),
+            lambda _: None,
         )
 
 
@@ -173,7 +176,7 @@ def test_what_was_fine_tuned_is_remembered(tmp_path: Path) -> None:
     (port / "sb3port.json").write_text(json.dumps(noted))
     for name in ("once", "twice"):
         options = RunOptions("Pendulum-v1", {"n_steps": 16}, 16, run={"eval_episodes": 0})
-        trainer, checkpoint = begin_finetuning(port, options, lambda _: None)
+        trainer, checkpoint = begin_finetuning(find_policy(port), options, lambda _: None)
         port = train(trainer, checkpoint, tmp_path / name, Watcher()).last / "pretrained_model"
     provenance = read_port(port).provenance
     assert (provenance.kind, provenance.base_model) == ("training", ("sb3/a2c-Pendulum-v1", "0" * 40))

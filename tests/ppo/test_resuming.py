@@ -8,15 +8,20 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
 from sb3port.ports.reading import read_port
 from sb3port.ppo.runs.running import Outcome, Watcher, resume, train
 from tests.plugin import environments  # noqa: F401 (registers them)
+
+from .cases import LSTM, masked
+from .sb3 import Case, assert_same, begin_ours, build_sb3, run
 
 TINY = {"n_steps": 50, "batch_size": 32, "n_epochs": 2}
 RUN = {"eval_episodes": 1, "seed": 5}
@@ -90,6 +95,50 @@ def test_frames_that_were_normalised_before_stay_so(tmp_path: Path) -> None:
     run_fresh(options, again)
     run_on(sorted((again / "checkpoints").glob("0*"))[1])
     same_runs(whole, again)
+
+
+GOING_ON = {
+    "schedules": Case(
+        "CartPole-v1", 256, 2, settings={**TINY, "learning_rate": "lin_0.001", "clip_range": "lin_0.2"}
+    ),
+    "gSDE, normalised": Case("Pendulum-v1", 200, 2, normalise={}, settings={**TINY, "use_sde": True}),
+    "recurrent": Case("CartPole-v1", 200, 2, "ppo_lstm", policy_kwargs=LSTM, settings=TINY),
+    "maskable": masked("vector-discrete"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.thorough] if case.algorithm != "ppo" else [])
+        for name, case in GOING_ON.items()
+    ],
+)
+def test_going_on_is_what_sb3_does(name: str, tmp_path: Path) -> None:
+    """Beyond the end, in the middle of episodes, with schedules as shares of all steps that are done then."""
+    case, more = GOING_ON[name], 300
+    torch.set_num_threads(1)
+    trainer = begin_ours(case)
+    trainer.settings = replace(trainer.settings, eval_episodes=0, save_every=10**6)
+    ended = train(trainer, None, tmp_path, Watcher()).steps
+    said: list[str] = []
+    trainer = run(resume(tmp_path, said.append, case.env, until=ended + more)[0])
+    theirs = build_sb3(case).learn(case.steps).learn(more, reset_num_timesteps=False)
+    assert_same(trainer, theirs)
+    changes = [text for text in said if "learning_rate, clip_range, by the share of steps" in text]
+    assert len(changes) == (name == "schedules")
+    assert len(said) == len(changes)
+
+
+def test_going_on_is_one_longer_run(tmp_path: Path) -> None:
+    """Where nothing changes with the share of the training that remains."""
+    options = replace(HOPPER, steps=200, run={"eval_episodes": 0, "seed": 5})
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run_fresh(replace(options, steps=400), whole)
+    run_fresh(options, cut)
+    train(*resume(cut, lambda _: None, until=400), Watcher())
+    same_checkpoints(whole / "checkpoints/last", cut / "checkpoints/last")
+    assert _without_times(whole) == _without_times(cut)
 
 
 @pytest.mark.thorough

@@ -14,7 +14,6 @@ from safetensors.numpy import load_file, save_file
 # A run within this process forgets what it imported, and torch cannot be imported twice.
 import sb3port.parity.checks.checks  # noqa: F401
 from sb3port.commands.convert import ConvertOptions, convert
-from sb3port.readers.places.source import SourceOptions
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -26,7 +25,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the port `right`, and with `wrong`, of which a weight is off."""
     folder = tmp_path_factory.mktemp("ports")
     for name in ("right", "wrong"):
-        options = ConvertOptions(SourceOptions(), verify=False)
+        options = ConvertOptions(verify=False)
         convert(str(PENDULUM), folder / name, options, lambda *_: None)
     tensors = load_file(folder / "wrong/model.safetensors")
     tensors["action_net.weight"][0, 3] += 0.25
@@ -91,8 +90,8 @@ def test_ports_that_do_not(pytester: pytest.Pytester, ports: Path) -> None:
     assert re.search(r"E +tensors: .*action_net\.weight", shown)
     assert re.search(r"E +[a-z_.]+:[a-z]+: largest difference .* at \[\d+", shown)
     assert re.search(r"E +observation: \[-?\d", shown)
-    assert "absent is not a folder" in shown
-    assert "sb3port convert SOURCE" in shown
+    assert "absent is neither a file or folder" in shown
+    assert "a Hub repository is named like sb3/ppo-Pendulum-v1" in shown
     assert "mine.npz" in shown
     assert "pytest_plugin.py" not in shown
     assert "sb3port/commands/verify" not in shown

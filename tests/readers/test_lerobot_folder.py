@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from sb3port.checkpoint.checkpoint import Checkpoint
-from sb3port.commands.convert import ConvertOptions, convert, read
+from sb3port.commands.convert import ConvertOptions, convert
+from sb3port.commands.policies import read_policy
 from sb3port.errors import NotPortable, UsageError
 from sb3port.files.port_files import PORT_FILE
 from sb3port.ports.manifest import normalizer_json, spec_json
-from sb3port.readers.places.source import SourceOptions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "hub" / "sb3port"
 
@@ -27,7 +27,7 @@ def port(tmp_path: Path) -> tuple[Path, Checkpoint]:
 
 def test_what_computes_is_read(port: tuple[Path, Checkpoint]) -> None:
     folder, original = port
-    again = read(str(folder), SourceOptions())
+    again = read_policy(folder)
     assert {**spec_json(again.spec), "assumed": []} == {**spec_json(original.spec), "assumed": []}
     assert list(again.tensors) == list(original.tensors)
     assert all(np.array_equal(again.tensors[name], array) for name, array in original.tensors.items())
@@ -63,7 +63,7 @@ def test_damaged_ones_are_refused(
     path = port[0] / name
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
     with pytest.raises(NotPortable, match=message):
-        read(str(port[0]), SourceOptions())
+        read_policy(port[0])
 
 
 def test_statistics_lie_in_the_folder_itself(port: tuple[Path, Checkpoint]) -> None:
@@ -73,4 +73,4 @@ def test_statistics_lie_in_the_folder_itself(port: tuple[Path, Checkpoint]) -> N
     step["state_file"] = "../elsewhere.safetensors"
     path.write_text(json.dumps(content))
     with pytest.raises(NotPortable, match="elsewhere"):
-        read(str(port[0]), SourceOptions())
+        read_policy(port[0])

@@ -11,11 +11,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
-from sb3port.commands.convert import ConvertOptions, convert, read
+from sb3port.commands.convert import ConvertOptions, convert
+from sb3port.commands.policies import ReadOptions, read_policy
 from sb3port.errors import NotPortable, UsageError
 from sb3port.files.port_files import STATISTICS_FILE
 from sb3port.ports.manifest import normalizer_json, spec_json
-from sb3port.readers.places.source import SourceOptions
 
 STATE = "training_state/optimizer_state.safetensors"
 GROUPS = "training_state/optimizer_param_groups.json"
@@ -30,7 +30,7 @@ def ported(name: str, folder: Path) -> Checkpoint:
 @pytest.mark.parametrize("name", ["ppo-Pendulum-v1", "ppo-CartPole-v1"])
 def test_port_is_the_checkpoint_that_it_was_made_of(name: str, tmp_path: Path) -> None:
     original = ported(name, tmp_path / "port")
-    again = read(str(tmp_path / "port"), SourceOptions())
+    again = read_policy(tmp_path / "port")
     assert spec_json(again.spec) == spec_json(original.spec)
     assert again.training == original.training
     assert again.warnings == original.warnings
@@ -62,7 +62,7 @@ def test_port_of_before_environments_were_noted(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     del content["environment"], content["configured"]
     path.write_text(json.dumps(content))
-    again = read(str(tmp_path / "port"), SourceOptions())
+    again = read_policy(tmp_path / "port")
     assert (again.environment, again.configured) == (EnvironmentSpec(), None)
 
 
@@ -172,7 +172,7 @@ def test_damaged_port_is_refused(name: str, tmp_path: Path) -> None:
     ported("ppo-Pendulum-v1", tmp_path / "port")
     DAMAGE[name](tmp_path / "port")
     with pytest.raises(NotPortable, match=r"port|algorithm"):
-        read(str(tmp_path / "port"), SourceOptions())
+        read_policy(tmp_path / "port")
 
 
 def test_port_is_not_ported_again(tmp_path: Path) -> None:
@@ -180,4 +180,4 @@ def test_port_is_not_ported_again(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a port already"):
         convert(str(tmp_path / "port"), tmp_path / "other", ConvertOptions(), lambda *_: None)
     with pytest.raises(UsageError, match="which holds one policy"):
-        read(str(tmp_path / "port"), SourceOptions(), use_stats=False)
+        read_policy(str(tmp_path / "port"), ReadOptions(use_stats=False))

@@ -13,15 +13,14 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from sb3port import load_policy
-from sb3port.commands.convert import read
 from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.policies import read_policy
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.rollouts import Setting
 from sb3port.environments.wrappers import wrap
 from sb3port.environments.wrapping import wrapping_in
 from sb3port.inference.observations import ObservationReader
 from sb3port.ports.reading import read_port
-from sb3port.readers.places.source import SourceOptions
 from tests.exports import export_of, zip_of
 from tests.ports import batch_of, port_of, verified
 
@@ -125,7 +124,7 @@ def test_they_verify_and_go_back_to_sb3(kind: str, order: str | None, tmp_path: 
     for mine, theirs in zip(steps_of(again, kind, zeros=0), steps_of(stacked, kind, zeros=0), strict=True):
         assert_same(mine[1], theirs[1])
         assert np.array_equal(mine[2], theirs[2])
-    back = read(str(tmp_path / "sb3"), SourceOptions())
+    back = read_policy(tmp_path / "sb3")
     assert back.warnings == ()
     assert back.environment.frame_stack == 2
 

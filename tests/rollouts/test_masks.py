@@ -21,6 +21,7 @@ from lerobot_policy_ppo import GymnasiumEnvConfig
 from sb3port.checkpoint.checkpoint import EnvironmentSpec
 from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 from sb3port.commands.observation_sets import rollout_observations
+from sb3port.commands.policies import find_policy
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_finetuning, begin_training, resume_run
 from sb3port.environments.given import AS_IN_TRAINING
@@ -65,7 +66,7 @@ def in_rollout(port: Path, env: str, use_masking: bool = True) -> float:
 
 def in_finetune(port: Path, env: str, use_masking: bool = True) -> float:
     options = RunOptions(env, LEARNS, steps=8, n_envs=1, run={"use_masking": use_masking})
-    trainer, _ = begin_finetuning(port, options, lambda _: None)
+    trainer, _ = begin_finetuning(find_policy(port), options, lambda _: None)
     trainer.iterate()
     return trainer.collector.progress.episodes[0][0]
 

@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.verify import VerifyOptions, verify
 from sb3port.environments.dataset import write_dataset
@@ -20,7 +20,6 @@ from sb3port.errors import NotPortable, UsageError
 from sb3port.networks.observations import Digest, Observations, ObservationSet
 from sb3port.parity.observations.datasets import dataset_observations
 from sb3port.parity.observations.recorded import recorded_observations
-from sb3port.readers.places.source import SourceOptions
 from tests.conformance.cases import sampled
 
 from .models import MODELS, SEEDS, Model, episodes_of_sb3, make_model
@@ -55,7 +54,7 @@ def test_both_forms_give_the_rollout_back(name: str, tmp_path: Path) -> None:
     assert recording.reward.tolist() == [reward for _, rewards in expected for reward in rewards]
     write_npz(recording, tmp_path / "a.npz")
     write_dataset(recording, tmp_path / "data")
-    spec = read(str(model.source), SourceOptions()).spec
+    spec = read_policy(model.source).spec
     sets = recorded_observations(tmp_path / "a.npz", spec), dataset_observations(tmp_path / "data", spec)
     assert digest(sets[0]) == digest(sets[1])
     plain, dataset = map(whole, sets)
@@ -174,7 +173,7 @@ def test_nan_is_refused(tmp_path: Path) -> None:
 def test_datasets_that_do_not_fit(tmp_path: Path) -> None:
     recording = recorded(make_model("box", tmp_path / "model"))
     write_dataset(recording, tmp_path / "data")
-    image = read(str(make_model("image", tmp_path / "image").source), SourceOptions()).spec
+    image = read_policy(make_model("image", tmp_path / "image").source).spec
     with pytest.raises(NotPortable, match=r"holds no observation\.image"):
         dataset_observations(tmp_path / "data", image)
     with pytest.raises(UsageError, match="is not a LeRobotDataset"):

@@ -21,6 +21,7 @@ from lerobot_policy_ppo import GymnasiumEnvConfig, PPOConfig, env_policy
 from sb3port.checkpoint.checkpoint import EnvironmentSpec
 from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 from sb3port.commands.observation_sets import rollout_observations
+from sb3port.commands.policies import find_policy
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_finetuning, begin_training
 from sb3port.environments.rollouts import Setting
@@ -154,7 +155,7 @@ def in_verify(port: Path, env: str) -> list[str]:
 def in_finetune(port: Path, env: str) -> list[str]:
     said: list[str] = []
     options = RunOptions(env, {"n_steps": 8, "batch_size": 4}, steps=8, n_envs=1)
-    trainer, _ = begin_finetuning(port, options, said.append)
+    trainer, _ = begin_finetuning(find_policy(port), options, said.append)
     trainer.iterate()
     return said
 

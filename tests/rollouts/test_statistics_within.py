@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from sb3port.commands.policies import find_policy
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.commands.verify import verify
 from sb3port.ports.reading import read_port
@@ -56,7 +57,7 @@ def test_they_learn_as_sb3_lets_them(name: str, tmp_path: Path) -> None:
     given = {"n_steps": 32, "batch_size": 16, "n_epochs": 3}
     options = RunOptions(ENVS[name], given, 64, 1, save_every=32, run={"eval_episodes": 1})
     before = read_port(port).tensors
-    trainer, origin = begin_finetuning(port, options, lambda _: None)
+    trainer, origin = begin_finetuning(find_policy(port), options, lambda _: None)
     last = train(trainer, origin, tmp_path / "run", Watcher()).last / "pretrained_model"
     after = read_port(last).tensors
     assert after[COUNT] == before[COUNT] + 2 * 3 * 32

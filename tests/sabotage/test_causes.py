@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.parity.checks.causes import causes as explained
 from sb3port.parity.comparison.compare import Comparison
@@ -16,7 +16,6 @@ from sb3port.parity.comparison.verdicts import Verdict
 from sb3port.ports.difference import deviations
 from sb3port.ports.lerobot_folder import read_running
 from sb3port.ports.unchanged import Changes
-from sb3port.readers.places.source import SourceOptions
 from tests.conftest import FIXTURES, REPOSITORY
 from tests.ports import port_of, verified
 from tests.sabotage import wrong_ports as wrong
@@ -129,7 +128,7 @@ def test_what_has_no_consequence_is_no_cause(port: Path) -> None:
 def test_many_causes_are_counted(port: Path) -> None:
     gone = [f"file-{number}" for number in range(300)]
     failed = Check("network", Comparison(Verdict.FAIL), "value")
-    found = explained(read(str(PENDULUM), SourceOptions()), port, [failed], (), Changes(300, {}, gone))
+    found = explained(read_policy(PENDULUM), port, [failed], (), Changes(300, {}, gone))
     assert [cause.text for cause in found][-2:] == [
         "file-4: missing since the conversion",
         "295 more files are not as the conversion wrote them",
@@ -157,4 +156,4 @@ def test_nothing_is_guessed(port: Path, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("source", RIGHT, ids=lambda source: source.name)
 def test_right_ports_deviate_in_nothing(source: Path, tmp_path: Path) -> None:
     port_of(source, tmp_path / "port", verify=False)
-    assert deviations(read(str(source), SourceOptions()), read_running(tmp_path / "port")) == []
+    assert deviations(read_policy(source), read_running(tmp_path / "port")) == []

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from sb3port.commands.convert import ConvertOptions, convert
-from sb3port.commands.export import ExportOptions, ReadOptions, export, repair
+from sb3port.commands.export import ExportOptions, export, repair
+from sb3port.commands.policies import ReadOptions
 from sb3port.commands.record import RecordOptions, record_chance
 from sb3port.environments.recording import write_npz
 from sb3port.files import staging
@@ -53,7 +54,7 @@ def _export(name: str, dest: Path, force: bool = False) -> None:
     port = dest.parents[1] / name
     if not port.exists():
         _convert(name, port)
-    export(port, dest, ExportOptions(verify=False, force=force), lambda *_: None)
+    export(port, dest, ReadOptions(), ExportOptions(verify=False, force=force), lambda *_: None)
 
 
 def _repair(name: str, dest: Path, force: bool = False) -> None:

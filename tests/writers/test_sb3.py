@@ -11,9 +11,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import LinearSchedule
 
 import sb3port
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.errors import NotPortable, Sb3portError, UsageError
-from sb3port.readers.places.source import SourceOptions
 from tests.conftest import REPOSITORY
 from tests.exports import REFUSED, export_of, repaired, zip_of
 from tests.ports import port_of
@@ -26,7 +25,7 @@ def test_shared_layers_become_two_copies(tmp_path: Path) -> None:
     assert done.report is not None
     assert done.report.verdict == "bit-exact"
     assert any("shared layers" in warning for warning in done.checkpoint.warnings)
-    original = read(str(ERAS / "1.6.2" / "ppo-shared"), SourceOptions())
+    original = read_policy(ERAS / "1.6.2" / "ppo-shared")
     policy = PPO.load(zip_of(done), device="cpu").policy
     shared = torch.as_tensor(np.array(original.tensors["mlp_extractor.shared_net.0.weight"]))
     nets = policy.mlp_extractor
@@ -40,7 +39,7 @@ def test_shared_layers_become_two_copies(tmp_path: Path) -> None:
 
 
 def test_linear_schedules_keep_their_values(cartpole: Path, tmp_path: Path) -> None:
-    original = read(str(cartpole), SourceOptions()).training.schedules
+    original = read_policy(cartpole).training.schedules
     model = PPO.load(zip_of(repaired(cartpole, tmp_path / "repaired", verify=False)), device="cpu")
     assert isinstance(model.learning_rate, LinearSchedule)
     for progress in (1.0, 0.7, 0.2, 0.0):
@@ -61,7 +60,7 @@ def test_zip_shows_that_statistics_belong_to_it(pendulum: Path, tmp_path: Path) 
     done = repaired(pendulum, tmp_path / "repaired", verify=False)
     (done.folder / "vec_normalize.pkl").unlink()
     with pytest.raises(UsageError, match="trained with VecNormalize"):
-        read(str(done.folder), SourceOptions())
+        read_policy(done.folder)
 
 
 def edited(port: Path, name: str, **fields: Any) -> Path:

@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import FloatSchedule
 
 from sb3port.checkpoint.schedules import CustomSchedule, ExpressionSchedule
+from sb3port.commands.policies import find_policy
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.errors import UsageError
 from sb3port.exports.sb3_schedules import sb3_formula
@@ -75,7 +76,8 @@ def test_a_curve_of_the_authors_own_goes_everywhere(tmp_path: Path) -> None:
         loaded = PPO.load(zip_of(done), device="cpu")
         assert loaded.lr_schedule(0.5) == model.lr_schedule(0.5) == 7.5e-05
         assert any("SB3 has no class for the learning_rate" in said for said in done.checkpoint.warnings)
-    trainer, _ = begin_finetuning(tmp_path / "port", RunOptions("Pendulum-v1", steps=64), lambda _: None)
+    options, policy = RunOptions("Pendulum-v1", steps=64), find_policy(tmp_path / "port")
+    trainer, _ = begin_finetuning(policy, options, lambda _: None)
     assert trainer.settings.hyperparameters.learning_rate(0.5) == 7.5e-05
     config = json.loads((tmp_path / "port" / "config.json").read_text())
     assert config["optimizer_lr"] == 3e-4

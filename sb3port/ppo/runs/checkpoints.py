@@ -15,13 +15,11 @@ from safetensors.numpy import save
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, Provenance, SourceFile, TrainingSettings
 from sb3port.errors import UsageError
 from sb3port.files.staging import CHECKPOINT, link_target, put_link, staged_folder
+from sb3port.ports.finding import CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.writing import write_port
 from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.ppo.runs.training_state import state_of, write_state
-
-PORT, STATE, LAST, BEST = "pretrained_model", "training_state", "last", "best"
-CHECKPOINTS = "checkpoints"
 
 
 def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:

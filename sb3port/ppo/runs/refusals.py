@@ -1,5 +1,6 @@
 """What is refused before a training begins, because it would fail later, or train something else."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,15 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, PolicySpec
 from sb3port.checkpoint.frames import FLOATS
 from sb3port.checkpoint.spaces import Box, parts
+from sb3port.environments.choosing import needed_words
 from sb3port.environments.same_spaces import starts_at_zero
-from sb3port.errors import UsageError
+from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import unknown
+from sb3port.ports.finding import CHECKPOINTS, LAST, STATE
 from sb3port.ppo.hyperparameters import Hyperparameters
-from sb3port.ppo.runs.checkpoints import LAST
 from sb3port.ppo.runs.plans import Plan
 from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.training_state import read_state
 
 _MOST_ENVS, _MOST_EPOCHS = 4096, 10_000
 _MOST_TRANSITIONS = 2**26  # of three observations, five gigabytes
@@ -25,8 +28,18 @@ def refuse_run(out: Path) -> None:
     Raises:
         UsageError: It does.
     """
-    if (out / "checkpoints" / LAST).exists():
-        raise UsageError(f"{out} holds a run already", f"go on with it: sb3port train --resume {out}")
+    last = out / CHECKPOINTS / LAST
+    if last.exists():
+        raise UsageError(f"{out} holds a run already", f"go on with it: {_command(out, last / STATE)}")
+
+
+def _command(out: Path, state: Path) -> str:
+    """Give the command that goes on with a run, with what a file alone does not decide."""
+    try:
+        words = needed_words(read_state(state).settings.environment)
+    except NotPortable:  # which the command will say
+        words = ()
+    return shlex.join(("sb3port", "train", "--resume", str(out), *words))
 
 
 def refuse_other_policy(spec: PolicySpec, given: Mapping[str, Any]) -> None:

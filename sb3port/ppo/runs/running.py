@@ -5,7 +5,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -14,25 +14,19 @@ from typing import Any
 import torch
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, PolicySpec
+from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.environments.choosing import choose_environment, needed_words
 from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import open_wrapped
 from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import TrainingDiverged, UsageError
+from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.reading import read_port
+from sb3port.ppo.hyperparameters import SCHEDULES
 from sb3port.ppo.rollout.environments import Environments, InProcess
 from sb3port.ppo.rollout.episodes import MakeEnv
 from sb3port.ppo.rollout.subprocesses import Subprocesses
-from sb3port.ppo.runs.checkpoints import (
-    BEST,
-    LAST,
-    PORT,
-    STATE,
-    find_checkpoint,
-    point,
-    pointed,
-    save_checkpoint,
-)
+from sb3port.ppo.runs.checkpoints import find_checkpoint, point, pointed, save_checkpoint
 from sb3port.ppo.runs.evaluating import Evaluator
 from sb3port.ppo.runs.logs import TrainingLog
 from sb3port.ppo.runs.settings import RunSettings
@@ -138,11 +132,11 @@ def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watch
                 run.save(evaluate=due)
     if evaluator:
         evaluator.close()
-    last = pointed(out / "checkpoints", LAST)
+    last = pointed(out / CHECKPOINTS, LAST)
     assert last is not None
     return Outcome(
         last,
-        pointed(out / "checkpoints", BEST),
+        pointed(out / CHECKPOINTS, BEST),
         trainer.counters.num_timesteps,
         trainer.counters.best_return,
         run.values,
@@ -170,7 +164,7 @@ class _Run:
         try:
             self.values = self._trainer.iterate().values
         except TrainingDiverged as error:
-            kept = pointed(self._out / "checkpoints", LAST)
+            kept = pointed(self._out / CHECKPOINTS, LAST)
             hint = f"the last good checkpoint is {kept}" if kept else "nothing was saved"
             raise TrainingDiverged(
                 error.message, f"{hint}; lower learning_rate, or look at {self._env}"
@@ -207,35 +201,68 @@ def resume(
     env: str | None = None,
     around: Around = AS_IN_TRAINING,
     before: Callable[[PolicySpec], None] = lambda _: None,
+    until: int | None = None,
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint, to the bit.
 
+    With more steps than it was to do, it goes on as SB3's `learn(..., reset_num_timesteps=False)` does: in
+    the middle of its episodes, with its schedules as shares of the new end.
+
     Args:
         path: The folder of the run, for its last checkpoint, or a checkpoint in it.
-        warn: Called with a sentence where an environment cannot be brought back to where it was.
+        warn: Called with a sentence where an environment cannot be brought back to where it was, or schedules
+            have another end.
         env: Which environment the user names: a file alone does not decide what is imported.
         around: What the user says of it beside that.
         before: Called with what the policy computes, before it is built.
+        until: At how many environment steps in all it shall end; None where it was to end.
 
     Returns:
         The trainer, its checkpoint, and the folder of the run.
 
     Raises:
-        UsageError: There is no checkpoint, or the user says something else than the run was told.
+        UsageError: There is no checkpoint, the user says something else than the run was told, or it has done
+            as many steps already.
         NeedsOption: It needs what the user does not say.
         NotPortable: It is damaged.
     """
     folder = find_checkpoint(path)
     state = read_state(folder / STATE)
-    _refuse_other_environment(state.settings.environment, env, around)
-    prepare(state.settings.device)
+    settings = state.settings
+    _refuse_other_environment(settings.environment, env, around)
+    if until is not None:
+        _refuse_done(path, state.counters.num_timesteps, until)
+        _warn_of_schedules(settings, until, warn)
+        settings = replace(settings, until=until)
+    prepare(settings.device)
     origin = read_port(folder / PORT)
     before(origin.spec)
-    trainer = restored(state.settings, origin, make_environments(state.settings))
+    trainer = restored(settings, origin, make_environments(settings))
     if not apply_state(trainer, state):
-        warn(f"{state.settings.env} draws random numbers of its own, so that its episodes begin anew here")
+        warn(f"{settings.env} draws random numbers of its own, so that its episodes begin anew here")
     point(folder, LAST)
-    return trainer, origin, folder.parents[1]
+    out = folder.parents[1]
+    return trainer, origin, path if path.resolve() == out else out
+
+
+def _refuse_done(path: Path, done: int, until: int) -> None:
+    if until <= done:
+        raise UsageError(
+            f"{path} has done {done:,} steps, and --steps {until} is how many it shall have done in all",
+            f"take more, such as --steps {2 * done}",
+        )
+
+
+def _warn_of_schedules(settings: RunSettings, until: int, warn: Callable[[str], None]) -> None:
+    """Say that what changes with the share of the training that remains has another end now."""
+    given = settings.hyperparameters
+    changing = [name for name in SCHEDULES if not isinstance(getattr(given, name), ConstantSchedule | None)]
+    if changing and until != settings.until:
+        names = ", ".join(changing)
+        warn(
+            f"{names}, by the share of steps that remains: of {until:,} from now on, as in SB3, and of "
+            f"{settings.until:,} before, so that one run of {until:,} steps would have learned otherwise"
+        )
 
 
 def _refuse_other_environment(noted: EnvironmentSpec, env: str | None, around: Around) -> None:

@@ -78,6 +78,23 @@ def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
     return RunSettings(**{**known, **parsed})
 
 
+def overshoot(settings: RunSettings, done: int) -> str:
+    """Say why more steps will be done than were asked for, where whole rollouts do not end there.
+
+    Args:
+        settings: The run.
+        done: How many steps are done already.
+    """
+    n_steps, n_envs, steps = settings.hyperparameters.n_steps, settings.n_envs, settings.until - done
+    rollouts = -(-steps // (n_steps * n_envs))
+    if rollouts * n_steps * n_envs == steps:
+        return ""
+    return (
+        f"{steps:,} is not a multiple of n_steps * n_envs = {n_steps:,} * {n_envs:,}: trains "
+        f"{rollouts * n_steps * n_envs:,}"
+    )
+
+
 def without_statistics(normalizer: Normalizer) -> Normalizer:
     """Give the flags and limits alone."""
     return replace(normalizer, obs_rms=None, ret_rms=None)

@@ -124,6 +124,8 @@ def read_state(folder: Path) -> TrainingState:
 def _state(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> TrainingState:
     if content["format"] != _FORMAT:
         raise ValueError(f"format {content['format']} is not one that this sb3port knows")
+    # Those of a file are read-only, of which torch warns.
+    arrays = {key: array.copy() for key, array in arrays.items()}
     progress = Progress(_below("observations.", arrays), arrays["ended"], arrays.get("memory"))
     progress.episodes.extend((total, length, success) for total, length, success in content["episodes"])
     random = content["random"]

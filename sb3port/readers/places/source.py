@@ -124,22 +124,27 @@ class SourceOptions:
 
 
 @metered
-def resolve(label: str, options: SourceOptions) -> Source:
+def resolve(label: str, options: SourceOptions, prefer_port: bool = False) -> Source:
     """Find the files of a checkpoint, fetching them from the Hub where they are not local.
+
+    Args:
+        label: SOURCE, as the user names it.
+        options: What narrows it down.
+        prefer_port: Whether of a repository that holds both, a port is meant unless a file is named.
 
     Raises:
         UsageError: The path is absent, an option does not apply, or several checkpoints could be meant.
-        PortOnHub: The repository holds a port.
+        PortOnHub: The repository holds a port, and no checkpoint beside it, or the port is preferred.
         NotPortable: The folder or repository holds no checkpoint.
         SourceUnreachable: The Hub does not have it, or cannot be reached.
     """
     if not label.strip():
         raise UsageError("SOURCE is empty")
-    return replace(_resolve(label, options), words=(label, *options.words))
+    return replace(_resolve(label, options, prefer_port), words=(label, *options.words))
 
 
-def _resolve(label: str, options: SourceOptions) -> Source:
-    path = _local_path(label)
+def _resolve(label: str, options: SourceOptions, prefer_port: bool) -> Source:
+    path = local_path(label)
     if path is not None:
         return _resolve_local(label, path, options)
     refuse_absent(label)
@@ -151,10 +156,10 @@ def _resolve(label: str, options: SourceOptions) -> Source:
         if named and given not in (None, named):
             raise UsageError(f"{label} names {named} and {option} names {given}", f"drop {option}")
     revision, filename = place.revision or options.revision, place.path or options.filename
-    return resolve_hub(place.repo_id, replace(options, revision=revision, filename=filename))
+    return resolve_hub(place.repo_id, replace(options, revision=revision, filename=filename), prefer_port)
 
 
-def _local_path(label: str) -> Path | None:
+def local_path(label: str) -> Path | None:
     """Give the existing local path of that name, `.zip` added where SB3 adds it.
 
     What cannot be a path (`~nobody`, too long) is none.
@@ -237,15 +242,18 @@ def _local_source(
 
 
 @metered
-def resolve_hub(repo_id: str, options: SourceOptions) -> Source:
-    """Fetch the files of a checkpoint from a Hub repository; errors are those of `resolve`."""
+def resolve_hub(repo_id: str, options: SourceOptions, prefer_port: bool = False) -> Source:
+    """Fetch the files of a checkpoint from a Hub repository; arguments and errors are those of `resolve`."""
     from sb3port.readers.places import hub
 
     files = hub.list_repo(repo_id, options.revision)
+    is_port = PORT_FILE in files.names and options.filename is None
+    if is_port and prefer_port:
+        raise PortOnHub(files)
     try:
         checkpoint = choose_checkpoint(files, repo_id.partition("/")[2], repo_id, options.filename)
     except NotPortable:
-        if PORT_FILE in files.names:
+        if is_port:
             raise PortOnHub(files) from None
         raise
     statistics = _statistics(files, checkpoint, repo_id, options)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +15,14 @@ import torch
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
-from sb3port.commands.convert import ConvertOptions, convert, read
+import sb3port
+from sb3port.commands.convert import ConvertOptions, convert
 from sb3port.commands.evaluate import evaluate_port
+from sb3port.commands.policies import ReadOptions, find_policy, read_options, read_policy
 from sb3port.commands.record import RecordOptions, record
 from sb3port.commands.verify import VerifyOptions, verify
 from sb3port.environments.rollouts import Setting
 from sb3port.errors import NotPortable, SourceUnreachable, UsageError
-from sb3port.ports.finding import find_port
-from sb3port.readers.places.source import SourceOptions
 
 from ..state import LoopbackHub
 from .pushing import FIXTURES, PORT_FILES, REPO, SOURCE, pushed, tree
@@ -78,7 +79,8 @@ def test_code_of_the_card_runs(hub: LoopbackHub, port: Path) -> None:
 def test_ports_on_the_hub_are_ports_to_sb3port(hub: LoopbackHub, port: Path) -> None:
     first = pushed(port).commit
     hub.requests.clear()
-    folder = find_port(REPO)
+    folder = find_policy(REPO).port
+    assert folder is not None
     wanted = {name for name in PORT_FILES if name != "README.md"}
     assert {path.partition(f"{first}/")[2] for path in hub.downloaded} == wanted
     setting = Setting("Pendulum-v1", (0, 1))
@@ -87,9 +89,9 @@ def test_ports_on_the_hub_are_ports_to_sb3port(hub: LoopbackHub, port: Path) -> 
     assert (report.verdict, report.port) == ("bit-exact", "pendulum")
     assert verify(Path(REPO), None, VerifyOptions(reload=False)).verdict == "inconclusive"
     for name in (f"{REPO}@{first}", f"hf://{REPO}"):
-        assert find_port(name) == folder
-        assert find_port(Path(name)) == folder
-    assert read(REPO, SourceOptions()).provenance.name == "ppo-Pendulum-v1"
+        assert find_policy(name).port == folder
+        assert find_policy(Path(name)).port == folder
+    assert read_policy(REPO).provenance.name == "ppo-Pendulum-v1"
     assert record(REPO, RecordOptions("Pendulum-v1", (0,))).policy == "port of ppo-Pendulum-v1"
 
 
@@ -101,20 +103,36 @@ def test_ports_on_the_hub_are_no_source(
     with pytest.raises(UsageError, match=f"{REPO} is a port already"):
         convert(REPO, tmp_path / "again", ConvertOptions(), lambda *_: None)
     with pytest.raises(UsageError, match="which holds one policy"):
-        read(REPO, SourceOptions(), use_stats=False)
-    with pytest.raises(NotPortable, match=f"{SOURCE} is not a port"):
-        find_port(SOURCE)
-    with pytest.raises(UsageError, match="a port is a whole one"):
-        find_port(f"hf://{REPO}/config.json")
+        read_policy(REPO, ReadOptions(use_stats=False))
+    with pytest.raises(NotPortable, match=r"config\.json is not"):
+        read_policy(f"hf://{REPO}/config.json")
     with pytest.raises(SourceUnreachable, match="no such repository"):
-        find_port("loopback/nothing")
+        find_policy("loopback/nothing")
+
+
+def test_a_repository_of_a_zip_is_a_policy_and_one_with_a_port_is_a_port(
+    hub: LoopbackHub, port: Path, root: Path
+) -> None:
+    """Also where the zip lies beside it, unless it is named."""
+    assert find_policy(SOURCE).source is not None
+    ours, theirs = (sb3port.evaluate(place, "Pendulum-v1", episodes=1) for place in (port, SOURCE))
+    assert ours.returns == theirs.returns
+    assert sb3port.verify(SOURCE, reload=False, observations=["drawn"]).verdict == "bit-exact"
+    shutil.copytree(port, root / SOURCE, dirs_exist_ok=True)
+    hub.commit(SOURCE)
+    assert find_policy(SOURCE).port is not None
+    named = f"hf://{SOURCE}/{Path(SOURCE).name}.zip"
+    assert (
+        find_policy(named).port is find_policy(SOURCE, read_options(f"{Path(SOURCE).name}.zip")).port is None
+    )
 
 
 def test_paths_are_not_looked_for_on_the_hub(
     hub: LoopbackHub, port: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ports").mkdir()
-    for path in ("port", "ports/absent", "absent", "../x/y", str(tmp_path / "a" / "b")):
-        assert find_port(path) == Path(path)
+    (tmp_path / "ports" / "present").mkdir(parents=True)
+    for path in ("ports/present-", "absent", "../x/y", str(tmp_path / "a" / "b")):
+        with pytest.raises(UsageError, match="neither a file or folder on this machine"):
+            find_policy(path)
     assert hub.requests == []
