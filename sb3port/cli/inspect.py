@@ -26,6 +26,7 @@ def inspect(
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Show what is in a checkpoint or a port, executing none of it.
 
@@ -36,7 +37,7 @@ def inspect(
     from sb3port.commands.convert import read
     from sb3port.readers.places.source import SourceOptions
 
-    output = Output(json, quiet)
+    output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
     narrowed = SourceOptions(filename, revision, vecnormalize)
     checkpoint = read(source, narrowed, not no_stats, assume_standard_forward, extractor, sandbox)

@@ -11,6 +11,7 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
+from sb3port.cli.values import beginning_with, choice
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
 from sb3port.files.texts.source_code import shell
@@ -25,6 +26,8 @@ EXAMPLES = (
     "sb3port record ports/ppo-Pendulum-v1 --format lerobot --out data/x",
     "sb3port record --env Pendulum-v1 --format lerobot --out data/random",
 )
+
+_SHOWN = 10
 
 
 class Format(StrEnum):
@@ -53,7 +56,12 @@ def record(
     seed: options.Seed = 0,
     format: Annotated[
         Format,
-        typer.Option(metavar="FORMAT", help="npz, or lerobot for a LeRobotDataset with lossless images."),
+        typer.Option(
+            metavar="FORMAT",
+            parser=choice(Format),
+            autocompletion=beginning_with(Format),
+            help="npz, or lerobot for a LeRobotDataset with lossless images.",
+        ),
     ] = Format.NPZ,
     stochastic: options.Stochastic = False,
     no_masking: options.NoMasking = False,
@@ -69,6 +77,7 @@ def record(
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Record what a policy sees, does and gets in an environment.
 
@@ -79,7 +88,7 @@ def record(
     from sb3port.readers.places.source import SourceOptions
 
     need("torch", "sb3port record")
-    output = Output(json, quiet)
+    output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
     _refuse_existing(out, format, force)
     narrowed = SourceOptions(filename, revision, vecnormalize)
@@ -144,7 +153,9 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
     }
     if output.result("sb3port.record", content, shown(out)):
         return
-    returns = ", ".join(f"{value:.2f}" for value in recording.returns[:10])
+    shown_returns = recording.returns if output.verbose else recording.returns[:_SHOWN]
+    returns = ", ".join(f"{value:.2f}" for value in shown_returns)
+    more = len(recording.returns) - len(shown_returns)
     output.fields(
         shown_rows(
             {
@@ -156,7 +167,7 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
                 **({"arguments": arguments_text(recording.env_kwargs)} if recording.env_kwargs else {}),
                 **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
                 "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
-                "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
+                "returns": returns + (f" and {more} more (all of them with -v)" if more else ""),
             }
         )
     )

@@ -83,7 +83,11 @@ def verify(port: Path, label: str | None = None, options: VerifyOptions | None =
         UsageError: What `label` or the options name is absent.
     """
     need("sb3", "verifying")
-    report = _verify(find_port(port), label, options or VerifyOptions())
+    from sb3port.commands.observation_sets import check_names
+
+    options = options or VerifyOptions()
+    check_names(options.observations, options.env is not None)
+    report = _verify(find_port(port), label, options)
     return replace(report, port=port.name)
 
 
@@ -150,16 +154,17 @@ def run_checks(
     Raises:
         NotPortable, UsageError: As `verify`.
     """
-    doing("loading torch and SB3")
     from sb3port.commands.observation_sets import ObservationContext, observation_sets
-    from sb3port.commands.verify_behaviour import check_behaviour
-    from sb3port.commands.verify_update import check_update
-    from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
 
     options = options or VerifyOptions()
     chosen, masking = _chosen(checkpoint, options), options.use_masking
     context = ObservationContext(checkpoint, reference, chosen, masking)
     sets = observation_sets(options.observations, context)
+    doing("loading torch and SB3")
+    from sb3port.commands.verify_behaviour import check_behaviour
+    from sb3port.commands.verify_update import check_update
+    from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
+
     subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
     steps = [*STEPS]
     if chosen is not None:
