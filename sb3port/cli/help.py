@@ -84,7 +84,8 @@ def _write_panels(ctx: Any, formatter: Any, params: Sequence[Any]) -> None:
     panels = {}
     for title, found in panels_of(params):
         records = [record for param in found if (record := param.get_help_record(ctx))]
-        panels[title] = [(_TYPE_NAME.sub("", name), text) for name, text in records]
+        # Typer 0.16 writes a bracket as Rich wants it.
+        panels[title] = [(_TYPE_NAME.sub("", name), text.replace("\\[", "[")) for name, text in records]
     names = [name for rows in panels.values() for name, _ in rows]
     width = min(max(map(len, names)), _WIDEST)
     for title, rows in panels.items():

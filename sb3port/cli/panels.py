@@ -8,6 +8,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Training": ("steps", "config", "algo", "policy", "policy_kwargs", "device", "engine"),
     "Source": (
         "source",
+        "last",
         "filename",
         "revision",
         "vecnormalize",
@@ -68,6 +69,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "video",
         "plot",
         "json",
+        "yaml",
         "quiet",
         "verbose",
         "version",

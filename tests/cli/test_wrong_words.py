@@ -10,12 +10,11 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from sb3port import UsageError
 from sb3port.cli.app import app
 from sb3port.cli.panels import PANELS
 from sb3port.cli.training_options import Algorithm, Engine, Policy, Vectors
 from sb3port.cli.values import BadValue, number, whole_number
-from sb3port.errors import did_you_mean
+from sb3port.errors import UsageError, did_you_mean
 
 from .conftest import PENDULUM, Cli
 
