@@ -5,7 +5,7 @@ The message is one sentence that says what is wrong and where; `hint` says what 
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -32,6 +32,27 @@ def shortened_hint(hint: str, limit: int = LONGEST) -> str:
     if len(hint) <= limit or begin is None:
         return shortened(hint, limit)
     return f"{shortened(hint[: begin - 2], limit - len(hint) + begin)}: {hint[begin:]}"
+
+
+def did_you_mean(
+    word: str, known: Iterable[str], otherwise: str = "", also: str = "", cutoff: float = 0.6
+) -> str | None:
+    """Give a hint for a word that is none of those that are known: the nearest one, whatever its case.
+
+    Args:
+        word: What the user wrote.
+        known: What could have been meant.
+        otherwise: The hint where nothing is near.
+        also: What else the user can do, whether anything is near or not.
+        cutoff: How alike they have to be, from 0 to 1.
+    """
+    from difflib import get_close_matches
+
+    folded = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), folded, 1, cutoff)
+    if not near:
+        return otherwise or also or None
+    return f"did you mean {folded[near[0]]}?{f' or {also}' if also else ''}"
 
 
 class Sb3portError(Exception):

@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -44,25 +45,32 @@ app = typer.Typer(
     cls=Commands,
     help="Port Stable-Baselines3 checkpoints to LeRobot policies, and prove that nothing changed.",
     epilog=exit_codes(),
-    no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("convert", cls=Command, epilog=examples(convert.EXAMPLES))(convert.convert)
-app.command("inspect", cls=Command, epilog=examples(inspect.EXAMPLES))(inspect.inspect)
-app.command("scan", cls=Command, epilog=examples(scan.EXAMPLES))(scan.scan)
-app.command("verify", cls=Command, epilog=examples(verify.EXAMPLES))(verify.verify)
-app.command("record", cls=Command, epilog=examples(record.EXAMPLES))(record.record)
-app.command("eval", cls=Command, epilog=examples(evaluation.EXAMPLES))(evaluation.evaluate)
-app.command("push", cls=Command, epilog=examples(push.EXAMPLES))(push.push)
-app.command("finetune", cls=Command, epilog=examples(finetune.EXAMPLES))(finetune.finetune)
-app.command("train", cls=Command, epilog=examples(train.EXAMPLES))(train.train)
-app.command("diff", cls=Command, epilog=examples(diff.EXAMPLES))(diff.diff)
-app.command("report", cls=Command, epilog=examples(report.EXAMPLES))(report.report)
-app.command("export", cls=Command, epilog=examples(export.EXAMPLES))(export.export)
-app.command("repair", cls=Command, epilog=examples(repair.EXAMPLES))(repair.repair)
+# The groups of the help, with the name, the function and the module of each command.
+_GROUPS: dict[str, tuple[tuple[str, Callable[..., None], Any], ...]] = {
+    "Port it": (
+        ("convert", convert.convert, convert),
+        ("export", export.export, export),
+        ("repair", repair.repair, repair),
+    ),
+    "Trust it": (
+        ("inspect", inspect.inspect, inspect),
+        ("scan", scan.scan, scan),
+        ("verify", verify.verify, verify),
+        ("diff", diff.diff, diff),
+        ("report", report.report, report),
+    ),
+    "Run it": (("eval", evaluation.evaluate, evaluation), ("record", record.record, record)),
+    "Train it": (("train", train.train, train), ("finetune", finetune.finetune, finetune)),
+    "Share it": (("push", push.push, push),),
+}
+for _group, _commands in _GROUPS.items():
+    for _name, _run, _module in _commands:
+        _add = app.command(_name, cls=Command, epilog=examples(_module.EXAMPLES), rich_help_panel=_group)
+        _add(_run)
 
 
 def _print_version(wanted: bool) -> None:

@@ -32,6 +32,7 @@ def convert(
             metavar="DEST", help="Where the port shall lie; ports/<name> by default.", show_default=False
         ),
     ] = None,
+    out: options.Dest = None,
     filename: options.Filename = None,
     revision: options.Revision = None,
     vecnormalize: options.Vecnormalize = None,
@@ -58,6 +59,7 @@ def convert(
 
     if report_dir is not None and no_verify:
         raise UsageError("--no-verify leaves nothing to report for --report-dir", "drop one of the two")
+    dest = options.destination(dest, out)
     output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
     reading = read_options(

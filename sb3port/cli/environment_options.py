@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from sb3port.cli.values import environment_ids, whole_number
 from sb3port.errors import need
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ _OPTIONS: tuple[tuple[str, Any, Any], ...] = (
             typer.Option(
                 "--frame-stack",
                 metavar="N",
-                min=1,
-                max=1000,
+                parser=whole_number(1, 1000),
                 help="Put N observations together, as SB3's VecFrameStack does, outside of all wrappers.",
                 show_default=False,
             ),
@@ -87,7 +87,12 @@ def with_environment(
         name: How messages call the command.
         env_help: What `--env` is for.
     """
-    env = Annotated[str | None, typer.Option("--env", metavar="ID", help=env_help, show_default=False)]
+    env = Annotated[
+        str | None,
+        typer.Option(
+            "--env", metavar="ID", help=env_help, show_default=False, autocompletion=environment_ids
+        ),
+    ]
     options = (("env", env, None), *_OPTIONS)
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:

@@ -9,6 +9,7 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import with_policy
+from sb3port.cli.values import beginning_with, choice
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.cli.written import run_export
 from sb3port.errors import UsageError
@@ -43,8 +44,16 @@ def export(
             show_default=False,
         ),
     ] = None,
+    out: options.Dest = None,
     to: Annotated[
-        Format, typer.Option("--to", metavar="FORMAT", help="The format: sb3, onnx, torch or numpy.")
+        Format,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            parser=choice(Format),
+            autocompletion=beginning_with(Format),
+            help="The format: sb3, onnx, torch or numpy.",
+        ),
     ] = Format.SB3,
     outputs: Annotated[
         str | None,
@@ -78,6 +87,7 @@ def export(
     from sb3port.commands.export import export as run
     from sb3port.exports.graphs import GraphOptions
 
+    dest = options.destination(dest, out)
     graph = GraphOptions(tuple(outputs.split(",")) if outputs is not None else ("action",), raw)
     rates = options.rates(learning_rate, clip_range, clip_range_vf)
     _refuse_useless(to, outputs is not None or raw, bool(rates))

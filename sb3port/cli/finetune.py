@@ -1,8 +1,6 @@
 """`sb3port finetune`: go on with a port where its training stopped."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options, training_options
 from sb3port.cli.environment_options import with_environment
@@ -11,7 +9,7 @@ from sb3port.cli.policy_options import chosen_by, with_policy
 from sb3port.cli.training_options import with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.cli.walls import warn_of_missing_walls
-from sb3port.errors import UsageError, need
+from sb3port.errors import need
 from sb3port.files.texts.terminal import shown, terminal
 
 if TYPE_CHECKING:
@@ -26,27 +24,26 @@ EXAMPLES = ("sb3port finetune ports/walker --env Walker2d-v5 --steps 50000 --out
 @with_environment("sb3port finetune")
 def finetune(
     port: options.Port,
+    out: training_options.Out,
     given: dict[str, Any],
     env: str | None,
     around: "Around",
     reading: "ReadOptions",
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Environment steps to do.", show_default=False)
-    ] = None,
-    out: training_options.Out = None,
+    steps: training_options.Steps = None,
     config: training_options.Config = None,
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
     no_masking: options.NoMasking = False,
-    vec_env: training_options.VecEnv = "dummy",
+    vec_env: training_options.VecEnv = training_options.Vectors.DUMMY,
     seed: training_options.Seed = None,
     device: training_options.Device = "cpu",
-    engine: training_options.EngineName = "exact",
+    engine: training_options.EngineName = training_options.Engine.EXACT,
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Go on with a port where its training stopped, as SB3 would.
 
@@ -55,15 +52,13 @@ def finetune(
     saves; go on with: sb3port train --resume DIR.
     """
     need("torch", "sb3port finetune")
-    output = Output(json, quiet)
+    output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, reading.sandbox)
-    if out is None:
-        raise UsageError("--out is needed", "say in which folder the run shall be")
     run = {
-        "vec_env": vec_env,
+        "vec_env": vec_env.value,
         "seed": seed,
         "device": device,
-        "engine": engine,
+        "engine": engine.value,
         "eval_episodes": eval_episodes,
         "use_masking": not no_masking,
     }

@@ -28,6 +28,7 @@ def inspect(
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Show what is in a checkpoint or a port, executing none of it.
 
@@ -37,7 +38,7 @@ def inspect(
     from sb3port.cli.summary import checkpoint_json
     from sb3port.commands.policies import find_policy, read_options
 
-    output = Output(json, quiet)
+    output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
     reading = read_options(
         filename, revision, vecnormalize, not no_stats, assume_standard_forward, extractor, sandbox, last

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sb3port.cli.values import folder, number, whole_number
+from sb3port.errors import UsageError
 from sb3port.files.budget import allow_more, checked_factor
 
 Source = Annotated[
@@ -97,13 +99,16 @@ MaxEpisodeSteps = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        min=1,
+        parser=whole_number(1),
         help="Time limit of an episode, instead of the environment's own; without either it is 1000 steps.",
         show_default=False,
     ),
 ]
-Episodes = Annotated[int, typer.Option(metavar="N", min=1, help="How many episodes.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the first episode; the next count up.")]
+Episodes = Annotated[int, typer.Option(metavar="N", parser=whole_number(1), help="How many episodes.")]
+Seed = Annotated[
+    int,
+    typer.Option(metavar="N", parser=whole_number(0), help="Seed of the first episode; the next count up."),
+]
 Stochastic = Annotated[
     bool, typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones.")
 ]
@@ -112,7 +117,7 @@ ReportDir = Annotated[
     typer.Option(
         "--report-dir",
         metavar="DIR",
-        file_okay=False,
+        parser=folder,
         help="Write the parity report there, as JSON, Markdown, JUnit XML and HTML, also if parity fails.",
     ),
 ]
@@ -122,6 +127,10 @@ Extractor = Annotated[
         metavar="MODULE:CLASS",
         help="The policy's features extractor, where its code is your own. Naming it lets sb3port import it.",
     ),
+]
+Dest = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DEST", help="The same as DEST.", show_default=False),
 ]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare what is written with SB3.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what sb3port wrote at DEST.")]
@@ -136,15 +145,31 @@ Observations = Annotated[
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option(metavar="NUMBER", min=0, help="Learning rate for further training, instead of the file's."),
+    typer.Option(
+        metavar="X", parser=number(0), help="Learning rate for further training, instead of the file's."
+    ),
 ]
 ClipRange = Annotated[
     float | None,
-    typer.Option(metavar="NUMBER", min=0, help="Clip range for further training, instead of the file's."),
+    typer.Option(
+        metavar="X", parser=number(0), help="Clip range for further training, instead of the file's."
+    ),
 ]
 ClipRangeVf = Annotated[
-    float | None, typer.Option(metavar="NUMBER", min=0, help="The same for the clip range of the value.")
+    float | None,
+    typer.Option(metavar="X", parser=number(0), help="The same for the clip range of the value."),
 ]
+
+
+def destination(dest: Path | None, out: Path | None) -> Path | None:
+    """Give where to write, which is named after SOURCE or with `--out`; None where it is not named.
+
+    Raises:
+        UsageError: It is named twice.
+    """
+    if dest is not None and out is not None:
+        raise UsageError(f"both {dest} and --out {out} say where to write", "name one place")
+    return out if dest is None else dest
 
 
 def rates(

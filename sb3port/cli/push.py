@@ -8,6 +8,7 @@ import typer
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by
+from sb3port.cli.values import folder
 from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
@@ -44,13 +45,13 @@ def push(
         typer.Option(
             "--report-dir",
             metavar="DIR",
-            file_okay=False,
+            parser=folder,
             help="Where verify wrote its report, if not into the port.",
         ),
     ] = None,
     returns: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What eval --json printed, for the model card.", dir_okay=False),
+        typer.Option(metavar="FILE", help="What eval --json printed, for the model card."),
     ] = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,

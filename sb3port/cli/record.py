@@ -12,6 +12,7 @@ from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by, with_policy
+from sb3port.cli.values import beginning_with, choice
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
 from sb3port.files.texts.source_code import shell
@@ -27,6 +28,8 @@ EXAMPLES = (
     "sb3port record ports/ppo-Pendulum-v1 --format lerobot --out data/x",
     "sb3port record --env Pendulum-v1 --format lerobot --out data/random",
 )
+
+_SHOWN = 10
 
 
 class Format(StrEnum):
@@ -57,7 +60,12 @@ def record(
     seed: options.Seed = 0,
     format: Annotated[
         Format,
-        typer.Option(metavar="FORMAT", help="npz, or lerobot for a LeRobotDataset with lossless images."),
+        typer.Option(
+            metavar="FORMAT",
+            parser=choice(Format),
+            autocompletion=beginning_with(Format),
+            help="npz, or lerobot for a LeRobotDataset with lossless images.",
+        ),
     ] = Format.NPZ,
     stochastic: options.Stochastic = False,
     no_masking: options.NoMasking = False,
@@ -66,6 +74,7 @@ def record(
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Record what a policy sees, does and gets in an environment.
 
@@ -74,7 +83,7 @@ def record(
     printed.
     """
     need("torch", "sb3port record")
-    output = Output(json, quiet)
+    output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, reading.sandbox)
     _refuse_existing(out, format, force)
     with ExitStack() as spinner:
@@ -134,7 +143,9 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
     }
     if output.result("sb3port.record", content, shown(out)):
         return
-    returns = ", ".join(f"{value:.2f}" for value in recording.returns[:10])
+    shown_returns = recording.returns if output.verbose else recording.returns[:_SHOWN]
+    returns = ", ".join(f"{value:.2f}" for value in shown_returns)
+    more = len(recording.returns) - len(shown_returns)
     output.fields(
         shown_rows(
             {
@@ -146,7 +157,7 @@ def _print(output: Output, recording: "Recording", out: Path, form: Format) -> N
                 **({"arguments": arguments_text(recording.env_kwargs)} if recording.env_kwargs else {}),
                 **({"wrappers": ", ".join(recording.wrappers)} if recording.wrappers else {}),
                 "steps": f"{len(recording):,} in {_episodes(recording.seeds)}",
-                "returns": returns + (" …" if len(recording.seeds) > 10 else ""),
+                "returns": returns + (f" and {more} more (all of them with -v)" if more else ""),
             }
         )
     )

@@ -11,14 +11,20 @@ from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.cli.written import run_export
 
 EXAMPLES = (
-    "sb3port repair sb3/ppo-Pendulum-v1 repaired/ppo-Pendulum-v1",
+    "sb3port repair sb3/ppo-Pendulum-v1",
     "sb3port repair old.zip repaired/old --learning-rate 3e-4",
 )
 
 
 def repair(
     source: options.Source,
-    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The folder to write.", show_default=False)],
+    dest: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DEST", help="The folder to write; repaired/<name> by default.", show_default=False
+        ),
+    ] = None,
+    out: options.Dest = None,
     filename: options.Filename = None,
     revision: options.Revision = None,
     vecnormalize: options.Vecnormalize = None,
@@ -48,6 +54,7 @@ def repair(
     from sb3port.commands.export import repair as run
     from sb3port.commands.policies import read_options
 
+    dest = options.destination(dest, out)
     reading = read_options(
         filename, revision, vecnormalize, not no_stats, assume_standard_forward, extractor, sandbox
     )

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from sb3port.checkpoint.str_enum import StrEnum
+from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by
+from sb3port.cli.values import beginning_with, choice
 from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import shown
 
@@ -41,11 +43,14 @@ def report(
         typer.Option(
             "--to",
             metavar="FORM",
+            parser=choice(Form),
+            autocompletion=beginning_with(Form),
             help="json, md, junit or html; md by default, into a folder all of them.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="A folder, or - for stdout.")] = Path("-"),
+    limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
 ) -> None:
     """Render parity reports as JSON, Markdown, JUnit XML or HTML.
 

@@ -8,6 +8,7 @@ import typer
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
+from sb3port.cli.values import beginning_with, choice
 from sb3port.files.texts.terminal import Style, TerminalText, shown, styled, terminal
 
 if TYPE_CHECKING:
@@ -49,7 +50,14 @@ def scan(
         bool, typer.Option("--strict", help="Exit with 5 for code that is not SB3's, too.")
     ] = False,
     form: Annotated[
-        Format, typer.Option("--format", metavar="text|json|sarif|markdown", help="How to write the result.")
+        Format,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            parser=choice(Format),
+            autocompletion=beginning_with(Format),
+            help="How to write the result: text, json, sarif or markdown.",
+        ),
     ] = Format.TEXT,
     revision: options.Revision = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)

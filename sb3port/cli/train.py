@@ -25,20 +25,13 @@ EXAMPLES = (
 
 
 @with_hyperparameters
-@with_environment("sb3port train", "Gymnasium environment, such as Pendulum-v1.")
+@with_environment("sb3port train", "Gymnasium environment, such as Pendulum-v1; needed for a new run.")
 def train(
     given: dict[str, Any],
     env: str | None,
     around: "Around",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Environment steps, in all; tuned ones by default, with --resume those that it was to do.",
-        ),
-    ] = None,
-    out: training_options.Out = None,
+    steps: training_options.Steps = None,
+    out: training_options.OutOfNew = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -46,10 +39,8 @@ def train(
         ),
     ] = None,
     config: training_options.Config = None,
-    algo: Annotated[str, typer.Option(metavar="NAME", help="ppo, ppo_mask or ppo_lstm.")] = "ppo",
-    policy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="SB3's policy; the one that fits by default.")
-    ] = None,
+    algo: training_options.Algo = training_options.Algorithm.PPO,
+    policy: training_options.PolicyName = None,
     policy_kwargs: Annotated[
         str | None, typer.Option(metavar="DICT", help='SB3\'s, such as "dict(net_arch=[64, 64])".')
     ] = None,
@@ -59,16 +50,17 @@ def train(
     normalize_kwargs: training_options.NormalizeKwargs = None,
     n_envs: training_options.NEnvs = None,
     no_masking: options.NoMasking = False,
-    vec_env: training_options.VecEnv = "dummy",
+    vec_env: training_options.VecEnv = training_options.Vectors.DUMMY,
     seed: training_options.Seed = 0,
     device: training_options.Device = "cpu",
-    engine: training_options.EngineName = "exact",
+    engine: training_options.EngineName = training_options.Engine.EXACT,
     save_every: training_options.SaveEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
     extractor: options.Extractor = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Train a policy with PPO, to the bit as Stable-Baselines3 does.
 
@@ -77,7 +69,7 @@ def train(
     with --steps to so many steps in all, as SB3's learn(reset_num_timesteps=False) does.
     """
     need("torch", "sb3port train")
-    output = Output(json, quiet)
+    output = Output(json, quiet, verbose)
     if resume is not None:
         if out is not None or config is not None or given:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
@@ -86,12 +78,16 @@ def train(
     if extractor is not None:
         raise UsageError("--extractor is for a run to --resume", "new policies have SB3's own extractors")
     if env is None or out is None:
-        raise UsageError("--env and --out are needed", "or --resume, to go on with a run")
+        missing = " and ".join(name for name, value in (("--env", env), ("--out", out)) if value is None)
+        raise UsageError(
+            f"sb3port train needs {missing}, or --resume to go on with a run",
+            f"write it like this: {EXAMPLES[0]}",
+        )
     run = {
-        "vec_env": vec_env,
+        "vec_env": vec_env.value,
         "seed": seed,
         "device": device,
-        "engine": engine,
+        "engine": engine.value,
         "eval_episodes": eval_episodes,
         "use_masking": not no_masking,
     }
@@ -102,7 +98,7 @@ def train(
         refuse_run(out)
         trainer = begin_training(
             RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around=around),
-            PolicyOptions(algo, policy, policy_kwargs, normalize),
+            PolicyOptions(algo.value, policy.value if policy else None, policy_kwargs, normalize),
             lambda source: output.stage(terminal("plan"), shown(source)),
             lambda text: output.warn(shown(text)),
         )

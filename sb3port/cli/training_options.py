@@ -7,38 +7,145 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sb3port.errors import UsageError
+from sb3port.checkpoint.str_enum import StrEnum
+from sb3port.cli.values import BadValue, beginning_with, choice, number, whole_number
+from sb3port.errors import UsageError, did_you_mean
 
-Out = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Folder of the run: checkpoints and logs.", show_default=False),
+_OUT = "Folder of the run: checkpoints and logs"
+Out = Annotated[Path, typer.Option(metavar="DIR", help=f"{_OUT}.", show_default=False)]
+OutOfNew = Annotated[
+    Path | None, typer.Option(metavar="DIR", help=f"{_OUT}; needed for a new one.", show_default=False)
 ]
-Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all random numbers.")]
-Device = Annotated[str, typer.Option(metavar="NAME", help="Where torch computes, such as cpu or cuda.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(1),
+        help="Environment steps to do, such as 100000, 100_000 or 1e5; tuned ones, or those of --config, by "
+        "default.",
+        show_default=False,
+    ),
+]
+
+
+class Algorithm(StrEnum):
+    """The keys of `fresh_spec.ALGORITHMS`, without importing them."""
+
+    PPO = "ppo"
+    MASKABLE = "ppo_mask"
+    RECURRENT = "ppo_lstm"
+
+
+class Policy(StrEnum):
+    """SB3's and sb3-contrib's names of policies."""
+
+    MLP = "MlpPolicy"
+    CNN = "CnnPolicy"
+    MULTI_INPUT = "MultiInputPolicy"
+    MLP_LSTM = "MlpLstmPolicy"
+    CNN_LSTM = "CnnLstmPolicy"
+    MULTI_INPUT_LSTM = "MultiInputLstmPolicy"
+
+
+class Engine(StrEnum):
+    """The keys of `engines.table.ENGINES`, without importing them."""
+
+    EXACT = "exact"
+    AUTOGRAD = "exact-autograd"
+
+
+class Vectors(StrEnum):
+    """How several environments are stepped."""
+
+    DUMMY = "dummy"
+    SUBPROC = "subproc"
+
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+def _device(value: str) -> str:
+    """Read a device; which of them there are, torch knows, but it takes its time to load."""
+    kind = value.partition(":")[0]
+    if kind not in _DEVICES and (hint := did_you_mean(kind, _DEVICES, cutoff=0.75)):
+        raise BadValue(f"is {value[:100]!r}, which is no device of torch's", hint)
+    return value
+
+
+Algo = Annotated[
+    Algorithm,
+    typer.Option(
+        metavar="NAME",
+        parser=choice(Algorithm),
+        autocompletion=beginning_with(Algorithm),
+        help="ppo, ppo_mask or ppo_lstm.",
+    ),
+]
+PolicyName = Annotated[
+    Policy | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        parser=choice(Policy),
+        autocompletion=beginning_with(Policy),
+        help="SB3's policy; the one that fits by default.",
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", parser=whole_number(0), help="Seed of all random numbers.")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        parser=_device,
+        autocompletion=beginning_with(_DEVICES),
+        help="Where torch computes, such as cpu or cuda.",
+    ),
+]
 EngineName = Annotated[
-    str, typer.Option("--engine", metavar="NAME", help="exact has SB3's bits; exact-autograd by autograd.")
+    Engine,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        parser=choice(Engine),
+        autocompletion=beginning_with(Engine),
+        help="exact has SB3's bits; exact-autograd by autograd.",
+    ),
 ]
-NEnvs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Environments stepped together.")]
+NEnvs = Annotated[
+    int | None, typer.Option(metavar="N", parser=whole_number(1), help="Environments stepped together.")
+]
 VecEnv = Annotated[
-    str, typer.Option(metavar="KIND", help="dummy steps them in this process, subproc in one each.")
+    Vectors,
+    typer.Option(
+        metavar="KIND",
+        parser=choice(Vectors),
+        autocompletion=beginning_with(Vectors),
+        help="dummy steps them in this process, subproc in one each.",
+    ),
 ]
 SaveEvery = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Steps between checkpoints; a tenth of all by default."),
+    typer.Option(
+        metavar="N", parser=whole_number(1), help="Steps between checkpoints; a tenth of all by default."
+    ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Hyperparameters in rl_zoo3's YAML form.", show_default=False),
 ]
 EvalEpisodes = Annotated[
-    int, typer.Option(metavar="N", min=0, help="Episodes that evaluate each checkpoint; 0 for none.")
+    int,
+    typer.Option(
+        metavar="N", parser=whole_number(0), help="Episodes that evaluate each checkpoint; 0 for none."
+    ),
 ]
 NormalizeKwargs = Annotated[
     str | None,
     typer.Option(metavar="DICT", help='Arguments of VecNormalize, such as "dict(norm_reward=False)".'),
 ]
 
-_PANEL = "SB3's hyperparameters"
 # Name, type on the command line, help.
 _SETTINGS: tuple[tuple[str, Any, str], ...] = (
     (
@@ -91,8 +198,10 @@ def with_hyperparameters(command: Callable[..., R]) -> Callable[..., R]:
 def _option(setting: tuple[str, Any, str]) -> inspect.Parameter:
     name, kind, text = setting
     wanted: Any = kind | None
-    metavar = {int: "N", float: "X", str: "X", bool: None}[kind]
-    option = typer.Option(metavar=metavar, help=text, show_default=False, rich_help_panel=_PANEL)
+    metavar, parser = {int: ("N", whole_number()), float: ("X", number()), str: ("X", None)}.get(
+        kind, (None, None)
+    )
+    option = typer.Option(metavar=metavar, parser=parser, help=text, show_default=False)
     annotation = Annotated[wanted, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -105,4 +214,6 @@ def _read(name: str, value: Any) -> Any:
     try:
         return float(value)
     except ValueError as error:
-        raise UsageError(f"--target-kl is {value!r}", "give a number, or none") from error
+        raise UsageError(
+            f"--target-kl is {value[:200]!r}, which is no number", "give a number, or none"
+        ) from error

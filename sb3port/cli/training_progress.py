@@ -69,12 +69,22 @@ def _watching(output: Output) -> Iterator["Watcher"]:
             if mean is not None:
                 text = terminal("{}, return {:.1f}", text, mean)
             progress.update(values["time/total_timesteps"], text)
+            if output.verbose:
+                output.stage(terminal("update"), _details(values))
 
         def saved(folder: Path, found: float | None) -> None:
             evaluated = "" if found is None else f", return {found:.2f} with deterministic actions"
             output.stage(terminal("saved"), terminal("{}{}", folder.name, evaluated))
 
         yield Watcher(progress.begin, iterated, saved)
+
+
+def _details(values: "Mapping[str, Any]") -> TerminalText:
+    """Say what an iteration logs, by SB3's names without their groups."""
+    logged = {name.partition("/")[2]: value for name, value in values.items() if value is not None}
+    steps = logged.pop("total_timesteps")
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in logged.items())
+    return terminal("{:,} steps: {}", steps, numbers)
 
 
 def _print(output: Output, outcome: "Outcome", out: Path, again: ShellCode) -> None:

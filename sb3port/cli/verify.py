@@ -10,6 +10,7 @@ from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by, with_policy
+from sb3port.cli.values import number
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import TerminalText, shown, styled, terminal, together
@@ -54,7 +55,9 @@ def verify(
     ] = False,
     atol: Annotated[
         float | None,
-        typer.Option(metavar="X", min=0, help="Allow outputs to differ by X, in place of the noise rule."),
+        typer.Option(
+            metavar="X", parser=number(0), help="Allow outputs to differ by X, in place of the noise rule."
+        ),
     ] = None,
     no_reload: Annotated[
         bool, typer.Option("--no-reload", help="Do not load the port in a second process.")

@@ -21,6 +21,7 @@ from sb3port.families.descriptions import policy_texts
 from sb3port.files.port_files import PORT_FILE
 from sb3port.files.staging import EXPORT, refuse_existing, staged_folder
 from sb3port.files.texts.names import file_name
+from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.integrity import check_files
 from sb3port.parity.comparison.report import ParityReport, environment, refuse_unless_holds
 from sb3port.parity.comparison.verdicts import Verdict
@@ -85,9 +86,7 @@ def export(
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
-    _need_packages(options)
-    if dest is not None:
-        refuse_existing(dest, options.force, EXPORT)
+    _check(dest, options)
     policy = find_policy(label, reading, lambda choice: announce("port", choice))
     if policy.port is not None:
         _refuse_changed(policy.port)
@@ -99,13 +98,13 @@ def export(
 
 
 def repair(
-    label: str, dest: Path, reading: ReadOptions, options: ExportOptions, announce: Announce
+    label: str, dest: Path | None, reading: ReadOptions, options: ExportOptions, announce: Announce
 ) -> Export:
     """Read an SB3 checkpoint of any age and write it for today's SB3.
 
     Args:
         label: SOURCE, as the user names it.
-        dest: The folder to write.
+        dest: The folder to write; `repaired/<name>` by default.
         reading: How to read it.
         options: How to write it.
         announce: Called with each stage ("read", "map", "write", "verify") and what it found.
@@ -113,8 +112,7 @@ def repair(
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
-    _need_packages(options)
-    refuse_existing(dest, options.force, EXPORT)
+    _check(dest, options)
     policy = find_policy(label, reading)
     if policy.source is None:
         command = shlex.join(("sb3port", "export", label, "--to", "sb3"))
@@ -123,10 +121,18 @@ def repair(
     announce("read", describe_source(policy.source, checkpoint))
     announce("map", describe_mapping(checkpoint))
     use_extractor(checkpoint.spec, reading.extractor, label)
+    dest = dest or Path("repaired") / _file_name(checkpoint)
     return _export(checkpoint, reference_of(policy.source, checkpoint), dest, options, announce)
 
 
-def _need_packages(options: ExportOptions) -> None:
+def _check(dest: Path | None, options: ExportOptions) -> None:
+    """Refuse what cannot be done, before anything is read."""
+    if options.observations:
+        from sb3port.commands.observation_sets import check_names
+
+        check_names(options.observations)
+    if dest is not None:
+        refuse_existing(dest, options.force, EXPORT)
     if extra := target_of(options.target).extra:
         need(extra, f"writing for {options.target}")
     if options.verify:
@@ -146,6 +152,7 @@ def _export(
 ) -> Export:
     target = target_of(options.target)
     refuse_existing(dest, options.force, EXPORT)
+    sets = _observations(checkpoint, reference, options) if options.verify else []
     with blaming(checkpoint.spec), staged_folder(dest, options.force, EXPORT) as staging:
         intended = target.form(checkpoint, options.rates)
         path = staging / f"{_file_name(checkpoint)}{target.ending}"
@@ -153,13 +160,21 @@ def _export(
         announce("write", ", ".join(f"{file.name} ({file.size:,} bytes)" for file in files))
         report = None
         if options.verify:
-            report = _verify(checkpoint, reference, path, options)
+            report = _verify(checkpoint, sets, path, options)
             refuse_unless_holds(report, path.name, checkpoint.provenance.name)
             text = render_json(canonical(report.to_json())).text
             (staging / "parity.json").write_text(text, encoding="utf-8")
             announce("verify", describe_report(report))
         _write_json(staging / EXPORT.mark, _export_json(options, intended, files))
     return Export(dest, tuple(file.name for file in files), intended, report)
+
+
+def _observations(
+    checkpoint: Checkpoint, reference: Path | None, options: ExportOptions
+) -> list[ObservationSet]:
+    from sb3port.commands.observation_sets import ObservationContext, observation_sets
+
+    return observation_sets(options.observations, ObservationContext(checkpoint, reference))
 
 
 def _file_name(checkpoint: Checkpoint) -> str:
@@ -182,13 +197,11 @@ def _described(path: Path) -> SourceFile:
 
 
 def _verify(
-    checkpoint: Checkpoint, reference: Path | None, path: Path, options: ExportOptions
+    checkpoint: Checkpoint, sets: list[ObservationSet], path: Path, options: ExportOptions
 ) -> ParityReport:
     """Load what was written, and compare it with SB3's own classes."""
-    from sb3port.commands.observation_sets import ObservationContext, observation_sets
     from sb3port.exports.checks import check_export
 
-    sets = observation_sets(options.observations, ObservationContext(checkpoint, reference))
     exported = target_of(options.target).load(path, checkpoint, options.graph)
     checks, summaries = check_export(exported, checkpoint, sets)
     return ParityReport(

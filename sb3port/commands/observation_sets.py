@@ -11,12 +11,13 @@ from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec
 from sb3port.environments.making import make_env
 from sb3port.environments.rollouts import Step, observed, run_episode
 from sb3port.environments.wrapping import wrapping_in
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, did_you_mean
 from sb3port.networks.observations import ObservationSet, set_of
 from sb3port.parity.observations.datasets import dataset_observations
 from sb3port.parity.observations.drawn import drawn_observations
 from sb3port.parity.observations.edge import edge_observations
 from sb3port.parity.observations.recorded import recorded_observations
+from sb3port.readers.places.locations import meant
 
 ROLLOUT_STEPS = 1024
 
@@ -39,6 +40,23 @@ class ObservationContext:
     reference: Path | None = None
     environment: EnvironmentSpec | None = None
     use_masking: bool = True
+
+
+def check_names(names: tuple[str, ...], in_environment: bool = False) -> None:
+    """Refuse names of observations that there cannot be, before anything is read.
+
+    Args:
+        names: See `observation_set`.
+        in_environment: Whether an environment is named.
+
+    Raises:
+        UsageError: A name is neither one of `NAMES` nor a path, or what it needs is missing.
+    """
+    for name in names:
+        if name not in NAMES and not Path(name).exists():
+            raise UsageError(f"{name} is not a file", did_you_mean(name, NAMES) or meant(Path(name)))
+    if "rollout" in names and not in_environment:
+        raise UsageError("a rollout needs an environment", "name it with: --env ID")
 
 
 def observation_sets(names: tuple[str, ...], context: ObservationContext) -> list[ObservationSet]:

@@ -4,23 +4,23 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.policies import Policy
 from sb3port.commands.training_plans import plan_for
 from sb3port.environments.choosing import choose_environment
-from sb3port.environments.fresh_spec import ALGORITHMS, fresh_spec
+from sb3port.environments.fresh_spec import check_policy, fresh_spec
 from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.making import EPISODE_LENGTH
 from sb3port.environments.same_spaces import check_spaces
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
-from sb3port.ppo.rollout.environments import Environments
-from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of
-from sb3port.ppo.runs.plans import Plan, with_options
+from sb3port.ppo.runs.checkpoints import find_checkpoint
+from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of, steps_done, whole_number
+from sb3port.ppo.runs.plans import Plan, vec_normalize_flags, with_options
 from sb3port.ppo.runs.refusals import (
     check_normalised,
     check_sizes,
@@ -29,11 +29,13 @@ from sb3port.ppo.runs.refusals import (
     refuse_starts,
     refuse_unknown,
 )
-from sb3port.ppo.runs.running import Outcome, Watcher, make_environments, prepare, resume, train
 from sb3port.ppo.runs.settings import RunSettings, without_statistics
-from sb3port.ppo.runs.starting import start_fresh, start_from, steps_done, whole_number
-from sb3port.ppo.runs.trainer import Trainer
 from sb3port.readers.meaning.zoo_values import read_kwargs
+
+if TYPE_CHECKING:  # what is wrong is said before torch is loaded
+    from sb3port.ppo.rollout.environments import Environments
+    from sb3port.ppo.runs.running import Outcome
+    from sb3port.ppo.runs.trainer import Trainer
 
 _CHECKPOINTS = 10
 
@@ -86,7 +88,7 @@ class PolicyOptions:
 
 def begin_training(
     options: RunOptions, new: PolicyOptions, announce: Announce, warn: Announce = lambda _: None
-) -> Trainer:
+) -> "Trainer":
     """Begin with a new policy.
 
     Args:
@@ -98,15 +100,17 @@ def begin_training(
     Raises:
         Sb3portError: With the exit code of the contract.
     """
-    if new.algorithm not in ALGORITHMS:
-        raise UsageError(f"there is no --algo {new.algorithm}", f"known: {', '.join(ALGORITHMS)}")
-    prepare(options.run.get("device", "cpu"))
     plan = _plan(options, new)
+    check_policy(new.algorithm, plan.policy, plan.policy_kwargs)
     announce(plan.source)
     settings = plan.hyperparameters(defaults(new.algorithm), options.given)
     environment = _environment(plan.environment, options)
     refuse_unknown(environment, plan)
     run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
+    from sb3port.ppo.runs.running import make_environments, prepare
+    from sb3port.ppo.runs.starting import start_fresh
+
+    prepare(run.device)
     envs = make_environments(run)
     kwargs = dict(plan.policy_kwargs)
     optimizer = str(kwargs.pop("optimizer_class", "Adam")), kwargs.pop("optimizer_kwargs", None)
@@ -119,7 +123,7 @@ def begin_training(
     return start_fresh(run, spec, envs, *optimizer)
 
 
-def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> tuple[Trainer, Checkpoint]:
+def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tuple[Trainer, Checkpoint]":
     """Go on with a policy.
 
     Args:
@@ -133,21 +137,26 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> tup
     Raises:
         Sb3portError: With the exit code of the contract.
     """
-    prepare(options.run.get("device", "cpu"))
-    checkpoint, notes = as_ppo(policy.runnable)
+    _refuse_no_steps(options)
+    checkpoint, notes = as_ppo(policy.checkpoint)
     refuse_other_policy(checkpoint.spec, options.given)
     plan, doubts = _finetuning_plan(checkpoint, options)
     flags = _kwargs(options.normalize_kwargs, "--normalize-kwargs") or {}
     normalizer, rewards = normaliser_of(checkpoint, {**(plan.normalize or {}), **flags})
+    settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
     environment = _environment(plan.environment, options)
     for sentence in (*policy.warnings, *notes, *doubts, *rewards, *wrapper_warnings(environment)):
         warn(sentence)
     checkpoint = replace(checkpoint, normalizer=normalizer)
-    settings = plan.hyperparameters(defaults(checkpoint.spec.algorithm), options.given)
     flags_alone = None if normalizer is None else without_statistics(normalizer)
     if options.run.get("seed") is None:
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
+    use_extractor(checkpoint.spec, policy.options.extractor, policy.label)
+    from sb3port.ppo.runs.running import make_environments, prepare
+    from sb3port.ppo.runs.starting import start_from
+
+    prepare(run.device)
     envs = make_environments(run)
     for sentence in (
         *check_spaces(envs, checkpoint.spec, run.env),
@@ -157,7 +166,7 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> tup
     return start_from(run, checkpoint, envs), checkpoint
 
 
-def run(begin: Callable[[], tuple[Trainer, Checkpoint | None]], out: Path) -> Outcome:
+def run(begin: "Callable[[], tuple[Trainer, Checkpoint | None]]", out: Path) -> "Outcome":
     """Begin a run, train to its end, and close its environments.
 
     Raises:
@@ -166,6 +175,8 @@ def run(begin: Callable[[], tuple[Trainer, Checkpoint | None]], out: Path) -> Ou
     """
     refuse_run(out)
     trainer, origin = begin()
+    from sb3port.ppo.runs.running import Watcher, train
+
     with closing(trainer.envs):
         return train(trainer, origin, out, Watcher())
 
@@ -176,7 +187,7 @@ def resume_run(
     environment: tuple[str | None, Around],
     extractor: str | None,
     until: int | None = None,
-) -> tuple[Trainer, Checkpoint, Path]:
+) -> "tuple[Trainer, Checkpoint, Path]":
     """Bring a run back to a checkpoint; see `ppo.runs.running.resume`.
 
     Args:
@@ -189,6 +200,9 @@ def resume_run(
     Raises:
         Sb3portError: With the exit code of the contract.
     """
+    find_checkpoint(path)
+    from sb3port.ppo.runs.running import resume
+
     return resume(path, warn, *environment, lambda spec: use_extractor(spec, extractor, str(path)), until)
 
 
@@ -196,6 +210,7 @@ def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
     """Give the plan for the environment, changed by what the user gave."""
     plan = plan_for(options.env or "", options.config)
     normalize = _kwargs(options.normalize_kwargs, "--normalize-kwargs")
+    vec_normalize_flags(normalize or {}, "the command line")
     if new.normalize is False:
         plan = replace(plan, normalize=None)
     elif new.normalize or normalize is not None:
@@ -209,11 +224,14 @@ def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
     return with_options(plan, given)
 
 
+def _refuse_no_steps(options: RunOptions) -> None:
+    if options.config is None and options.steps is None:
+        raise UsageError("--steps is needed", "say how many environment steps to do, such as --steps 1e5")
+
+
 def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan, list[str]]:
     """Give the plan of a file, or else the checkpoint's, and what to say of it."""
     if options.config is None:
-        if options.steps is None:
-            raise UsageError("--steps is needed", "say how many environment steps to do")
         plan, sentences = plan_of(checkpoint, options.given)
     else:
         env_id = choose_environment(checkpoint.environment, options.env, options.around).env_id or ""
@@ -254,7 +272,7 @@ def _run(
     )
 
 
-def _of_cuts(envs: Environments, run: RunSettings) -> list[str]:
+def _of_cuts(envs: "Environments", run: RunSettings) -> list[str]:
     """Say where evaluations would never end."""
     if envs.time_limit is not None or not run.eval_episodes:
         return []

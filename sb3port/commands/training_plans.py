@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, did_you_mean
 from sb3port.ppo.runs.plans import DEFAULT_STEPS, Plan
 from sb3port.ppo.runs.tuned import TUNED
-from sb3port.readers.meaning.zoo_config import ZooConfig, read_zoo_config
+from sb3port.readers.meaning.zoo_config import KEYS, ZooConfig, read_zoo_config
+from sb3port.readers.places.locations import meant
 
 
 def plan_for(env: str, config: Path | None) -> Plan:
@@ -23,7 +24,7 @@ def plan_for(env: str, config: Path | None) -> Plan:
     if config is None:
         return TUNED.get(env.rpartition(":")[2], Plan("SB3's defaults"))
     if not config.is_file():
-        raise UsageError(f"{config} is not a file")
+        raise UsageError(f"{config} is not a file", meant(config))
     return _from_zoo(read_zoo_config(config, env), str(config))
 
 
@@ -31,7 +32,8 @@ def _from_zoo(read: ZooConfig, source: str) -> Plan:
     others = [*(wrapper.name for wrapper in read.callback), *read.unknown]
     if others:
         raise UsageError(
-            f"{source} asks for {', '.join(others)}, which training does not do", "leave it out of the file"
+            f"{source} asks for {', '.join(others)}, which training does not do",
+            did_you_mean(others[0], KEYS, also="leave it out of the file"),
         )
     return Plan(
         source,

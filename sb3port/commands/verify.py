@@ -87,7 +87,10 @@ def verify(
         UsageError: What `label` or the options name is absent.
     """
     need("sb3", "verifying")
+    from sb3port.commands.observation_sets import check_names
+
     options = options or VerifyOptions()
+    check_names(options.observations, options.env is not None)
     policy = find_policy(port, options.reading, announce, rereads=True)
     with as_port(policy) as folder:
         report = _verify(folder, policy.label, label, options)
@@ -157,16 +160,17 @@ def run_checks(
     Raises:
         NotPortable, UsageError: As `verify`.
     """
-    doing("loading torch and SB3")
     from sb3port.commands.observation_sets import ObservationContext, observation_sets
-    from sb3port.commands.verify_behaviour import check_behaviour
-    from sb3port.commands.verify_update import check_update
-    from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
 
     options = options or VerifyOptions()
     chosen, masking = _chosen(checkpoint, options), options.use_masking
     context = ObservationContext(checkpoint, reference, chosen, masking)
     sets = observation_sets(options.observations, context)
+    doing("loading torch and SB3")
+    from sb3port.commands.verify_behaviour import check_behaviour
+    from sb3port.commands.verify_update import check_update
+    from sb3port.parity.checks.checks import STEPS, Step, Subject, run_steps
+
     subject = Subject(folder, checkpoint, sets, options.tolerance, fresh)
     steps = [*STEPS]
     if chosen is not None:

@@ -5,13 +5,12 @@ there the user has to say it, too, and is told how.
 """
 
 import re
-from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import NoReturn
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
 from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.errors import TRUSTED, NeedsOption, UsageError
+from sb3port.errors import TRUSTED, NeedsOption, UsageError, did_you_mean
 from sb3port.families.environment_ids import Home, home_of
 from sb3port.families.strangers_arguments import id_words, is_odd, is_undecided, undecided_words
 from sb3port.families.wrappers import FRAME_STACK, applied
@@ -198,10 +197,9 @@ def _check_module(module: str, env_id: str) -> None:
         )
 
 
-def _meant(env_id: str) -> str:
+def _meant(env_id: str) -> str | None:
     import gymnasium
 
-    folded = {known.lower(): known for known in gymnasium.registry if not known.startswith("GymV2")}
-    near = get_close_matches(env_id.lower(), folded, 1, 0.75)
+    known = [name for name in gymnasium.registry if not name.startswith("GymV2")]
     own = "name one of your own after the module that registers it, as module:Id"
-    return f"did you mean {folded[near[0]]}? or {own}" if near else own
+    return did_you_mean(env_id, known, also=own, cutoff=0.75)

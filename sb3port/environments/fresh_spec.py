@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, UsageError, did_you_mean
 from sb3port.families.activations import activation_said
 from sb3port.families.extractors import is_convolved
 from sb3port.families.registry import family_of
@@ -35,7 +35,36 @@ _RECURRENT: dict[str, Callable[[Any], Any]] = {
     "shared_lstm": bool,
     "enable_critic_lstm": bool,
 }
+# Arguments that are read by themselves, the last two when the optimiser is made.
+_READ = ("net_arch", "activation_fn", "features_extractor_kwargs", "optimizer_class", "optimizer_kwargs")
 ALGORITHMS = ("ppo", "ppo_mask", "ppo_lstm")
+
+
+def check_policy(algorithm: str, policy: str | None, policy_kwargs: Mapping[str, Any]) -> None:
+    """Refuse what no policy is named or takes, before an environment is made.
+
+    Args:
+        algorithm: One of `ALGORITHMS`.
+        policy: SB3's name of the policy; None for the one that fits the observations.
+        policy_kwargs: SB3's.
+
+    Raises:
+        UsageError: There is no such algorithm, policy or argument.
+    """
+    if algorithm not in ALGORITHMS:
+        hint = did_you_mean(algorithm, ALGORITHMS, f"known: {', '.join(ALGORITHMS)}")
+        raise UsageError(f"there is no algorithm {algorithm}", hint)
+    if policy is not None and policy.replace("Lstm", "") not in _EXTRACTORS:
+        hint = did_you_mean(policy, _EXTRACTORS, f"known: {', '.join(_EXTRACTORS)}")
+        raise UsageError(f"there is no policy {policy}", hint)
+    known = (*_READ, *_plain(algorithm))
+    if unknown := sorted(set(policy_kwargs) - set(known)):
+        hint = did_you_mean(unknown[0], known, f"known: {', '.join(known)}")
+        raise UsageError(f"policy_kwargs has {', '.join(unknown)}, which is not supported", hint)
+
+
+def _plain(algorithm: str) -> dict[str, Callable[[Any], Any]]:
+    return _PLAIN | (_RECURRENT if algorithm == "ppo_lstm" else {})
 
 
 def fresh_spec(
@@ -59,22 +88,19 @@ def fresh_spec(
     Raises:
         UsageError: The names or the spaces do not fit.
     """
+    check_policy(algorithm, policy, policy_kwargs)
     observations, actions = _space(observation_space), _space(action_space)
     policy = (policy or _fitting(observations)).replace("Lstm", "")
-    if policy not in _EXTRACTORS:
-        raise UsageError(f"there is no policy {policy}", f"known: {', '.join(_EXTRACTORS)}")
     extractor = _EXTRACTORS[policy]
     rest = dict(policy_kwargs)
     widths = _WIDTHS.get(extractor, {}) | dict(rest.pop("features_extractor_kwargs", None) or {})
     if not _has_images(observations, bool(rest.get("normalize_images", True))):
         widths.pop("cnn_output_dim", None)
     default: dict[str, list[int]] = {} if extractor == "NatureCNN" else {"pi": [64, 64], "vf": [64, 64]}
-    known = _PLAIN | (_RECURRENT if algorithm == "ppo_lstm" else {})
+    known = _plain(algorithm)
     recurrent = {"lstm_hidden_size": 256} if algorithm == "ppo_lstm" else {}
     arch = _net_arch(rest.pop("net_arch", None), default)
     activation = _activation(str(rest.pop("activation_fn", "Tanh")))
-    if unknown := sorted(set(rest) - set(known)):
-        raise UsageError(f"policy_kwargs has {', '.join(unknown)}, which is not supported")
     spec = PolicySpec(
         algorithm,
         observations,

@@ -4,12 +4,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Wrapper
 from sb3port.checkpoint.plain import is_plain
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, UsageError, did_you_mean
 from sb3port.families.wrappers import known_name
 from sb3port.readers.meaning.zoo_values import read_expression
 
@@ -134,22 +133,17 @@ def _noted_name(name: str) -> str:
         return f"{module}:{attribute}"
     from gymnasium import wrappers
 
+    from sb3port.environments.wrappers import WRAPPERS
+
     if attribute in wrappers.__all__ and attribute[:1].isupper():
         return f"gymnasium.wrappers:{attribute}"
-    raise UsageError(f"there is no wrapper {name}", f"{_meant(name, wrappers.__all__)}{_WRAPPER_FORMS}")
+    hint = did_you_mean(name, (*WRAPPERS, *wrappers.__all__), also=_WRAPPER_FORMS)
+    raise UsageError(f"there is no wrapper {name}", hint)
 
 
 def _is_of_trainings(module: str) -> bool:
     """Whether it is a module of the packages whose wrappers ours stand for."""
     return module.partition(".")[0] in ("sb3port", "sb3_contrib", "rl_zoo3", "stable_baselines3", "gymnasium")
-
-
-def _meant(name: str, theirs: Sequence[str]) -> str:
-    from sb3port.environments.wrappers import WRAPPERS
-
-    folded = {known.lower(): known for known in (*WRAPPERS, *theirs)}
-    near = get_close_matches(name.lower(), folded, 1)
-    return f"did you mean {folded[near[0]]}? or " if near else ""
 
 
 def _env_kwargs(text: str) -> dict[str, Any]:

@@ -20,14 +20,15 @@ Outputs are arrays by name:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, Space
+
+if TYPE_CHECKING:  # who reads recorded outputs needs no torch
+    from torch import Tensor, nn
 
 Outputs: TypeAlias = dict[str, Array]
 
@@ -68,8 +69,10 @@ def head_name(space: Space) -> str:
     return "mean" if isinstance(space, Box) else "logits"
 
 
-def flat_actions(space: Space, actions: Array) -> Tensor:
+def flat_actions(space: Space, actions: Array) -> "Tensor":
     """Give actions as SB3's `evaluate_actions` takes them: `(n, A)` for a Box, `(n,)` for a Discrete."""
+    import torch
+
     tensor = torch.as_tensor(actions)
     if isinstance(space, Box | MultiBinary):
         return tensor.flatten(1).float()
@@ -90,13 +93,15 @@ def in_sequence(steps: list[Array]) -> Array:
 @contextmanager
 def seeded() -> Iterator[None]:
     """Let torch draw the same random numbers each time, and go on afterwards as if nothing had been drawn."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(_SEED)  # torch.manual_seed also notes it for every other device
         yield
 
 
 @contextmanager
-def outputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
+def outputs_of(module: "nn.Module") -> "Iterator[list[Tensor]]":
     """Collect what a module gives."""
     seen: list[Tensor] = []
     hook = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))

@@ -27,6 +27,7 @@ from sb3port.families.features import batch_keys
 from sb3port.files.port_files import PORT_FILE, is_lerobot_policy
 from sb3port.files.untrusted import read_json, sha256_of
 from sb3port.ports.formats import check_port_file
+from sb3port.readers.places.locations import meant
 
 FORMAT = 1
 OBSERVATION_KEY = "observation.state"
@@ -203,7 +204,9 @@ def read_port_file(folder: Path) -> dict[str, Any]:
         NotPortable: It is not a port, or its `sb3port.json` is damaged or of a newer format.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", "make a port with: sb3port convert SOURCE")
+        raise UsageError(
+            f"{folder} is not a folder", meant(folder) or "make a port with: sb3port convert SOURCE"
+        )
     if not (folder / PORT_FILE).is_file():
         kind = "was trained by LeRobot, and has no source" if is_lerobot_policy(folder) else "is not a port"
         raise NotPortable(f"{folder} {kind}: it has no {PORT_FILE}")

@@ -18,7 +18,7 @@ from sb3port.checkpoint.schedules import (
     schedule_from_json,
     schedule_to_json,
 )
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, did_you_mean
 
 _SCHEDULE_HINT = (
     "give a number, or lin_X to go from X down to 0, or a formula: '3e-4 * progress_remaining ** 2'"
@@ -101,7 +101,8 @@ def changed(base: Hyperparameters, values: Mapping[str, Any], where: str) -> Hyp
         UsageError: A name is unknown, or a value impossible.
     """
     if unknown := sorted(set(values) - set(NAMES)):
-        raise UsageError(f"{where} has no hyperparameter {', '.join(unknown)}", f"known: {', '.join(NAMES)}")
+        hint = did_you_mean(unknown[0], NAMES, f"known: {', '.join(NAMES)}")
+        raise UsageError(f"{where} has no hyperparameter {', '.join(unknown)}", hint)
     parsed = {name: _parse(name, value, where) for name, value in values.items()}
     settings = replace(base, **parsed)
     for name, (holds, rule) in _RULES.items():

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from sb3port import __version__, errors
 from sb3port.cli.app import app
+from sb3port.cli.panels import PANELS
 from sb3port.commands import convert as conversion
 
 from .conftest import CARTPOLE, PENDULUM, Cli
@@ -82,7 +83,7 @@ def test_help_fits_eighty_columns(
     assert result.code == 0
     assert result_lines[0].startswith("Usage: sb3port")
     assert max(map(len, result_lines)) <= 80
-    assert "..." not in result.out.partition("Commands:")[2]  # no sentence is cut
+    assert "..." not in result.out.partition("\nPort it:")[2]  # no sentence is cut
     assert not re.search(r"<(str|int|bool|path)|\[bold\]|\x1b|[{}]", result.out)
 
 
@@ -93,9 +94,22 @@ def test_version(cli: Cli) -> None:
 
 def test_no_arguments_show_the_help(cli: Cli) -> None:
     result = cli()
-    assert result.code in (0, 2)
-    assert "Usage: sb3port" in result.out + result.err
-    assert all(name in result.out + result.err for name in COMMANDS)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == cli("--help").out
+    groups = re.findall(r"^(\w+ it):\n((?:  \w.*\n)+)", result.out, re.MULTILINE)
+    assert [title for title, _ in groups] == ["Port it", "Trust it", "Run it", "Train it", "Share it"]
+    assert [line.split()[0] for _, lines in groups for line in lines.splitlines()] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_panels(cli: Cli, name: str) -> None:
+    out = cli(name, "--help").out
+    panels = re.findall(r"^(\w+):$", out, re.MULTILINE)
+    known = ["Arguments", *PANELS]
+    assert panels == [panel for panel in known if panel in panels]
+    assert panels[-1] == "Output"
+    required = [param for param in GROUP.commands[name].params if param.required]
+    assert out.count("[required]") == len(required)
 
 
 @pytest.mark.parametrize(

@@ -315,7 +315,7 @@ def test_options_of_frames_are_numbers(cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["record", "verify", "train", "finetune"])
 def test_all_commands_have_them(cli: Cli, command: str) -> None:
-    out = ("--out", "x.npz") if command == "record" else ()
+    out = ("--out", "x.npz") if command in ("record", "finetune") else ()
     name = () if command == "train" else ("port",)
     cli(command, *name, *out, "--wrapper", "Framestack").fails(2, "did you mean FrameStack?")
     cli(command, *name, *out, "--env", "Pendulum-v0").fails(2, f"sb3port {command}", "--env Pendulum-v1")

@@ -84,5 +84,5 @@ def test_nothing_is_written_where_it_ends_early(cli: Cli, here: Path) -> None:
 def test_wrong_options(cli: Cli) -> None:
     result = cli("record", PENDULUM, *RUN, "--out", "a", "--format", "hdf5")
     assert result.code == 2
-    assert "'npz', 'lerobot'" in result.err
+    assert "--format is 'hdf5', but it must be one of npz, lerobot" in result.err
     assert cli("record", PENDULUM, *RUN).code == 2

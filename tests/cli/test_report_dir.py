@@ -88,8 +88,12 @@ def test_convert_that_is_refused(cli: Cli, here: Path, monkeypatch: pytest.Monke
 
 def test_errors(cli: Cli, here: Path, port: Path) -> None:
     (here / "file").touch()
-    cli("verify", port, "--report-dir", "file").fails(2, "'file' is a file")
-    cli("convert", PENDULUM, "made", "--report-dir", "file").fails(2, "'file' is a file")
+    cli("verify", port, "--report-dir", "file").fails(
+        2, "--report-dir is 'file', which is a file and no folder"
+    )
+    cli("convert", PENDULUM, "made", "--report-dir", "file").fails(
+        2, "--report-dir is 'file', which is a file and no folder"
+    )
     result = cli("convert", PENDULUM, "made", "--no-verify", "--report-dir", "reports")
     result.fails(2, "--no-verify leaves nothing to report")
     assert not (here / "made").exists()

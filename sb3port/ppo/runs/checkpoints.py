@@ -8,6 +8,7 @@ import hashlib
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import save
@@ -18,11 +19,12 @@ from sb3port.files.staging import CHECKPOINT, link_target, put_link, staged_fold
 from sb3port.ports.finding import CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.writing import write_port
 from sb3port.ppo.hyperparameters import SCHEDULES, as_training_values
-from sb3port.ppo.runs.trainer import Trainer
-from sb3port.ppo.runs.training_state import state_of, write_state
+
+if TYPE_CHECKING:  # a run is found without torch
+    from sb3port.ppo.runs.trainer import Trainer
 
 
-def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
+def checkpoint_of(trainer: "Trainer", origin: Checkpoint | None) -> Checkpoint:
     """Give the policy in training as a checkpoint.
 
     Args:
@@ -49,8 +51,10 @@ def checkpoint_of(trainer: Trainer, origin: Checkpoint | None) -> Checkpoint:
     )
 
 
-def save_checkpoint(trainer: Trainer, origin: Checkpoint | None, out: Path) -> Path:
+def save_checkpoint(trainer: "Trainer", origin: Checkpoint | None, out: Path) -> Path:
     """Write a checkpoint, whole or not at all, and let `last` point to it."""
+    from sb3port.ppo.runs.training_state import state_of, write_state
+
     steps = trainer.counters.num_timesteps
     digits = max(6, len(str(trainer.settings.until)))
     folder = out / CHECKPOINTS / f"{steps:0{digits}d}"

@@ -15,6 +15,7 @@ from sb3port.ppo.runs.plans import Plan, vec_normalize_flags
 # What PPO makes of a policy that another algorithm trained.
 _SAME_POLICY = {"a2c": "ppo", "trpo": "ppo"}
 _MAY_BE_NONE = ("clip_range_vf", "target_kl")
+_BEYOND = 2**50  # a billion steps a second for two weeks; floats count further
 
 
 def as_ppo(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
@@ -34,6 +35,17 @@ def as_ppo(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
     )
     ppo = replace(checkpoint, spec=spec, training=training, optimizer=None, configured=configured)
     return ppo, [warning]
+
+
+def steps_done(checkpoint: Checkpoint) -> int:
+    """Give how many steps a checkpoint was trained for, 0 where it says a number that cannot be one."""
+    return whole_number(checkpoint, "num_timesteps", _BEYOND)
+
+
+def whole_number(checkpoint: Checkpoint, name: str, beyond: int) -> int:
+    """Give a setting of a checkpoint from 0 to below `beyond`, 0 where what it says can be none."""
+    value = checkpoint.training.hyperparameters.get(name)
+    return value if isinstance(value, int) and 0 <= value < beyond else 0
 
 
 def plan_of(checkpoint: Checkpoint, given: Mapping[str, Any]) -> tuple[Plan, list[str]]:

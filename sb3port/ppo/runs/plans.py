@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
-from sb3port.errors import UsageError
+from sb3port.errors import UsageError, did_you_mean
 from sb3port.ppo.hyperparameters import Hyperparameters, changed
 
 DEFAULT_STEPS = 1_000_000
@@ -67,7 +67,7 @@ def vec_normalize_flags(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     if unknown := sorted(set(given) - known):
         raise UsageError(
             f"normalize_kwargs of {where} has {', '.join(unknown)}, which is not supported",
-            f"known: {', '.join(sorted(known))}",
+            did_you_mean(unknown[0], known, f"known: {', '.join(sorted(known))}"),
         )
     return {name: value for name, value in given.items() if name != "norm_obs_keys"}
 

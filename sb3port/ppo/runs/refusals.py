@@ -23,11 +23,13 @@ _MOST_TRANSITIONS = 2**26  # of three observations, five gigabytes
 
 
 def refuse_run(out: Path) -> None:
-    """Refuse a folder that holds a run already.
+    """Refuse a folder that holds a run already, and what is no folder.
 
     Raises:
-        UsageError: It does.
+        UsageError: It is that.
     """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, and a run is a folder", "choose another place with --out")
     last = out / CHECKPOINTS / LAST
     if last.exists():
         raise UsageError(f"{out} holds a run already", f"go on with it: {_command(out, last / STATE)}")

@@ -17,6 +17,7 @@ from sb3port.ppo.engines.table import make_engine
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
 from sb3port.ppo.rollout.random_state import set_seed
+from sb3port.ppo.runs.finetuning import steps_done
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.trainer import Counters, Trainer
 
@@ -45,9 +46,6 @@ def start_from(settings: RunSettings, checkpoint: Checkpoint, envs: Environments
     return trainer
 
 
-_BEYOND = 2**50  # a billion steps a second for two weeks; floats count further
-
-
 def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
     """Make a trainer with the state of a checkpoint, without beginning an episode."""
     spec, training = checkpoint.spec, checkpoint.training
@@ -62,17 +60,6 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
     )
     trainer.counters.num_timesteps = steps
     return trainer
-
-
-def steps_done(checkpoint: Checkpoint) -> int:
-    """Give how many steps a checkpoint was trained for, 0 where it says a number that cannot be one."""
-    return whole_number(checkpoint, "num_timesteps", _BEYOND)
-
-
-def whole_number(checkpoint: Checkpoint, name: str, beyond: int) -> int:
-    """Give a setting of a checkpoint from 0 to below `beyond`, 0 where what it says can be none."""
-    value = checkpoint.training.hyperparameters.get(name)
-    return value if isinstance(value, int) and 0 <= value < beyond else 0
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sb3port.checkpoint.checkpoint import Scalar, Wrapper
 from sb3port.checkpoint.schedules import ConstantSchedule, Schedule
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, UsageError, did_you_mean
 from sb3port.readers.formats.zoo_yaml import read_yaml
 from sb3port.readers.meaning.zoo_values import read_kwargs, read_wrappers, read_zoo_schedule
 
@@ -53,7 +53,7 @@ _OWN = (
     "policy",
     "policy_kwargs",
 )
-_KNOWN = frozenset((*_SCHEDULES, *_WHOLE, *_REAL, *_FLAGS, *_IGNORED, *_OWN))
+KEYS = (*_SCHEDULES, *_WHOLE, *_REAL, *_FLAGS, *_IGNORED, *_OWN)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def read_zoo_config(source: Path | bytes, env_id: str | None = None, where: str 
 
 
 def _is_of_many(content: Mapping[str, Any]) -> bool:
-    return not content.keys() & _KNOWN and all(isinstance(value, dict) for value in content.values())
+    return content.keys().isdisjoint(KEYS) and all(isinstance(value, dict) for value in content.values())
 
 
 def _of_environment(content: Mapping[str, Any], env_id: str | None, where: str) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _of_environment(content: Mapping[str, Any], env_id: str | None, where: str) 
     for name in (env_id, *(["atari"] if is_atari else []), "default"):
         if name in content:
             return dict(content[name])
-    raise UsageError(f"{where} has no hyperparameters for {env_id}", known)
+    raise UsageError(f"{where} has no hyperparameters for {env_id}", did_you_mean(env_id, content, known))
 
 
 def _config(content: Mapping[str, Any], where: str) -> ZooConfig:
@@ -160,7 +160,7 @@ def _config(content: Mapping[str, Any], where: str) -> ZooConfig:
         policy_kwargs=kwargs("policy_kwargs"),
         schedules=_schedules(content, where),
         hyperparameters=hyperparameters,
-        unknown=tuple(sorted(content.keys() - _KNOWN)),
+        unknown=tuple(sorted(content.keys() - {*KEYS})),
     )
 
 

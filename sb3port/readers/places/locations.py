@@ -86,6 +86,15 @@ def refuse_absent(label: str) -> None:
     )
 
 
+def meant(path: Path) -> str | None:
+    """Give a hint for a path that is absent: what lies there of a name like its own, None if nothing does."""
+    try:
+        close = _that_is_like(path)
+    except OSError:  # a folder that cannot be read, or a path longer than any
+        return None
+    return f"did you mean {close}?" if close else None
+
+
 def _that_is_like(path: Path) -> str | None:
     """Find what may be meant by a path: something of a name that is like the first that is absent."""
     for step in reversed([path, *path.parents][:-1]):
