@@ -83,7 +83,7 @@ def test_commands_of_the_page(workspace: Path) -> None:
     verify, *commands = [line for block in blocks for line in block.splitlines()]
     as_in_the_workflow = COMMANDS[1].replace('"$PORT" --exact', JOB["env"]["PORT"])
     assert verify == as_in_the_workflow
-    assert [command.split()[1] for command in commands] == ["report", "report", "diff"]
+    assert sorted(command.split()[1] for command in commands) == ["diff", "report", "report", "scan", "scan"]
     (workspace / "ports/ppo-CartPole-v1").mkdir()
     shutil.copy(workspace / "parity/parity.json", workspace / "ports/ppo-CartPole-v1")
     for command in commands:
@@ -92,6 +92,25 @@ def test_commands_of_the_page(workspace: Path) -> None:
     table = set(re.findall(r"^\| `(parity/.+?)` \|", DOCS, re.MULTILINE))
     assert {str(path.relative_to(workspace)) for path in (workspace / "parity").iterdir()} == table
     assert (workspace / "reports/index.html").is_file()
+
+
+def test_scanning_in_a_workflow_and_before_a_commit(workspace: Path) -> None:
+    workflow, hooks = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL))
+    scans = [step["run"] for step in workflow["steps"] if step.get("run", "").startswith("sb3port ")]
+    assert len(scans) == 2
+    for command in scans:
+        done = _run(command, workspace, GITHUB_STEP_SUMMARY=str(workspace / "scanned.md"))
+        assert done.returncode == 0, done
+    assert "sb3port scan" in (workspace / "scanned.md").read_text()
+    assert (
+        json.loads((workspace / workflow["steps"][-1]["with"]["sarif_file"]).read_text())["version"]
+        == "2.1.0"
+    )
+    (offered,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert offered["id"] == hooks["repos"][0]["hooks"][0]["id"]
+    assert offered["entry"] == "sb3port scan"
+    assert all(re.search(offered["files"], name) for name in ("a/model.zip", "vec_normalize.pkl", "args.yml"))
+    assert not re.search(offered["files"], "notes.md")
 
 
 def test_pytest_example(workspace: Path) -> None:

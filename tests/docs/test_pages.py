@@ -21,6 +21,7 @@ ELSEWHERE = {
     ("ci", "bash"): "test_ci",
     ("ci", "python"): "test_ci",
     ("ci", "sh"): "test_ci",
+    ("ci", "yaml"): "test_ci",
     ("environments", "python"): "test_environments",
     ("environments", "sh"): "test_environments",
     ("export", "python"): "test_export",
