@@ -9,6 +9,7 @@ import typer
 
 from sb3port.cli.app import app
 from sb3port.cli.help import EXIT_CODES
+from sb3port.cli.panels import panels_of
 
 _INTRODUCTION = """# Commands
 
@@ -50,15 +51,15 @@ def _section(name: str, command: Any, above: Any) -> Iterator[str]:
 
 def _panels(command: Any, context: Any) -> dict[str, list[str]]:
     """Give the rows of all parameters that `--help` shows, by the panel that they are in there."""
-    panels: dict[str, list[str]] = {}
-    for param in command.get_params(context):
-        if (record := param.get_help_record(context)) is None:
-            continue
-        default = "Arguments" if param.param_type_name == "argument" else "Options"
-        panel = getattr(param, "rich_help_panel", None) or default
-        name = html.escape(_TYPE_NAME.sub("", record[0]), quote=False).replace("|", "&#124;")
-        panels.setdefault(panel, []).append(f"| <code>{name}</code> | {_plain(record[1])} |")
-    return panels
+    return {
+        title: [_row(*record) for param in params if (record := param.get_help_record(context))]
+        for title, params in panels_of(command.get_params(context))
+    }
+
+
+def _row(name: str, text: str) -> str:
+    shown = html.escape(_TYPE_NAME.sub("", name), quote=False).replace("|", "&#124;")
+    return f"| <code>{shown}</code> | {_plain(text)} |"
 
 
 def _paragraphs(text: str) -> Iterable[str]:

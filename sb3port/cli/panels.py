@@ -58,6 +58,8 @@ PANELS: dict[str, tuple[str, ...]] = {
         "out",
         "to",
         "format",
+        "form",
+        "strict",
         "outputs",
         "raw",
         "force",
