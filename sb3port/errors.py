@@ -3,6 +3,7 @@
 The message is one sentence that says what is wrong and where; `hint` says what to do about it.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -184,6 +185,9 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "video": ("av", "PIL"),
 }
 
+_PLUGIN = "lerobot_policy_ppo"
+_WITH_PLUGIN = ("lerobot", "all")
+
 
 def need(extra: str, purpose: str, instead: str = "") -> None:
     """Refuse work whose packages are missing, before any of it is done.
@@ -201,5 +205,43 @@ def need(extra: str, purpose: str, instead: str = "") -> None:
         are = "are" if len(missing) > 1 else "is"
         raise UsageError(
             f"{purpose} needs {', '.join(missing)}, which {are} not installed",
-            f"pip install 'sb3port[{extra}]'{f', or {instead}' if instead else ''}",
+            f"{installing(extra)}{f', or {instead}' if instead else ''}",
         )
+
+
+def installing(extra: str) -> str:
+    """Give the command that installs an extra from where sb3port itself was installed: an index, or not."""
+    plugin = (_PLUGIN,) if extra in _WITH_PLUGIN else ()
+    pip = ("pip",) if find_spec("pip") is not None else ("uv", "pip")
+    return shlex.join([*pip, "install", *_requirements(extra, plugin, _origin())])
+
+
+def _origin() -> Mapping[str, Any]:
+    """Tell where sb3port was installed from, as PEP 610 has it; empty for a package index."""
+    from importlib.metadata import PackageNotFoundError, distribution  # takes 0.1 s
+
+    try:
+        found = json.loads(distribution("sb3port").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("url"), str) else {}
+
+
+def _requirements(extra: str, plugin: tuple[str, ...], origin: Mapping[str, Any]) -> list[str]:
+    """Name what is to be installed; the plugin is named where no index has it."""
+    url = str(origin.get("url", ""))
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        place = f"{vcs.get('vcs')}+{url}@{vcs.get('requested_revision') or vcs.get('commit_id')}"
+        return [
+            *(f"{name} @ {place}#subdirectory={name}" for name in plugin),
+            f"sb3port[{extra}] @ {place}",
+        ]
+    if "dir_info" in origin and url.startswith("file://"):
+        from urllib.request import url2pathname
+
+        folder = url2pathname(url.removeprefix("file://"))
+        editable = ["-e"] if origin["dir_info"].get("editable") else []
+        places = (*(f"{folder}/{name}" for name in plugin), f"{folder}[{extra}]")
+        return [word for place in places for word in (*editable, place)]
+    return [f"sb3port[{extra}] @ {url}" if url else f"sb3port[{extra}]"]

@@ -1,4 +1,4 @@
-"""A checkpoint as JSON and arrays, and back: all of it, for another process of the same sb3port.
+"""A checkpoint, or its contents, as JSON and arrays, and back: for another process of the same sb3port.
 
 Ports are for keeping, and have a form that others read and that stays. This form holds every field as it is,
 and whoever reads it trusts nobody: there are no classes but those of the waist, each field must be of the
@@ -11,43 +11,47 @@ import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from sb3port.checkpoint import checkpoint as waist
-from sb3port.checkpoint import schedules, spaces
+from sb3port.checkpoint import contents, schedules, spaces
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.checkpoint.contents import Contents
 
 _CLASSES: dict[str, type[Any]] = {
     name: kind
-    for module in (waist, spaces, schedules)
+    for module in (waist, contents, spaces, schedules)
     for name, kind in vars(module).items()
     if isinstance(kind, type) and is_dataclass(kind)
 }
 _MAX_JSON = 16 * 1024 * 1024
+
+T = TypeVar("T")
 
 
 class NotPlain(ValueError):
     """A form that is not one of a checkpoint; the message says what is wrong with it."""
 
 
-def to_plain(checkpoint: Checkpoint) -> tuple[bytes, dict[str, Array]]:
-    """Give a checkpoint as JSON, and the arrays in it by number."""
+def to_plain(read: Checkpoint | Contents) -> tuple[bytes, dict[str, Array]]:
+    """Give what was read as JSON, and the arrays in it by number."""
     arrays: dict[str, Array] = {}
-    form = json.dumps(_form(checkpoint, arrays)).encode()
+    form = json.dumps(_form(read, arrays)).encode()
     return form, arrays
 
 
-def from_plain(form: bytes, arrays: Mapping[str, Array]) -> Checkpoint:
+def from_plain(form: bytes, arrays: Mapping[str, Array], kind: type[T]) -> T:
     """Read what `to_plain` gave.
 
     Args:
         form: The JSON.
         arrays: By number; they are made read-only.
+        kind: What it must be: `Checkpoint` or `Contents`.
 
     Raises:
-        NotPlain: It is not the form of a checkpoint.
+        NotPlain: It is not the form of one.
     """
     if len(form) > _MAX_JSON:
         raise NotPlain(f"it has {len(form):,} bytes of JSON, and may have {_MAX_JSON:,}")
@@ -55,12 +59,12 @@ def from_plain(form: bytes, arrays: Mapping[str, Array]) -> Checkpoint:
         array.flags.writeable = False
     try:
         value = _value(json.loads(form), arrays)
-        _check(value, Checkpoint, "it")
+        _check(value, kind, "it")
     except NotPlain:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise NotPlain(f"{type(error).__name__}: {str(error)[:500]}") from error
-    assert isinstance(value, Checkpoint)
+    assert isinstance(value, kind)
     return value
 
 

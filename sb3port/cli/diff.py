@@ -12,12 +12,14 @@ from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, styled
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint
+    from sb3port.commands.diff import Comparison
     from sb3port.commands.policies import ReadOptions
     from sb3port.ports.difference import ArrayDifference, Difference
 
 EXAMPLES = (
     "sb3port diff sb3/ppo-Pendulum-v1 ports/ppo-Pendulum-v1",
     "sb3port diff before.zip after.zip --no-stats --json",
+    "sb3port diff old.zip repaired/old",
 )
 _LONGEST = 60
 
@@ -40,11 +42,13 @@ def diff(
     """Tell what differs between two checkpoints or ports.
 
     Settings, spaces, normaliser and training are compared, and every tensor to the bit. Exit code 0 says that
-    they are equal, 1 that they differ. Nothing in them is executed, and torch is not needed. A features
-    extractor of your own is compared by its name, and not imported; --extractor names one that a zip carries.
+    they are equal, 1 that they differ. A file and its repair are equal but for what is listed: settings that
+    the file had lost, or had in a form that SB3 has no more. Nothing in them is executed, and torch is not
+    needed. A features extractor of your own is compared by its name, and not imported; --extractor names one
+    that a zip carries.
     """
+    from sb3port.commands.diff import compare
     from sb3port.commands.policies import read_options
-    from sb3port.ports.difference import difference
 
     output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
@@ -56,12 +60,19 @@ def diff(
         last=last,
     )
     one, other = (_read(output, label, reading) for label in (a, b))
-    found = difference(one, other)
-    essence = "equal" if found.equal else "different"
-    if not output.result("sb3port.diff", {"a": a, "b": b, **found.to_json()}, shown(essence)):
-        _print(output, found)
-    if not found.equal:
+    compared = compare(one, other)
+    found, verdict = compared.found, _verdict(compared)
+    content = {"a": a, "b": b, "verdict": verdict, "completed_by": compared.completing or None}
+    if not output.result("sb3port.diff", {**content, **found.to_json()}, shown(verdict)):
+        _print(output, found, verdict)
+    if not compared.equal:
         raise typer.Exit(1)
+
+
+def _verdict(compared: "Comparison") -> str:
+    if compared.completing:
+        return f"equal, but for what {compared.completing} completes"
+    return "equal" if compared.equal else "different"
 
 
 def _read(output: Output, label: str, reading: "ReadOptions") -> "Checkpoint":
@@ -71,7 +82,7 @@ def _read(output: Output, label: str, reading: "ReadOptions") -> "Checkpoint":
     return find_policy(label, reading, chosen_by(output), one_of_two=True).checkpoint
 
 
-def _print(output: Output, found: "Difference") -> None:
+def _print(output: Output, found: "Difference", verdict: str) -> None:
     for section, settings in found.settings.items():
         if settings:
             output.line(styled("bold underline", "{}", section.capitalize()))
@@ -81,7 +92,7 @@ def _print(output: Output, found: "Difference") -> None:
     for section in found.arrays:
         _print_arrays(output, section, found)
     rows = {section: _summary(section, found) for section, arrays in found.arrays.items() if arrays}
-    output.fields(shown_rows({**rows, "verdict": "equal" if found.equal else "different"}))
+    output.fields(shown_rows({**rows, "verdict": verdict}))
 
 
 def _print_arrays(output: Output, section: str, found: "Difference") -> None:

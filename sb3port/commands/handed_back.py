@@ -5,12 +5,13 @@ types; here it is made sure that values fit one another, the files, and what was
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState, RunningMeanStd, SourceFile
+from sb3port.checkpoint.contents import Contents
 from sb3port.checkpoint.plain_form import NotPlain
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.errors import NotPortable, UsageError
@@ -25,6 +26,7 @@ from sb3port.readers.places.source import Source
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 _DTYPES = re.compile(r"bool|float(16|32|64)|u?int(8|16|32|64)")
 _MAX_WARNINGS = 1000
+_MAX_ENTRIES = 100_000
 _LONGEST = 20_000
 
 
@@ -81,6 +83,27 @@ def check_handed_back(checkpoint: Checkpoint, reading: Reading) -> None:
     _check_optimizer(checkpoint.optimizer, checkpoint)
     _check_provenance(checkpoint, reading)
     _refuse_if(len(checkpoint.warnings) > _MAX_WARNINGS, f"it has {len(checkpoint.warnings):,} warnings")
+
+
+def check_contents(contents: Contents, reading: Reading) -> None:
+    """Make sure that contents are of the source that was to be read, and the policy in them is whole.
+
+    Raises:
+        NotPlain: They are not.
+    """
+    _refuse_if(contents.checkpoint is None and contents.refusal is None, "it is no policy, and not refused")
+    if contents.checkpoint is not None:
+        # Where only its statistics are missing, a policy is given without them.
+        bare = contents.refusal is not None
+        check_handed_back(contents.checkpoint, replace(reading, use_stats=False) if bare else reading)
+    for space in (contents.observation_space, contents.action_space):
+        for part in parts(space).values() if space is not None else ():
+            _check_space(part)
+    for file in contents.files.values():
+        _check_file(file, reading)
+    _check_version(contents.sb3_version)
+    count = max(len(contents.tensors), len(contents.imports), len(contents.settings))
+    _refuse_if(count > _MAX_ENTRIES, f"it has {count:,} entries of a kind")
 
 
 def _check_policy(checkpoint: Checkpoint, reading: Reading) -> None:
@@ -155,13 +178,16 @@ def _check_provenance(checkpoint: Checkpoint, reading: Reading) -> None:
     options = (not reading.use_stats, reading.assume_standard_forward, named)
     said = (told.no_stats, told.assume_standard_forward, told.extractor)
     _refuse_if(said != options or told.base != "", "it was not read as it was to be read")
-    version = told.sb3_version
-    _refuse_if(version is not None and not _VERSION.fullmatch(version), "its version is none")
+    _check_version(told.sb3_version)
     _refuse_if(len(told.pairing) > _LONGEST, "what it says of its statistics is longer than any sentence")
     main = told.files.get("checkpoint")
     _refuse_if(main is None or main.name != source.checkpoint.name, "it is not of the file that was named")
     for file in told.files.values():
         _check_file(file, reading)
+
+
+def _check_version(version: str | None) -> None:
+    _refuse_if(version is not None and not _VERSION.fullmatch(version), "its version is none")
 
 
 def _check_file(told: SourceFile, reading: Reading) -> None:

@@ -7,17 +7,19 @@ import codecs
 import errno
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.contents import Contents, Refusal
 from sb3port.checkpoint.plain_form import NotPlain, from_plain, to_plain
-from sb3port.commands.handed_back import Reading, check_handed_back
+from sb3port.commands.handed_back import Reading, check_contents, check_handed_back
 from sb3port.errors import (
     MalformedPickle,
     NotPortable,
@@ -29,9 +31,10 @@ from sb3port.errors import (
 from sb3port.files.budget import factor
 from sb3port.files.limited_process import Ended, Limits, Why, can_limit, run_limited
 from sb3port.files.texts.characters import one_line
+from sb3port.readers.meaning.contents import read_contents
 from sb3port.readers.meaning.sb3 import read_checkpoint
 
-_CHECKPOINT, _ERROR, _OS_ERROR = b"c", b"e", b"o"
+_WHOLE, _ERROR, _OS_ERROR = b"c", b"e", b"o"
 _GIB, _MB = 1 << 30, 1_000_000
 _LONGEST = 20_000
 # What a process gets told that opens what it may not, writes where it has no room, or starts another.
@@ -44,6 +47,22 @@ _ERRORS: dict[str, type[Sb3portError]] = {
 _HINT = "if you trust the file, read it with --no-sandbox"
 
 Sandbox: TypeAlias = bool | None
+T = TypeVar("T", Checkpoint, Contents)
+
+
+@dataclass(frozen=True)
+class _Work(Generic[T]):
+    """What the process does.
+
+    Args:
+        read: Given the arguments of `read_checkpoint`.
+        kind: What it gives.
+        check: Raises NotPlain if that is not of the source that was read.
+    """
+
+    read: Callable[..., T]
+    kind: type[T]
+    check: Callable[[T, Reading], None]
 
 
 def read_guarded(reading: Reading, sandbox: Sandbox, limits: Limits | None = None) -> Checkpoint:
@@ -60,15 +79,34 @@ def read_guarded(reading: Reading, sandbox: Sandbox, limits: Limits | None = Non
         UsageError: There are no such processes on this system.
         Sb3portError: As `read_checkpoint`.
     """
+    work = _Work(read_checkpoint, Checkpoint, check_handed_back)
+    return _guarded(reading, work, sandbox, limits)
+
+
+def read_contents_guarded(reading: Reading, sandbox: Sandbox) -> Contents:
+    """Read what a checkpoint's files say as `read_contents` does, in a process with limits or in this one.
+
+    Raises:
+        Sb3portError: As `read_guarded`; a file of which only a part can be read is no error.
+    """
+    return _guarded(reading, _Work(read_contents, Contents, check_contents), sandbox, None)
+
+
+def error_of(refusal: Refusal) -> Sb3portError:
+    """Give the error that a refusal was."""
+    return _ERRORS.get(refusal.kind, NotPortable)(refusal.message, refusal.hint)
+
+
+def _guarded(reading: Reading, work: _Work[T], sandbox: Sandbox, limits: Limits | None) -> T:
     if not _is_wanted(reading, sandbox):
-        return read_checkpoint(*reading.arguments)
+        return work.read(*reading.arguments)
     limits = limits or limits_for(reading.paths)
     _prepare()
     try:
-        answer = run_limited(lambda: _read(reading), reading.paths, limits)
+        answer = run_limited(lambda: _read(reading, work), reading.paths, limits)
     except Ended as ended:
         raise _as_error(ended, reading, limits) from None
-    return _take(answer, reading)
+    return _take(answer, reading, work)
 
 
 def _is_wanted(reading: Reading, sandbox: Sandbox) -> bool:
@@ -92,20 +130,20 @@ def _prepare() -> None:
         codecs.lookup(name)
 
 
-def _read(reading: Reading) -> Iterable[bytes]:
+def _read(reading: Reading, work: _Work[T]) -> Iterable[bytes]:
     """Read, within the limits, and give what happened: a letter for it, and the rest."""
     try:
-        form, arrays = to_plain(read_checkpoint(*reading.arguments))
+        form, arrays = to_plain(work.read(*reading.arguments))
     except Sb3portError as error:
         kind = next(k.__name__ for k in type(error).__mro__ if k.__name__ in (*_ERRORS, "Sb3portError"))
         return (_ERROR, json.dumps([kind, error.message, error.hint]).encode())
     except OSError as error:
         return (_OS_ERROR, json.dumps([error.errno or 0, str(error.strerror), str(error.filename)]).encode())
     tensors = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
-    return (_CHECKPOINT, len(form).to_bytes(8, "little"), form, tensors)
+    return (_WHOLE, len(form).to_bytes(8, "little"), form, tensors)
 
 
-def _take(answer: bytes, reading: Reading) -> Checkpoint:
+def _take(answer: bytes, reading: Reading, work: _Work[T]) -> T:
     """Take an answer apart, which may be anything.
 
     Raises:
@@ -113,12 +151,12 @@ def _take(answer: bytes, reading: Reading) -> Checkpoint:
     """
     kind, content = answer[:1], answer[1:]
     try:
-        if kind == _CHECKPOINT:
+        if kind == _WHOLE:
             length = int.from_bytes(content[:8], "little")
             form, tensors = content[8 : 8 + length], content[8 + length :]
-            checkpoint = from_plain(form, load(tensors))
-            check_handed_back(checkpoint, reading)
-            return checkpoint
+            read = from_plain(form, load(tensors), work.kind)
+            work.check(read, reading)
+            return read
         error = _error(content, reading) if kind == _ERROR else _os_error(content, reading)
     except (NotPlain, SafetensorError, ValueError, TypeError, LookupError, RecursionError) as lie:
         why = one_line(str(lie))[:500]

@@ -10,6 +10,7 @@ from sb3port.errors import UsageError, VerificationFailed
 from sb3port.exports.graphs import GraphOptions
 from sb3port.exports.read_back import changes
 from sb3port.exports.sb3_form import sb3_form
+from sb3port.exports.zoo_form import write_settings
 from sb3port.families.extractors import is_own
 from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.source import SourceOptions, resolve
@@ -41,6 +42,7 @@ def _write_sb3(checkpoint: Checkpoint, path: Path, _: GraphOptions) -> None:
     from sb3port.exports.sb3 import write_sb3
 
     write_sb3(checkpoint, path)
+    write_settings(checkpoint, path.parent)
     name = checkpoint.spec.features_extractor
     again = read_checkpoint(resolve(str(path), SourceOptions()), extractor=name if is_own(name) else None)
     changed = changes(checkpoint, again)

@@ -26,6 +26,7 @@ class Algorithm:
         hyperparameters: The settings worth keeping, by SB3's own names.
         schedules: Those settings that may be schedules.
         default_rates: What SB3 takes for those that nobody gives.
+        default_settings: The same for settings that older zips do not have.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Algorithm:
     hyperparameters: tuple[str, ...]
     schedules: tuple[str, ...]
     default_rates: Mapping[str, float]
+    default_settings: Mapping[str, Any]
 
 
 _TRPO_ONLY = (
@@ -47,6 +49,7 @@ _TRPO_ONLY = (
 _PPO_SETTINGS = (*_ON_POLICY, "batch_size", "n_epochs", "target_kl", *_COMMON)
 _PPO_SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
 _PPO_RATES = {"learning_rate": 3e-4, "clip_range": 0.2}
+_ADVANTAGES = {"normalize_advantage": True}  # since 1.5
 
 PPO = Algorithm(
     "PPO",
@@ -55,9 +58,11 @@ PPO = Algorithm(
     _PPO_SETTINGS,
     _PPO_SCHEDULES,
     _PPO_RATES,
+    _ADVANTAGES,
 )
-MASKABLE_PPO = Algorithm("MaskablePPO", "ppo_mask", frozenset(), _PPO_SETTINGS, _PPO_SCHEDULES, _PPO_RATES)
-RECURRENT_PPO = Algorithm("RecurrentPPO", "ppo_lstm", frozenset(), _PPO_SETTINGS, _PPO_SCHEDULES, _PPO_RATES)
+_LIKE_PPO = (frozenset[str](), _PPO_SETTINGS, _PPO_SCHEDULES, _PPO_RATES, _ADVANTAGES)
+MASKABLE_PPO = Algorithm("MaskablePPO", "ppo_mask", *_LIKE_PPO)
+RECURRENT_PPO = Algorithm("RecurrentPPO", "ppo_lstm", *_LIKE_PPO)
 TRPO = Algorithm(
     "TRPO",
     "trpo",
@@ -65,6 +70,7 @@ TRPO = Algorithm(
     (*_ON_POLICY, "batch_size", "target_kl", *_TRPO_ONLY, *_COMMON),
     ("learning_rate",),
     {"learning_rate": 1e-3},
+    _ADVANTAGES,
 )
 A2C = Algorithm(
     "A2C",
@@ -73,6 +79,7 @@ A2C = Algorithm(
     (*_ON_POLICY, *_COMMON),
     ("learning_rate",),
     {"learning_rate": 7e-4},
+    {"normalize_advantage": False},
 )
 
 # Most telling signature first: an A2C zip holds nothing that the others lack.
@@ -134,14 +141,22 @@ def refuse_others(settings: Mapping[str, Any], policy_class: str, where: str) ->
     Raises:
         NotPortable: An off-policy algorithm, or ARS, saved it.
     """
+    other = other_algorithm(settings, policy_class)
+    if other is not None:
+        raise NotPortable(
+            f"{where} was saved by {other}, which is not supported",
+            f"only actor-critic policies of {SUPPORTED} are ported: load this one with SB3 and "
+            "clone its actions into a policy of a supported algorithm, or train anew",
+        )
+
+
+def other_algorithm(settings: Mapping[str, Any], policy_class: str) -> str | None:
+    """Name the algorithm that saved a zip if it is one of those that are not ported, else None."""
     for name, package, signature in _OTHERS:
         by_class = bool(package) and policy_class.startswith(f"{package}.")
         if by_class or (signature and signature <= settings.keys()):
-            raise NotPortable(
-                f"{where} was saved by {_td3_or_ddpg(name, settings)}, which is not supported",
-                f"only actor-critic policies of {SUPPORTED} are ported: load this one with SB3 and "
-                "clone its actions into a policy of a supported algorithm, or train anew",
-            )
+            return _td3_or_ddpg(name, settings)
+    return None
 
 
 def _td3_or_ddpg(name: str, settings: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ could not be decoded; and there is one environment.
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, ConfiguredTraining, Scalar, TrainingSettings
@@ -58,6 +58,50 @@ def believed(
         if (schedule := _schedule(name, training, configured, algorithm)) is not None
     }
     return replace(training, schedules=schedules, hyperparameters=_hyperparameters(training, configured))
+
+
+@dataclass(frozen=True)
+class ToldSetting:
+    """A setting to go on training with, and what tells it.
+
+    Args:
+        value: A schedule, or a plain value.
+        told_by: "zip", "config.yml", "zip and config.yml" or "SB3's default".
+        instead: What is not believed, such as "the zip has 0"; empty where nothing else is told.
+    """
+
+    value: Any
+    told_by: str
+    instead: str = ""
+
+
+def told_settings(
+    training: TrainingSettings, configured: ConfiguredTraining | None, algorithm: Algorithm
+) -> dict[str, ToldSetting]:
+    """Tell by what each setting is told; the arguments are those of `believed`.
+
+    A schedule that nothing tells stays what the zip has in place of it.
+    """
+    saved = {**training.schedules, **training.hyperparameters}
+    true = believed(training, configured, algorithm)
+    known = {**saved, **true.schedules, **true.hyperparameters}
+    theirs = {**configured.schedules, **configured.hyperparameters} if configured else {}
+    told = {name: _told(name, known[name], saved[name], theirs) for name in saved}
+    more = {name: ToldSetting(value, "config.yml") for name, value in theirs.items() if name not in saved}
+    if configured is not None and configured.normalize_kwargs is not None:
+        more["normalize_kwargs"] = ToldSetting(dict(configured.normalize_kwargs), "config.yml")
+    return {**told, **more}
+
+
+def _told(name: str, known: Any, saved: Any, theirs: Mapping[str, Any]) -> ToldSetting:
+    if not _is_same(known, saved):
+        by = "config.yml" if name in theirs else "SB3's default"
+        return ToldSetting(known, by, f"the zip has {_shown(saved)}")
+    if name not in theirs:
+        return ToldSetting(known, "zip")
+    if _is_same(theirs[name], known):
+        return ToldSetting(known, "zip and config.yml")
+    return ToldSetting(known, "zip", f"config.yml has {_shown(theirs[name])}")
 
 
 def _schedule(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.errors import NotPortable
 
-_COMPILED = "_orig_mod."
+COMPILED = "_orig_mod."
 EXTRACTOR, ACTORS, CRITICS = "features_extractor.", "pi_features_extractor.", "vf_features_extractor."
 _ALIAS = "the same tensor as {} (SB3 since 1.7 saves it under both names)"
 
@@ -41,7 +41,7 @@ def canonical(
 
 
 def _without_compiled(tensors: Mapping[str, Array], where: str) -> dict[str, Array]:
-    named = {name.replace(_COMPILED, ""): array for name, array in tensors.items()}
+    named = {name.replace(COMPILED, ""): array for name, array in tensors.items()}
     if len(named) < len(tensors):
         raise NotPortable(f"{where} has two tensors of one name, compiled and not")
     return named

@@ -30,8 +30,12 @@ class Result:
 
     def fails(self, code: int, *texts: str) -> None:
         """Assert that it ended with this exit code and a plain message, and printed no result."""
-        assert self.code == code, self
         assert self.out == ""
+        self.refuses(code, *texts)
+
+    def refuses(self, code: int, *texts: str) -> None:
+        """Assert that it ended with this exit code and a plain message, whatever it printed before."""
+        assert self.code == code, self
         assert "Traceback" not in self.err
         assert self.err.lower().count("error: ") == 1
         for text in texts:

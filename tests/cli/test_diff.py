@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from stable_baselines3 import A2C
+
+from tests.readers.making import save
 
 from . import files
 from .conftest import CARTPOLE, FIXTURES, PENDULUM, ZIP, Cli
@@ -108,3 +111,37 @@ def test_errors(cli: Cli, port: Path) -> None:
     cli("diff", __file__, port).fails(4)
     (port / "config.json").write_text("{}")
     cli("diff", port, port).fails(4, "is damaged")
+
+
+@pytest.mark.parametrize(
+    ("name", "completed"),
+    [
+        ("1.6.2/ppo-shared", {"net_arch"}),
+        ("0.9.0/ppo-box-linear", {"learning_rate", "clip_range", "normalize_advantage"}),
+        ("2.9.2/ppo-box", set()),
+    ],
+)
+def test_a_file_is_its_repair_but_for_what_is_completed(name: str, completed: set[str], cli: Cli) -> None:
+    source = FIXTURES.parents[1] / "eras" / name
+    cli("repair", source, "mended", "--no-verify").succeeds()
+    for pair, side in (((source, "mended"), "B"), (("mended", source), "A")):
+        found = json.loads(cli("diff", *pair, "--json").out)
+        listed = {one["name"] for section in ("policy", "training") for one in found[section]}
+        assert listed == completed
+        assert found["completed_by"] == (side if completed else None)
+        result = cli("diff", *pair)
+        assert result.code == 0
+        verdict = f"equal, but for what {side} completes" if completed else "equal"
+        assert result.out.rstrip().endswith(verdict)
+        assert cli("diff", *pair, "-q").out == f"{verdict}\n"
+    cli("repair", source, "other", "--no-verify", "--learning-rate", 5e-5).succeeds()
+    assert cli("diff", source, "other", "-q").out == "different\n"
+
+
+def test_a_rate_that_was_lost_is_completed(cli: Cli, here: Path) -> None:
+    save(A2C, here / "model.zip", learning_rate=0.0)
+    Path("config.yml").write_text("learning_rate: lin_7e-4\n")
+    cli("repair", "model.zip", "mended", "--no-verify").succeeds()
+    found = json.loads(cli("diff", "model.zip", "mended", "--json").out)
+    assert (found["verdict"], found["equal"]) == ("equal, but for what B completes", False)
+    assert [(one["name"], one["a"]) for one in found["training"]] == [("learning_rate", "0")]

@@ -77,7 +77,7 @@ def test_eval_of_no_port(cli: Cli) -> None:
 
 
 def test_inspect_tells_everything(cli: Cli) -> None:
-    result = cli("inspect", PENDULUM)
+    result = cli("inspect", PENDULUM, "-v")
     result.succeeds()
     assert result.err == ""
     for text in (

@@ -171,7 +171,7 @@ def test_record_sees_the_same_environment(cli: Cli, timed: Path) -> None:
 def test_inspect_shows_the_environment(cli: Cli, timed: Path) -> None:
     shown = cli("inspect", timed)
     shown.succeeds()
-    assert f"wrappers  a.Strange\n            {TIME}\n" in shown.out
+    assert f"wrappers  a.Strange\n            {TIME}  (port)\n" in shown.out
     assert "told by   args.yml, config.yml\n" in shown.out
     assert "a.Strange, which is not applied" in shown.err
 

@@ -27,7 +27,7 @@ def test_repair_says_how_to_load_it(cli: Cli) -> None:
     result.succeeds()
     content = json.loads(result.out)
     assert (content["schema"], content["export"], content["verdict"]) == ("sb3port.repair", "out", None)
-    assert content["files"] == ["ppo-Pendulum-v1.zip", "vec_normalize.pkl"]
+    assert content["files"] == ["args.yml", "config.yml", "ppo-Pendulum-v1.zip", "vec_normalize.pkl"]
     again = cli("repair", CARTPOLE, "other", "--no-verify")
     again.succeeds()
     assert 'hint: load it with: PPO.load("other/ppo-CartPole-v1.zip")' in again.err

@@ -96,7 +96,7 @@ def test_the_command_to_run_is_named(by_value: bool, cli: Cli, tmp_path: Path) -
     name = "MODULE:Waves" if by_value else cls
     ended = cli("convert", source, "port")
     ended.fails(4, f"sb3port convert {source} --extractor {name}")
-    cli("inspect", source).fails(4, "--extractor")
+    cli("inspect", source).refuses(4, "--extractor")
     cli("inspect", source, "--extractor", cls).succeeds()
 
 

@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.contents import Contents
+from sb3port.checkpoint.plain_form import from_plain, to_plain
+from sb3port.cli.inspected import contents_json
 from sb3port.cli.summary import checkpoint_json, policy_rows
+from sb3port.commands.sandboxed import error_of
 from sb3port.errors import Sb3portError, UsageError
 from sb3port.files.port_files import is_port
 from sb3port.inference.policy import PortedPolicy
 from sb3port.ports.difference import difference
 from sb3port.ports.reading import read_port
 from sb3port.ports.writing import write_port
+from sb3port.readers.meaning.contents import read_contents
 from sb3port.readers.meaning.published import published_result
 from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.source import SourceOptions, resolve
@@ -99,7 +104,25 @@ class Examination:
                 return READERS[given.name](given.files[given.name], place)
         if given.kind == "port":
             return read_port(place)
-        return read_checkpoint(resolve(str(place), SourceOptions()), given.use_stats)
+        if given.thorough:
+            return read_checkpoint(resolve(str(place), SourceOptions()), given.use_stats)
+        return self._read_contents(place, given.use_stats)
+
+    def _read_contents(self, place: Path, use_stats: bool) -> Checkpoint:
+        """Read all that can be read, show it, and give the policy or raise why there is none."""
+        contents = read_contents(resolve(str(place), SourceOptions()), use_stats)
+        refusal = None if contents.refusal is None else error_of(contents.refusal)
+        json.dumps(contents_json(contents, "", refusal))
+        again = from_plain(*to_plain(contents), Contents)
+        assert (again.imports, again.tensors, again.loading) == (
+            contents.imports,
+            contents.tensors,
+            contents.loading,
+        )
+        if refusal is not None:
+            raise refusal
+        assert contents.checkpoint is not None
+        return contents.checkpoint
 
     def explain(self, given: Input, place: Path) -> None:
         """Read it once more, with the traceback of what it ends in."""

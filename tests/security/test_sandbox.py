@@ -20,7 +20,7 @@ import pytest
 
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.commands import sandboxed
-from sb3port.commands.handed_back import Reading
+from sb3port.commands.handed_back import Reading, check_handed_back
 from sb3port.commands.sandboxed import limits_for, read_guarded
 from sb3port.errors import NotPortable, Unsafe, UsageError
 from sb3port.files import walls
@@ -322,7 +322,7 @@ def test_lies_are_refused(number: int, reading: Reading, plant: Plant) -> None:
 )
 def test_what_is_no_answer_is_refused(answer: bytes, reading: Reading) -> None:
     with pytest.raises(Unsafe, match="handed back is not a checkpoint of it"):
-        sandboxed._take(answer, reading)
+        sandboxed._take(answer, reading, sandboxed._Work(read_checkpoint, Checkpoint, check_handed_back))
 
 
 def test_reading_waits_for_no_lock_of_another_thread(reading: Reading) -> None:

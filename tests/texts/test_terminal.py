@@ -9,9 +9,10 @@ import pytest
 from sb3port.cli import app
 from sb3port.cli.output import Output
 from sb3port.cli.progress_bar import ProgressBar, track
-from sb3port.commands import convert as conversion
+from sb3port.commands import inspect as inspection
 from sb3port.errors import LONGEST, NeedsOption, Sb3portError, UsageError
 from sb3port.files.texts.terminal import shown, shown_lines, shown_rows, styled, terminal
+from sb3port.readers.meaning.contents import contents_of_port
 from tests.cli.conftest import Cli
 
 from .nasty import Make, each, is_plain
@@ -70,7 +71,8 @@ def test_a_line_stays_a_line(text: str) -> None:
 def test_inspect(
     text: str, arguments: tuple[str, ...], make: Make, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversion, "read", lambda *_: make(text))
+    found = inspection.Inspection(contents_of_port(make(text)))
+    monkeypatch.setattr(inspection, "inspect", lambda *_: found)
     result = cli("inspect", "x", *arguments)
     assert result.code == 0
     assert is_plain(result.out + result.err)
@@ -96,7 +98,7 @@ def test_errors(text: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise NeedsOption(f"it needs {text}", ("--env", text))
 
-    monkeypatch.setattr(conversion, "read", refuse)
+    monkeypatch.setattr(inspection, "inspect", refuse)
     result = cli("inspect", "x")
     assert result.code == 2
     assert is_plain(result.err)
@@ -109,7 +111,7 @@ def test_bugs(text: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError(text)
 
-    monkeypatch.setattr(conversion, "read", fail)
+    monkeypatch.setattr(inspection, "inspect", fail)
     result = cli("inspect", "x")
     assert result.code == 70
     assert is_plain(result.err)

@@ -1,21 +1,27 @@
 """Exports to SB3: shared layers, schedules, places, and ports that are not what they say."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import LinearSchedule
 
 import sb3port
-from sb3port.commands.policies import read_policy
+from sb3port.checkpoint.schedules import ConstantSchedule
+from sb3port.commands.policies import ReadOptions, read_policy
 from sb3port.errors import NotPortable, Sb3portError, UsageError
+from sb3port.exports.zoo_form import zoo_form
+from sb3port.families.hyperparameters import true_settings
 from tests.conftest import REPOSITORY
 from tests.exports import REFUSED, export_of, repaired, zip_of
 from tests.ports import port_of
+from tests.readers.making import save
 
 ERAS = REPOSITORY / "fixtures" / "eras"
 
@@ -152,3 +158,54 @@ def test_python_has_both(pendulum: Path, tmp_path: Path) -> None:
     assert exported.report.holds()
     with pytest.raises(UsageError, match="is no format"):
         sb3port.export(port, tmp_path / "other", to="tflite")
+
+
+def test_settings_beside_a_source_stay_beside_it(cartpole: Path, tmp_path: Path) -> None:
+    """In plain YAML, which rl_zoo3 and sb3port read alike: no tag of Python's, and no text that runs."""
+    done = repaired(cartpole, tmp_path / "repaired", verify=False)
+    before, after = (read_policy(place) for place in (cartpole, done.folder))
+    assert after.environment == before.environment
+    assert after.warnings == before.warnings
+    assert before.configured is not None
+    assert after.configured is not None
+    assert before.configured.hyperparameters.items() <= after.configured.hyperparameters.items()
+    for name, schedule in before.configured.schedules.items():
+        assert [after.configured.schedules[name](p) for p in (1.0, 0.5)] == [schedule(p) for p in (1.0, 0.5)]
+    texts = {name: (done.folder / name).read_text() for name in ("config.yml", "args.yml")}
+    assert not any("!!" in text for text in texts.values())
+    loaded = {name: yaml.load(text, Loader=yaml.UnsafeLoader) for name, text in texts.items()}
+    assert loaded["args.yml"] == {"algo": "ppo", "env": "CartPole-v1", "env_kwargs": None}
+    assert loaded["config.yml"]["learning_rate"] == "lin_0.001"
+    port = port_of(cartpole, tmp_path / "port", verify=False)
+    exported = export_of(tmp_path / "port", tmp_path / "exported", verify=False)
+    assert (exported.folder / "config.yml").read_text() == texts["config.yml"]
+    assert port is not None
+
+
+def test_a_given_rate_is_not_taken_back_by_config_yml(cartpole: Path, tmp_path: Path) -> None:
+    """Not even SB3's own default, which is what a zip has that has lost its rate."""
+    done = repaired(cartpole, tmp_path / "repaired", verify=False, rates={"learning_rate": 3e-4})
+    again = read_policy(done.folder)
+    assert true_settings(again).schedules["learning_rate"] == ConstantSchedule(3e-4)
+
+
+def test_statistics_that_were_left_out_are_not_asked_for_again(pendulum: Path, tmp_path: Path) -> None:
+    done = repaired(pendulum, tmp_path / "repaired", use_stats=False, verify=False)
+    assert "normalize" not in (done.folder / "config.yml").read_text().replace("normalize_advantage", "")
+    assert read_policy(done.folder).normalizer is None
+
+
+def test_names_in_settings_become_no_code(tmp_path: Path) -> None:
+    """rl_zoo3 evaluates `normalize`: a name that is none of VecNormalize's is not written into it."""
+    name = "x=__import__('os').system('touch ran'), norm_reward"
+    save(PPO, tmp_path / "model.zip")
+    settings = {"normalize": {name: True, "norm_obs": False}, "policy": "MlpPolicy"}
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(settings))
+    made = repaired(tmp_path / "model.zip", tmp_path / "repaired", use_stats=False, verify=False)
+    assert "system" not in (made.folder / "config.yml").read_text()
+    checkpoint = read_policy(tmp_path / "model.zip", ReadOptions(use_stats=False))
+    assert zoo_form(checkpoint).content["normalize"] == "dict(norm_obs=False)"
+    training = replace(
+        checkpoint.training, optimizer_class="Adam); evil(", optimizer_kwargs={"eps=1), evil(x": 1}
+    )
+    assert "evil" not in str(zoo_form(replace(checkpoint, training=training)).content)

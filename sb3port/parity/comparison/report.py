@@ -21,7 +21,8 @@ from sb3port.reports.words import finding
 
 SCHEMA = "sb3port.parity"
 # Why LeRobot did not load the port, where it was to.
-NO_LEROBOT = "LeRobot's plugin is not installed: pip install 'sb3port[lerobot]'"
+# Reports are shown to others, who installed sb3port from elsewhere: no command.
+NO_LEROBOT = "LeRobot's plugin is not installed, which the extra sb3port[lerobot] brings"
 SCHEMA_VERSION = 1
 # What a check compares the port with.
 SOURCE, ORACLE, REFERENCE = "source", "oracle", "reference"

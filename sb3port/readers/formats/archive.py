@@ -8,7 +8,7 @@ Its members: `data`, a JSON object whose values are plain or base64 pickles; `po
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from io import BytesIO
@@ -88,8 +88,12 @@ class Archive:
         return self.pickle(key).value if self.is_pickled(key) else self.data[key]
 
 
-def read_archive(path: Path) -> Archive:
+def read_archive(path: Path, required: Collection[str] = REQUIRED) -> Archive:
     """Read an SB3 zip into memory.
+
+    Args:
+        path: The zip.
+        required: The members that it must have.
 
     Raises:
         NotPortable: It is not a zip that SB3's `save` wrote, or it is damaged.
@@ -101,7 +105,7 @@ def read_archive(path: Path) -> Archive:
         checkpoint = SourceFile(where, *measured(file, where))
         with open_zip(file, where) as archive:
             names = archive.namelist()
-            _refuse_others(names, where)
+            _refuse_others(names, where, required)
             members = {name: read_member(archive, name, where) for name in names if _is_read(name)}
     return Archive(where, {"checkpoint": checkpoint}, _data(members, where), members)
 
@@ -179,15 +183,16 @@ def refuse_pointer(raw: bytes, where: str) -> None:
         )
 
 
-def _refuse_others(names: list[str], where: str) -> None:
+def _refuse_others(names: list[str], where: str, required: Collection[str]) -> None:
     """Say what a zip without SB3's members is."""
-    if set(REQUIRED) <= set(names):
+    is_sb2 = set(_SB2) <= set(names)
+    if set(required) <= set(names) and not is_sb2:
         return
-    if set(_SB2) <= set(names):
+    if is_sb2:
         raise NotPortable(
             f"{where} was saved by Stable Baselines 2 (TensorFlow)",
             "sb3port reads Stable-Baselines3 checkpoints only; train the policy again with SB3",
         )
-    missing = " and ".join(name for name in REQUIRED if name not in names)
+    missing = " and ".join(name for name in required if name not in names)
     listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") or "nothing"
     raise NotPortable(f"{where} is not an SB3 checkpoint: it has no {missing} (it holds {listed})")

@@ -77,10 +77,10 @@ def named_by(target: Any, args: tuple[Any, ...], reached: Global | None) -> Iter
     """
     if reached is not None:
         yield reached
-    elif isinstance(target, Record):
-        yield from _named_by_type(target, args) if target.calls(_BUILTIN_TYPE) else _called(target)
-    elif str(target) in _CODE_TYPES:
+    elif is_code(target):
         yield from _named_by_code(args)
+    elif isinstance(target, Record):
+        yield from () if target.calls(_BUILTIN_TYPE) else _called(target)
     elif target.name in _IMPORTERS and len(args) == 1:
         yield Global(_text(args[0]), "*")
     elif target.name == "_getobject" and len(args) == 2:
@@ -177,9 +177,11 @@ def code_parts(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[str, ...],
     return constants, tuple(n for n in names if isinstance(n, str)), texts[-1][:200] if texts[1:] else "code"
 
 
-def _named_by_type(target: Record, args: tuple[Any, ...]) -> Iterator[Global]:
-    if target.args[:1] == ("CodeType",):
-        yield from _named_by_code(args)
+def is_code(target: Any) -> bool:
+    """Whether a call of it would make the code of a function, of which its arguments are the parts."""
+    if isinstance(target, Record):
+        return target.calls(_BUILTIN_TYPE) and target.args[:1] == ("CodeType",)
+    return str(target) in _CODE_TYPES
 
 
 def _named_by_code(args: tuple[Any, ...]) -> Iterator[Global]:

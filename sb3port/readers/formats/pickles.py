@@ -32,11 +32,13 @@ class Pickle:
         value: Plain Python values, with `Global`, `Record` and `PersistentId` for everything else.
         imports: Every global that the pickle names.
         references: Every reference to something outside of it, torch storages above all.
+        codes: How many parts the code of each function in it has, by which Pythons can build it.
     """
 
     value: Any
     imports: frozenset[Global]
     references: tuple[PersistentId, ...] = ()
+    codes: frozenset[int] = frozenset()
 
 
 @metered
@@ -61,7 +63,7 @@ def read_pickle(data: bytes | BinaryIO, where: str) -> Pickle:
     if broken is not None:
         reason = str(broken) or type(broken).__name__
         raise MalformedPickle(f"{where} is not a whole pickle: {reason[:200]}") from broken
-    return Pickle(value, imports, tuple(machine.references))
+    return Pickle(value, imports, tuple(machine.references), frozenset(machine.codes))
 
 
 @metered

@@ -22,6 +22,8 @@ from sb3port.readers.formats.records import Global, PersistentId, Record, descri
 from sb3port.readers.formats.zips import open_zip, read_member
 
 _MAX_DIMENSIONS = 32
+_MAX_LENGTH = 2**62
+_REBUILDERS = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
 
 _DTYPES = {
     "BoolStorage": "bool",
@@ -67,6 +69,47 @@ def read_torch(data: bytes, where: str, only: str | None = None) -> tuple[Any, f
         root = _root(archive, where)
         pickled = read_pickle(read_member(archive, f"{root}data.pkl", where), f"{where}: data.pkl")
         return _decode(pickled.value, _Members(archive, root, where), where, only), pickled.imports
+
+
+@metered
+def list_tensors(data: bytes, where: str, below: str | None = None) -> dict[str, tuple[tuple[int, ...], str]]:
+    """List the named tensors of a file of torch's by shape and type; the storages of a zip are not read.
+
+    Args:
+        data: The file's bytes.
+        where: What to call it in an error message.
+        below: The key of the dictionary that has them, None where they are the file.
+
+    Raises:
+        NotPortable: It is not a file that torch saved, or is damaged.
+    """
+    if data.startswith(TORCH_MAGIC):
+        value = read_legacy(data, where, ITEM_SIZES)[0].value
+    else:
+        with open_zip(io.BytesIO(data), where) as archive:
+            raw = read_member(archive, f"{_root(archive, where)}data.pkl", where)
+        value = read_pickle(raw, f"{where}: data.pkl").value
+    if below is not None:
+        value = value.get(below) if isinstance(value, dict) else None
+    ordered = isinstance(value, Record) and value.calls("collections.OrderedDict")
+    pairs = value.pairs if ordered else value.items() if isinstance(value, dict) else ()
+    spend(Cost.VALUES, len(pairs), where)
+    found = {name: _described(item) for name, item in pairs if isinstance(name, str)}
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _described(value: Any) -> tuple[tuple[int, ...], str] | None:
+    """Give the shape and the type of a tensor, None for what is none."""
+    if isinstance(value, Record) and value.calls("torch._utils._rebuild_parameter") and value.args:
+        value = value.args[0]
+    is_tensor = isinstance(value, Record) and value.calls(*_REBUILDERS) and len(value.args) > 2
+    reference, size = (value.args[0], value.args[2]) if is_tensor else (None, None)
+    parts = reference.value if isinstance(reference, PersistentId) else None
+    kind = parts[1] if isinstance(parts, tuple) and len(parts) > 1 else None
+    if not isinstance(kind, Global) or not isinstance(size, tuple) or len(size) > _MAX_DIMENSIONS:
+        return None
+    shape = tuple(length for length in size if type(length) is int and 0 <= length < _MAX_LENGTH)
+    return (shape, _DTYPES.get(kind.name, kind.name[:100])) if len(shape) == len(size) else None
 
 
 def _decode(value: Any, storages: "Storages", where: str, only: str | None) -> Any:
@@ -140,7 +183,7 @@ class _Tensors:
     def _decode_record(self, record: Record) -> Any:
         if record.calls("collections.OrderedDict"):
             return {key: self.decode(item) for key, item in record.pairs}
-        if record.calls("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
+        if record.calls(*_REBUILDERS):
             return self._tensor(record.args)
         if record.calls("torch._utils._rebuild_parameter") and record.args:
             return self.decode(record.args[0])

@@ -78,9 +78,20 @@ def read_checkpoint(
         UsageError: The zip shows that observations were normalised, and no statistics are found; or it has no
             features extractor that an own one could replace.
     """
+    return checkpoint_of(read_source(source), source, use_stats, assume_standard_forward, extractor)
+
+
+@metered
+def checkpoint_of(
+    archive: Archive,
+    source: Source,
+    use_stats: bool = True,
+    assume_standard_forward: bool = False,
+    extractor: str | None = None,
+) -> Checkpoint:
+    """Make a checkpoint of what `read_source` gave; errors are those of `read_checkpoint`."""
     if extractor is not None:
         check_name(extractor)
-    archive = _read_archive(source)
     imports = _imports(archive)
     policy = _read_policy(archive, imports, Vouched(assume_standard_forward, extractor, source.label))
     settings = read_settings(source)
@@ -138,7 +149,12 @@ def _stacked(
     return replace(environment, frame_stack=environment.frame_stack or count)
 
 
-def _read_archive(source: Source) -> Archive:
+def read_source(source: Source) -> Archive:
+    """Read the zip of a source, or what was in it; nothing of it is decoded yet.
+
+    Raises:
+        NotPortable: It is not a zip that SB3's `save` wrote, or it is damaged.
+    """
     members = source.checkpoint.members
     if not members:
         path = source.path(source.checkpoint.name)
@@ -252,26 +268,31 @@ def _state_dict(value: Any, where: str) -> dict[str, Array]:
 def _provenance(
     source: Source, archive: Archive, files: dict[str, SourceFile], imports: frozenset[Global]
 ) -> Provenance:
-    names = source.checkpoint.files
-    checkpoint = {role: replace(file, name=names[role]) for role, file in archive.files.items()}
     return Provenance(
         kind=source.kind,
         location=source.location,
         revision=source.revision,
-        files={**checkpoint, **files},
-        sb3_version=_version(archive.text("_stable_baselines3_version")),
-        system_info=_system_info(archive.text("system_info.txt")),
+        files={**files_of(archive, source), **files},
+        sb3_version=version_of(archive),
+        system_info=system_info_of(archive),
         imports=tuple(sorted(map(str, imports))),
     )
 
 
-def _version(text: str | None) -> str | None:
+def files_of(archive: Archive, source: Source) -> dict[str, SourceFile]:
+    """Give the files that were read, by role and by their names within the source."""
+    names = source.checkpoint.files
+    return {role: replace(file, name=names[role]) for role, file in archive.files.items()}
+
+
+def version_of(archive: Archive) -> str | None:
     """Give a version that looks like one: it is shown in places that a stranger should not write to."""
+    text = archive.text("_stable_baselines3_version")
     return text if text and _VERSION.fullmatch(text) else None
 
 
-def _system_info(text: str | None) -> dict[str, str]:
+def system_info_of(archive: Archive) -> dict[str, str]:
     """Read lines of `Python: 3.9.13`, with or without a leading dash."""
-    lines = (text or "")[:_MAX_SYSTEM_INFO].splitlines()
+    lines = (archive.text("system_info.txt") or "")[:_MAX_SYSTEM_INFO].splitlines()
     pairs = (line.lstrip("- ").partition(":") for line in lines)
     return {key.strip(): value.strip() for key, separator, value in pairs if separator}

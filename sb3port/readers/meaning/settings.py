@@ -36,12 +36,14 @@ class Settings:
         environment: What the policy was trained in.
         files: The files that were read, by role ("config", "args", "env_kwargs").
         warnings: Sentences on files that are left aside.
+        origins: Which file tells each field of the environment.
     """
 
     config: ZooConfig | None = None
     environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
     files: Mapping[str, SourceFile] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def configured(self) -> ConfiguredTraining | None:
@@ -65,14 +67,21 @@ def read_settings(source: Source) -> Settings:
     env_id, told_by = _env_id(reader, arguments, source)
     config = reader.read("config.yml", lambda path, where: read_zoo_config(path, env_id, where))
     kwargs = reader.read("env_kwargs.yml", _env_kwargs)
+    env_kwargs, of_kwargs = _first(
+        (config.env_kwargs if config else None, "config.yml"),
+        (arguments.get("env_kwargs"), "args.yml"),
+        (kwargs, "env_kwargs.yml"),
+    )
     environment = EnvironmentSpec(
         env_id=env_id,
-        env_kwargs=_first(config.env_kwargs if config else None, arguments.get("env_kwargs"), kwargs),
+        env_kwargs=env_kwargs,
         wrappers=(*config.env_wrapper, *config.vec_env_wrapper) if config else (),
         frame_stack=config.frame_stack if config else None,
         sources=tuple(dict.fromkeys([*told_by, *(file.name for file in reader.files.values())])),
     )
-    return Settings(config, environment, reader.files, tuple(reader.warnings))
+    origins = {"env_id": (told_by or ["args.yml"])[0], "env_kwargs": of_kwargs}
+    origins |= dict.fromkeys(("wrappers", "frame_stack"), "config.yml")
+    return Settings(config, environment, reader.files, tuple(reader.warnings), origins)
 
 
 class _Reader:
@@ -117,8 +126,9 @@ def _env_kwargs(path: Path, where: str) -> dict[str, Any]:
     return {key: value for key, value in kwargs.items() if key != "render_mode"}
 
 
-def _first(*given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return next(filter(None, given), {})
+def _first(*given: tuple[Mapping[str, Any] | None, str]) -> tuple[Mapping[str, Any], str]:
+    """Give the first that has something, and the file that it is from."""
+    return next(((kwargs, file) for kwargs, file in given if kwargs), ({}, ""))
 
 
 def _env_id(reader: _Reader, arguments: Mapping[str, Any], source: Source) -> tuple[str | None, list[str]]:

@@ -36,7 +36,7 @@ def read_training(
     Raises:
         NotPortable: A setting is of an odd type.
     """
-    where, python = archive.name, _python(archive)
+    where, python = archive.name, python_of(archive)
     values = {name: archive.value(name) for name in (*algorithm.schedules, *algorithm.hyperparameters)}
     schedules = {
         name: read_schedule(values[name], f"{where}: {name}", python)
@@ -52,7 +52,7 @@ def read_training(
     )
 
 
-def _python(archive: Archive) -> Version | None:
+def python_of(archive: Archive) -> Version | None:
     """Tell which Python wrote a zip; since 1.3 its `system_info.txt` says so."""
     found = _PYTHON.search(archive.text("system_info.txt") or "")
     return (int(found[1]), int(found[2])) if found else None
