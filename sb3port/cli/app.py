@@ -26,6 +26,7 @@ from sb3port.cli import (
     verify,
 )
 from sb3port.cli import eval as evaluation
+from sb3port.cli import latency as latencies
 from sb3port.cli.environment_options import completed
 from sb3port.cli.help import Command, Commands, examples, exit_codes
 from sb3port.cli.output import Output
@@ -62,6 +63,7 @@ app.command("train", cls=Command, epilog=examples(train.EXAMPLES))(train.train)
 app.command("diff", cls=Command, epilog=examples(diff.EXAMPLES))(diff.diff)
 app.command("report", cls=Command, epilog=examples(report.EXAMPLES))(report.report)
 app.command("export", cls=Command, epilog=examples(export.EXAMPLES))(export.export)
+app.command("latency", cls=Command, epilog=examples(latencies.EXAMPLES))(latencies.latency)
 app.command("repair", cls=Command, epilog=examples(repair.EXAMPLES))(repair.repair)
 
 
