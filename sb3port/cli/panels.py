@@ -33,7 +33,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "stochastic",
         "render",
     ),
-    "Comparison": ("compare", "observations", "exact", "atol", "no_reload", "no_verify"),
+    "Comparison": ("compare", "observations", "exact", "atol", "no_reload", "no_verify", "calls"),
     "Hyperparameters": (
         "normalize",
         "normalize_kwargs",
