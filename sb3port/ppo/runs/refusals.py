@@ -15,8 +15,7 @@ from sb3port.families.wrappers import unknown
 from sb3port.ports.finding import CHECKPOINTS, LAST, STATE
 from sb3port.ppo.hyperparameters import Hyperparameters
 from sb3port.ppo.runs.plans import Plan
-from sb3port.ppo.runs.settings import RunSettings
-from sb3port.ppo.runs.training_state import read_state
+from sb3port.ppo.runs.settings import RunSettings, read_settings
 
 _MOST_ENVS, _MOST_EPOCHS = 4096, 10_000
 _MOST_TRANSITIONS = 2**26  # of three observations, five gigabytes
@@ -38,7 +37,7 @@ def refuse_run(out: Path) -> None:
 def _command(out: Path, state: Path) -> str:
     """Give the command that goes on with a run, with what a file alone does not decide."""
     try:
-        words = needed_words(read_state(state).settings.environment)
+        words = needed_words(read_settings(state).environment)
     except NotPortable:  # which the command will say
         words = ()
     return shlex.join(("sb3port", "train", "--resume", str(out), *words))

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.errors import NotPortable
+from sb3port.files.untrusted import read_json
 from sb3port.ports.manifest import environment_from_json
 from sb3port.ppo.hyperparameters import Hyperparameters, hyperparameters_from_json
+
+VALUES = "training.json"  # where they are, in the state of a training
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,18 @@ def overshoot(settings: RunSettings, done: int) -> str:
         f"{steps:,} is not a multiple of n_steps * n_envs = {n_steps:,} * {n_envs:,}: trains "
         f"{rollouts * n_steps * n_envs:,}"
     )
+
+
+def read_settings(folder: Path) -> RunSettings:
+    """Read what a run was told from the state of its training, and nothing else of that.
+
+    Raises:
+        NotPortable: It is absent or damaged.
+    """
+    try:
+        return settings_from_json(read_json(folder / VALUES, within=folder)["settings"])
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise NotPortable(f"the state of the training in {folder} cannot be read ({error!r})") from error
 
 
 def without_statistics(normalizer: Normalizer) -> Normalizer:

@@ -19,10 +19,10 @@ from sb3port.ports.lerobot_folder import read_tensors
 from sb3port.ppo.rollout.episodes import Recording
 from sb3port.ppo.rollout.random_state import RandomState, read_random_state, set_random_state
 from sb3port.ppo.runs.collecting import Progress
-from sb3port.ppo.runs.settings import RunSettings, settings_from_json
+from sb3port.ppo.runs.settings import VALUES, RunSettings, settings_from_json
 from sb3port.ppo.runs.trainer import Counters, Trainer
 
-_VALUES, _ARRAYS = "training.json", "training.safetensors"
+_ARRAYS = "training.safetensors"
 _FORMAT = 1
 
 
@@ -104,7 +104,7 @@ def write_state(state: TrainingState, folder: Path) -> None:
         "environments": [_recording_json(recording) for recording in state.recordings],
         "episodes": [list(episode) for episode in progress.episodes],
     }
-    (folder / _VALUES).write_text(json.dumps(content), encoding="utf-8")
+    (folder / VALUES).write_text(json.dumps(content), encoding="utf-8")
     (folder / _ARRAYS).write_bytes(save({key: np.asarray(a, order="C") for key, a in arrays.items()}))
 
 
@@ -115,7 +115,7 @@ def read_state(folder: Path) -> TrainingState:
         NotPortable: It is absent or damaged.
     """
     try:
-        content = read_json(folder / _VALUES, within=folder)
+        content = read_json(folder / VALUES, within=folder)
         return _state(content, read_tensors(folder / _ARRAYS))
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the state of the training in {folder} cannot be read ({error!r})") from error
