@@ -60,7 +60,8 @@ format: setup
 
 benchmarks: setup
 	$(RUN) python benchmarks/startup.py
-	$(RUN) python benchmarks/predict_latency.py
+	@test -d $(PORT) || $(RUN) sb3port convert fixtures/hub/sb3port/ppo-Pendulum-v1 $(PORT) --no-verify --quiet
+	$(RUN) sb3port latency $(PORT) --calls 20000
 
 # In an environment of its own, which has neither torch nor LeRobot.
 docs: export UV_PROJECT_ENVIRONMENT := .docs

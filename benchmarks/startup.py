@@ -18,10 +18,16 @@ from pathlib import Path
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/hub/sb3port/ppo-Pendulum-v1/ppo-Pendulum-v1.zip"
 CLI = ("-m", "sb3port")
+PREDICT = """
+import sys, numpy, sb3port
+sb3port.load_policy(sys.argv[1], sys.argv[2]).predict(numpy.zeros(3, numpy.float32))
+"""
+NUMPY = "import numpy"
 TORCH, LEROBOT = "import torch", "import LeRobot"
 # Of what a command may take at most: what it is compared with, and the ratio.
 BARS = {
     "sb3port --help": (TORCH, 0.08),
+    "load_policy, numpy": (TORCH, 0.15),
     "sb3port inspect": (TORCH, 0.27),
     "sb3port inspect --sandbox": (TORCH, 0.32),
     "sb3port convert --no-verify": (TORCH, 0.27),
@@ -76,6 +82,9 @@ def commands(source: Path, folder: Path) -> dict[str, tuple[str, ...]]:
         "sb3port verify --no-reload": (*CLI, "verify", port, "--no-reload", "-q"),
         "sb3port verify": (*CLI, "verify", port, "-q"),
         "sb3port convert": convert,
+        "load_policy, numpy": ("-c", PREDICT, port, "numpy"),
+        "load_policy, torch": ("-c", PREDICT, port, "torch"),
+        NUMPY: ("-c", "import numpy"),
         "PPO.load": ("-c", f"from stable_baselines3 import PPO; PPO.load({str(source)!r}, device='cpu')"),
         TORCH: ("-c", "import torch"),
         "import torch, SB3": ("-c", "import torch, stable_baselines3, sb3_contrib"),

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sb3port.checkpoint.version import __version__
-
 if TYPE_CHECKING:
     import gymnasium
     from stable_baselines3.common.vec_env import VecEnv
     from typing_extensions import Unpack
 
+    from sb3port.checkpoint.version import __version__
     from sb3port.commands.convert import Conversion
     from sb3port.commands.evaluate import Evaluation
     from sb3port.commands.export import Export
@@ -473,7 +472,7 @@ def load_model(
 
 def load_policy(
     source: str | Path,
-    backend: "Backend" = "torch",
+    backend: "Backend" = "auto",
     *,
     extractor: str | None = None,
     **reading: "Unpack[ReadArguments]",
@@ -483,8 +482,9 @@ def load_policy(
     Args:
         source: A port, here or on the Hub, the folder of a run for its best checkpoint, or whatever `convert`
             takes, which nobody has verified then.
-        backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch; it gives them
-            within noise, and has neither convolutions nor LSTMs nor random actions.
+        backend: "torch" gives the bits of SB3's own `predict`. "numpy" does without torch, and starts in a
+            fraction of the time; it gives them within noise, and has neither random actions nor features
+            extractors of your own. "auto" is "torch" where that is installed, else "numpy".
         extractor: `module:Class` of a features extractor whose code is your own; it is imported. One that
             `lerobot_policy_ppo.register_extractor` knows need not be named.
         **reading: As for `verify`; ports need no sandbox.
@@ -497,14 +497,19 @@ def load_policy(
     """
     import warnings
 
-    from sb3port.commands.own_code import blaming
-    from sb3port.commands.policies import find_policy, read_options
-    from sb3port.inference.policy import PortedPolicy
-    from sb3port.ports.unchanged import change_warnings
+    from sb3port.commands.loading import load
 
-    policy = find_policy(source, read_options(extractor=extractor, **reading))
-    for sentence in change_warnings(policy.port) if policy.port is not None else ():
+    policy, changes = load(source, backend, extractor, **reading)
+    for sentence in changes:
         warnings.warn(sentence, stacklevel=2)
-    checkpoint = policy.runnable if backend == "torch" else policy.checkpoint
-    with blaming(checkpoint.spec):
-        return PortedPolicy(checkpoint, backend)
+    return policy
+
+
+if not TYPE_CHECKING:  # looking the version up takes as long as importing NumPy
+
+    def __getattr__(name: str) -> str:
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from sb3port.checkpoint.version import __version__
+
+        return __version__

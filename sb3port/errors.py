@@ -189,6 +189,11 @@ _PLUGIN = "lerobot_policy_ppo"
 _WITH_PLUGIN = ("lerobot", "all")
 
 
+def missing(extra: str) -> list[str]:
+    """Name the packages of an extra of sb3port that are not installed."""
+    return [name for name in _EXTRAS[extra] if find_spec(name) is None]
+
+
 def need(extra: str, purpose: str, instead: str = "") -> None:
     """Refuse work whose packages are missing, before any of it is done.
 
@@ -200,12 +205,17 @@ def need(extra: str, purpose: str, instead: str = "") -> None:
     Raises:
         UsageError: One is not installed.
     """
-    missing = [name for name in _EXTRAS[extra] if find_spec(name) is None]
-    if missing:
-        are = "are" if len(missing) > 1 else "is"
+    absent = missing(extra)
+    if absent:
+        are = "are" if len(absent) > 1 else "is"
         raise UsageError(
+<<<<<<< HEAD
             f"{purpose} needs {', '.join(missing)}, which {are} not installed",
             f"{installing(extra)}{f', or {instead}' if instead else ''}",
+=======
+            f"{purpose} needs {', '.join(absent)}, which {are} not installed",
+            f"pip install 'sb3port[{extra}]'{f', or {instead}' if instead else ''}",
+>>>>>>> 7a6942e (Run every policy in NumPy alone: LSTMs, images, all activations, by load_policy and as a module beside the exported arrays; measure latency by a command)
         )
 
 

@@ -27,6 +27,7 @@ from sb3port.cli import (
     verify,
 )
 from sb3port.cli import eval as evaluation
+from sb3port.cli import latency as latencies
 from sb3port.cli.environment_options import completed
 from sb3port.cli.help import Command, Commands, examples, exit_codes
 from sb3port.cli.output import Output
@@ -63,7 +64,11 @@ _GROUPS: dict[str, tuple[tuple[str, Callable[..., None], Any], ...]] = {
         ("diff", diff.diff, diff),
         ("report", report.report, report),
     ),
-    "Run it": (("eval", evaluation.evaluate, evaluation), ("record", record.record, record)),
+    "Run it": (
+        ("eval", evaluation.evaluate, evaluation),
+        ("record", record.record, record),
+        ("latency", latencies.latency, latencies),
+    ),
     "Train it": (("train", train.train, train), ("finetune", finetune.finetune, finetune)),
     "Share it": (("push", push.push, push),),
 }

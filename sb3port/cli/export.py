@@ -80,8 +80,8 @@ def export(
     """Export a port to SB3, ONNX, torch or numpy.
 
     sb3 gives a zip that today's SB3 loads and trains on, and vec_normalize.pkl;
-    onnx, torch (.pt2) and numpy (.npz) give one file that takes raw observations
-    and gives actions for the environment.
+    onnx and torch (.pt2) give one file, numpy an .npz and a module of Python beside
+    it, that take raw observations and give actions for the environment.
     """
     from sb3port.commands.export import ExportOptions
     from sb3port.commands.export import export as run

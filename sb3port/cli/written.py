@@ -71,13 +71,15 @@ def _print_summary(output: Output, done: "Export", target: str) -> None:
     rows = {"export": done.folder, "files": ", ".join(done.files), "parity": parity}
     output.line()
     output.fields(shown_rows({**rows, **policy_rows(done.checkpoint)}))
-    if target == "sb3":
+    if target in ("sb3", "numpy"):
         output.line()
-        output.hint(terminal("load it with: {}", _load_call(done)))
+        output.hint(terminal("load it with: {}", _load_call(done, target)))
 
 
-def _load_call(done: "Export") -> TerminalText:
+def _load_call(done: "Export", target: str) -> TerminalText:
     from sb3port.families.algorithms import display_name
 
-    (path,) = (done.folder / name for name in done.files if name.endswith(".zip"))
+    (path,) = (done.folder / name for name in done.files if name.endswith((".zip", ".py")))
+    if target == "numpy":
+        return terminal("{}", python('runpy.run_path({})["load"]()', str(path)))
     return terminal("{}.load({})", display_name(done.checkpoint.spec.algorithm), python("{}", str(path)))

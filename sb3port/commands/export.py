@@ -155,7 +155,7 @@ def _export(
     sets = _observations(checkpoint, reference, options) if options.verify else []
     with blaming(checkpoint.spec), staged_folder(dest, options.force, EXPORT) as staging:
         intended = target.form(checkpoint, options.rates)
-        path = staging / f"{_file_name(checkpoint)}{target.ending}"
+        path = staging / f"{target.named(_file_name(checkpoint))}{target.ending}"
         files = _write(target, intended, path, dest, options.graph)
         announce("write", ", ".join(f"{file.name} ({file.size:,} bytes)" for file in files))
         report = None

@@ -1,6 +1,8 @@
-"""A policy as an `.npz`: the arrays that `numpy_forward` computes with, and nothing else is needed."""
+"""A policy in NumPy alone: an `.npz` with its arrays, and the module beside it that computes with them."""
 
 import json
+import runpy
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,119 +10,130 @@ import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
 from sb3port.checkpoint.frames import stacks_of
-from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiDiscrete
 from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
-from sb3port.exports.numpy_forward import ACTIVATIONS, forward
+from sb3port.exports.numpy_module import extractor_name, module_source, numbered, part_name
 from sb3port.families.activations import parse_activation
+from sb3port.families.extractors import is_own
+from sb3port.inference.layers import choice, mlp_layers
+
+_STATES = ("hidden_state", "cell_state")
 
 
 def write_numpy(checkpoint: Checkpoint, path: Path, options: GraphOptions) -> None:
-    """Write the arrays; the array "metadata" says what they were made of.
+    """Write the arrays, of which "metadata" says what they were made of, and the module.
 
     Raises:
-        NotPortable: The policy is more than normaliser, layers and action.
-        UsageError: `log_prob` is asked, which the forward pass does not compute.
-        OSError: The file cannot be written.
+        NotPortable: The features extractor is the user's own.
+        UsageError: An output is asked that the module has not.
+        OSError: A file cannot be written.
     """
     _refuse_others(checkpoint, options)
+    spec = checkpoint.spec
     metadata = json.dumps({**graph_metadata(checkpoint, options.raw), "outputs": list(options.outputs)})
-    arrays = {
-        **_net(checkpoint, "policy"),
-        **_net(checkpoint, "value"),
-        **_normalizer(checkpoint, options.raw),
-        **_action(checkpoint.spec, options.raw),
-        **_activation(checkpoint.spec.activation_fn),
+    arrays: dict[str, Any] = {
+        **dict(_tensors(checkpoint, "value" in options.outputs)),
+        **dict(_observations(checkpoint, options.raw)),
+        **_actions(spec, options.raw),
+        **_activation(spec.activation_fn),
         "metadata": np.array(metadata),
     }
     np.savez(path, allow_pickle=False, **arrays)
+    path.with_suffix(".py").write_text(module_source(checkpoint, options), encoding="utf-8")
 
 
 def load_numpy(path: Path) -> Run:
-    """Load the arrays as a function of arrays by name."""
+    """Load the module with its arrays as a function of arrays by name, like a graph."""
+    policy = runpy.run_path(str(path.with_suffix(".py")))["load"]()
     with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
-    names = json.loads(str(arrays["metadata"]))["outputs"]
+        names = json.loads(str(file["metadata"]))["outputs"]
 
     def run(feeds: dict[str, Array]) -> dict[str, Array]:
-        action, value = forward(arrays, feeds["observation"])
-        return {name: {"action": action, "value": value}[name] for name in names}
+        seen = _observation(feeds)
+        given: dict[str, Any] = {"action_masks": feeds["action_mask"]} if "action_mask" in feeds else {}
+        if "hidden_state" in feeds:
+            given["state"] = tuple(feeds[name] for name in _STATES)
+            given["episode_start"] = feeds["episode_start"]
+        action, state = policy.predict(seen, **given)
+        found = {"action": action}
+        if "value" in names:
+            found["value"] = policy.predict_values(seen)
+        after = {f"next_{name}": part for name, part in zip(_STATES, state or (), strict=False)}
+        return {**{name: found[name] for name in names}, **after}
 
     return run
 
 
-def _activation(text: str) -> dict[str, Array]:
-    found = parse_activation(text)
-    arguments = {f"activation.{key}": np.array(value) for key, value in found.arguments.items()}
-    return {"activation": np.array(found.name), **arguments}
+def _observation(feeds: Mapping[str, Array]) -> Any:
+    if "observation" in feeds:
+        return feeds["observation"]
+    prefix = "observation."
+    return {name.removeprefix(prefix): array for name, array in feeds.items() if name.startswith(prefix)}
 
 
 def _refuse_others(checkpoint: Checkpoint, options: GraphOptions) -> None:
     spec = checkpoint.spec
-    reasons = {
-        f"the features extractor {spec.features_extractor}": spec.features_extractor != "FlattenExtractor",
-        f"observations of {spec.observation_space}": not _is_vector(spec),
-        "an LSTM": spec.lstm_hidden_size is not None,
-        "masks of actions": spec.maskable,
-        f"the activation {spec.activation_fn}": parse_activation(spec.activation_fn).name not in ACTIVATIONS,
-    }
-    found = [reason[:300] for reason, holds in reasons.items() if holds]
-    if found:
+    if is_own(spec.features_extractor):
         raise NotPortable(
-            f"{checkpoint.provenance.name} has {', '.join(found)}, which the forward pass in numpy has not",
+            f"{checkpoint.provenance.name} has the features extractor {spec.features_extractor[:200]}, whose "
+            "code is in torch",
             "export it with --to onnx or --to torch",
         )
     if "log_prob" in options.outputs:
-        raise UsageError("the forward pass in numpy gives action and value", "leave log_prob out")
+        raise UsageError("a module in numpy gives action and value", "leave log_prob out")
+    if "value" in options.outputs and spec.lstm_hidden_size is not None:
+        raise UsageError(
+            "a module in numpy has no memory for the critic of a recurrent policy",
+            "leave value out, or choose --to onnx",
+        )
 
 
-def _is_vector(spec: PolicySpec) -> bool:
-    space = spec.observation_space
-    return isinstance(space, MultiBinary) or (isinstance(space, Box) and not space.is_image)
+def _tensors(checkpoint: Checkpoint, value: bool) -> Iterator[tuple[str, Array]]:
+    """Give the weights that are needed by SB3's names, in which a number stands for the key of a Dict."""
+    spec, tensors = checkpoint.spec, checkpoint.tensors
+    names = ["action_net", "lstm_actor", *mlp_layers(spec)]
+    names += ["value_net", *mlp_layers(spec, "value_net")] if value else []
+    yield from ((key, array) for key, array in tensors.items() if key.rpartition(".")[0] in names)
+    for critic in (False, True) if value and not spec.share_features_extractor else (False,):
+        prefix = f"{extractor_name(None, critic)}."
+        for number, key, _ in numbered(spec.observation_space):
+            own = prefix if number is None else f"{prefix}extractors.{key}."
+            name = extractor_name(number, critic)
+            yield from (
+                (f"{name}.{tensor.removeprefix(own)}", array)
+                for tensor, array in tensors.items()
+                if tensor.startswith(own)
+            )
 
 
-def _net(checkpoint: Checkpoint, net: str) -> dict[str, Array]:
-    """Give the layers from the features to the output, the shared ones first."""
-    head = "action_net" if net == "policy" else "value_net"
-    ends = (".weight", ".bias")
-    prefixes = [
-        name.removesuffix(".weight")
-        for part in ("shared_net", f"{net}_net")
-        for name in checkpoint.tensors
-        if name.startswith(f"mlp_extractor.{part}.") and name.endswith(".weight")
-    ]
-    layers = [*prefixes, head]
-    arrays = {
-        f"{net}.{index}{end}": checkpoint.tensors[layer + end]
-        for index, layer in enumerate(layers)
-        for end in ends
-    }
-    return {**arrays, f"{net}.layers": np.array(len(layers))}
+def _observations(checkpoint: Checkpoint, raw: bool) -> Iterator[tuple[str, Any]]:
+    """Give what is known of the parts of an observation: shapes, sizes of choices, statistics."""
+    spec, normalizer = checkpoint.spec, None if raw else checkpoint.normalizer
+    stacks = stacks_of(normalizer, spec.observation_space)
+    if isinstance(spec.observation_space, Dict):
+        yield "keys", np.array(json.dumps(list(spec.observation_space.spaces)))
+    for number, key, space in numbered(spec.observation_space):
+        name = part_name(number)
+        yield f"{name}.shape", np.array(space.shape, np.int64)
+        if isinstance(space, Discrete | MultiDiscrete):
+            yield f"{name}.sizes", np.array([space.n] if isinstance(space, Discrete) else space.nvec)
+        if normalizer is not None and key in normalizer.statistics:
+            rms, stack = normalizer.statistics[key], stacks.get(key)
+            mean, std = rms.mean, np.sqrt(rms.var + normalizer.epsilon)
+            if stack is not None:
+                mean, std = stack.repeated(mean), stack.repeated(std)
+                yield f"{name}.frames", np.array(stack.shape)
+            yield from ((f"{name}.mean", mean), (f"{name}.std", std))
+            yield f"{name}.clip_obs", np.array(normalizer.clip_obs)
 
 
-def _normalizer(checkpoint: Checkpoint, raw: bool) -> dict[str, Any]:
-    normalizer = checkpoint.normalizer
-    if raw or normalizer is None or "" not in normalizer.statistics:
-        return {}
-    rms, stack = normalizer.statistics[""], stacks_of(normalizer, checkpoint.spec.observation_space).get("")
-    mean, std = rms.mean, np.sqrt(rms.var + normalizer.epsilon)
-    frames = {} if stack is None else {"frames": np.array(stack.shape)}
-    if stack is not None:
-        mean, std = stack.repeated(mean), stack.repeated(std)
-    return {"mean": mean.ravel(), "std": std.ravel(), "clip_obs": np.array(normalizer.clip_obs), **frames}
+def _actions(spec: PolicySpec, raw: bool) -> dict[str, Any]:
+    space, (_, sizes) = spec.action_space, choice(spec)
+    if isinstance(space, Box) and not raw:
+        return {"low": space.low, "high": space.high}
+    return {"sizes": np.array(sizes)} if sizes else {}
 
 
-def _action(spec: PolicySpec, raw: bool) -> dict[str, Any]:
-    """Say what becomes of the last layer's outputs."""
-    tanh = spec.squash_output and spec.use_sde
-    match spec.action_space:
-        case Discrete():
-            return {"kind": np.array("argmax")}
-        case MultiDiscrete(nvec):
-            return {"kind": np.array("argmax of each"), "splits": np.cumsum(nvec)[:-1]}
-        case MultiBinary():
-            return {"kind": np.array("sign")}
-        case Box(low=low, high=high) if not raw:
-            bounded = "squash" if tanh else "unscale" if spec.squash_output else "clip"
-            return {"kind": np.array(bounded), "low": low, "high": high}
-    return {"kind": np.array("tanh" if tanh else "mean")}
+def _activation(text: str) -> dict[str, Any]:
+    return {f"activation.{name}": np.array(value) for name, value in parse_activation(text).arguments.items()}

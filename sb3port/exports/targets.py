@@ -12,6 +12,7 @@ from sb3port.exports.read_back import changes
 from sb3port.exports.sb3_form import sb3_form
 from sb3port.exports.zoo_form import write_settings
 from sb3port.families.extractors import is_own
+from sb3port.files.texts.names import module_name
 from sb3port.readers.meaning.sb3 import read_checkpoint
 from sb3port.readers.places.source import SourceOptions, resolve
 
@@ -25,9 +26,11 @@ class Target:
 
     Args:
         ending: Of the file, with its dot.
+        extra: The extra of sb3port that it needs, if any.
         form: Gives a checkpoint in the terms of the format, with numbers in place of some schedules.
         write: Writes such a checkpoint into a file, and what belongs to it beside it.
         load: Loads the file again, for a comparison with the original checkpoint.
+        named: Makes the file's name, without its ending, of the checkpoint's.
     """
 
     ending: str
@@ -35,6 +38,7 @@ class Target:
     form: Callable[[Checkpoint, Mapping[str, float]], Checkpoint]
     write: Callable[[Checkpoint, Path, GraphOptions], None]
     load: Callable[[Path, Checkpoint, GraphOptions], "Exported"]
+    named: Callable[[str], str] = str
 
 
 def _write_sb3(checkpoint: Checkpoint, path: Path, _: GraphOptions) -> None:
@@ -108,7 +112,7 @@ TARGETS = {
     "sb3": Target(".zip", "sb3", sb3_form, _write_sb3, _load_sb3),
     "onnx": Target(".onnx", "onnx", _as_it_is, _write_onnx, _load_onnx),
     "torch": Target(".pt2", "torch", _as_it_is, _write_torch, _load_torch),
-    "numpy": Target(".npz", None, _as_it_is, _write_numpy, _load_numpy),
+    "numpy": Target(".npz", None, _as_it_is, _write_numpy, _load_numpy, module_name),
 }
 
 

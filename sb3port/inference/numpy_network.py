@@ -1,57 +1,61 @@
-"""Multi-layer perceptrons in numpy: no torch, and within noise of it."""
+"""The actor of any ported policy in numpy: no torch, and within noise of it."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from itertools import accumulate
+from functools import reduce
 from typing import Any, NoReturn
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
-from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, parts
+from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import UsageError
-from sb3port.families.activations import parse_activation
 from sb3port.families.extractors import is_own
 from sb3port.inference.actions import refuse_nan
-from sb3port.inference.layers import actor_layers, layer
+from sb3port.inference.layers import choice, extraction, mlp_layers
+from sb3port.inference.numpy_activations import activation_of, tanh
+from sb3port.inference.numpy_layers import (
+    LikeliestOfEach,
+    Linear,
+    Lstm,
+    Mlp,
+    NatureCnn,
+    RunningNorm,
+    allowed,
+    bits,
+    flat,
+    floats,
+    likeliest,
+    pixels,
+)
 from sb3port.inference.observations import Input
 
-_FORBIDDEN = np.float32(-1e8)
-_INSTEAD = "load it with backend='torch'"
+_EXTRACTOR = "features_extractor"
+_INSTEAD = "load it with backend='torch', which sb3port[torch] brings"
 
 
 class NumpyNetwork:
-    """The actor of a policy without convolutions and without memory.
+    """The actor of a policy.
 
     Args:
         spec: The policy's.
         tensors: Its weights, by SB3's names.
 
     Raises:
-        UsageError: The policy has something else.
+        UsageError: Its features extractor is the user's own.
     """
 
     def __init__(self, spec: PolicySpec, tensors: Mapping[str, Array]) -> None:
-        _check(spec, tensors)
-        pairs = [*actor_layers(tensors), layer(tensors, "action_net")]
-        # For one observation all shapes are the same, so that numpy has nothing to broadcast: half the time.
-        *hidden, last = [(np.ascontiguousarray(weight.T), bias[None]) for weight, bias in pairs]
-        self._hidden, self._last = hidden, last
-        self._activation = _activation(spec.activation_fn)
+        _refuse_own(spec)
+        self._extract = _extraction(spec, tensors)
+        self._lstm = Lstm(tensors, "lstm_actor") if spec.lstm_hidden_size is not None else None
+        layers = [Linear(tensors, name) for name in mlp_layers(spec)]
+        self._mlp = Mlp(layers, activation_of(spec.activation_fn))
+        self._last = Linear(tensors, "action_net")
         self._choose = _chooser(spec)
 
     def act(self, features: Input, masks: Array | None) -> Array:
         """See `policy.Network`."""
-        rows = _flat(features)
-        for weight, bias in self._hidden:
-            rows = rows.dot(weight)
-            rows += bias
-            rows = self._activation(rows)
-        weight, bias = self._last
-        outputs = rows.dot(weight)
-        outputs += bias
-        refuse_nan(outputs)
-        return self._choose(outputs, masks)
+        return self._likeliest(self._extract(features), masks)
 
     def sample(self, features: Input, masks: Array | None) -> NoReturn:  # noqa: ARG002 (as others have it)
         """Refuse.
@@ -61,108 +65,76 @@ class NumpyNetwork:
         """
         raise UsageError("the numpy backend has no random actions", _INSTEAD)
 
-    def remember(self, *_: Any) -> NoReturn:
-        """Never called: there are no LSTMs here."""
-        raise NotImplementedError
+    def remember(
+        self,
+        features: Input,
+        state: tuple[Array, ...] | None,
+        starts: Array | None,
+        masks: Array | None,
+        deterministic: bool,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """See `policy.Network`."""
+        if not deterministic:
+            self.sample(features, masks)
+        assert self._lstm is not None
+        rows = self._extract(features)
+        latent, after = self._lstm(rows, self._lstm.begun(state, starts, len(rows)))
+        return self._likeliest(latent, masks), after
 
     def reset_noise(self, n_envs: int) -> None:
         """Do nothing: there is no noise here."""
 
-
-def _check(spec: PolicySpec, tensors: Mapping[str, Array]) -> None:
-    lacks = None
-    if spec.lstm_hidden_size is not None:
-        lacks = "LSTMs"
-    elif any(isinstance(space, Box) and space.is_image for space in parts(spec.observation_space).values()):
-        lacks = "images"
-    elif is_own(spec.features_extractor):
-        lacks = f"features extractors of one's own, such as this policy's {spec.features_extractor}"
-    elif any(name.startswith("features_extractor.") for name in tensors):
-        lacks = f"features extractors with weights, such as this policy's {spec.features_extractor}"
-    elif parse_activation(spec.activation_fn).name not in _ACTIVATIONS:
-        lacks = f"activation {spec.activation_fn}"
-    if lacks:
-        raise UsageError(f"the numpy backend has no {lacks}", _INSTEAD)
+    def _likeliest(self, latent: Array, masks: Array | None) -> Array:
+        outputs = self._last(self._mlp(latent))
+        refuse_nan(outputs)
+        return self._choose(outputs if masks is None else allowed(outputs, masks))
 
 
-def _flat(features: Input) -> Array:
-    if isinstance(features, dict):
-        return np.concatenate([rows.reshape(len(rows), -1) for rows in features.values()], axis=1)
-    return features if features.ndim == 2 else features.reshape(len(features), -1)
+def _refuse_own(spec: PolicySpec) -> None:
+    if is_own(spec.features_extractor):
+        raise UsageError(
+            "the numpy backend has no features extractors of one's own, such as this policy's "
+            f"{spec.features_extractor}",
+            _INSTEAD,
+        )
 
 
-def _chooser(spec: PolicySpec) -> Callable[[Array, Array | None], Array]:
-    """Give the function from the outputs of `action_net` and masks to the most likely actions."""
-    match spec.action_space:
-        case Discrete():
-            return lambda outputs, masks: _allowed(outputs, masks).argmax(axis=1)
-        case MultiDiscrete(nvec):
-            return lambda outputs, masks: _likeliest(outputs, masks, nvec.tolist())
-        case MultiBinary() as space if spec.maskable:
-            return lambda outputs, masks: _likeliest(outputs, masks, [2] * space.size)
-        case MultiBinary():
-            return lambda outputs, _: (outputs > 0).astype(np.float32)
-        case Box() if spec.use_sde and spec.squash_output:
-            return lambda outputs, _: np.tanh(outputs)
-    return lambda outputs, _: outputs
+def _extraction(spec: PolicySpec, tensors: Mapping[str, Array]) -> Callable[[Input], Array]:
+    """Give the function from what a reader of observations gives to features `(n, features)`."""
+    spaces = parts(spec.observation_space)
+    if not isinstance(spec.observation_space, Dict):
+        return _one_extraction(spec, spaces[""], tensors, _EXTRACTOR)
+    names = {key: f"{_EXTRACTOR}.extractors.{key}" for key in spaces}
+    each = {key: _one_extraction(spec, part, tensors, names[key]) for key, part in spaces.items()}
+    return lambda rows: np.concatenate([extract(rows[key]) for key, extract in each.items()], axis=1)
 
 
-def _likeliest(outputs: Array, masks: Array | None, sizes: list[int]) -> Array:
-    logits, ends = _allowed(outputs, masks), list(accumulate(sizes))
-    columns = [logits[:, end - size : end].argmax(axis=1) for size, end in zip(sizes, ends, strict=True)]
-    return np.stack(columns, axis=1)
+def _one_extraction(
+    spec: PolicySpec, space: Simple, tensors: Mapping[str, Array], name: str
+) -> Callable[[Any], Array]:
+    steps = [
+        _WITH_TENSORS[step](tensors, name) if step in _WITH_TENSORS else _WITHOUT[step]
+        for step in extraction(spec, space)
+        # What is read of other spaces is float32 already.
+        if step != "floats" or (isinstance(space, Box) and space.is_image)
+    ]
+    return steps[0] if len(steps) == 1 else lambda rows: reduce(lambda given, step: step(given), steps, rows)
 
 
-def _allowed(outputs: Array, masks: Array | None) -> Array:
-    return outputs if masks is None else np.where(masks, outputs, _FORBIDDEN)
+def _chooser(spec: PolicySpec) -> Callable[[Array], Array]:
+    """Give the function from the outputs of `action_net` to the most likely actions."""
+    name, sizes = choice(spec)
+    return LikeliestOfEach(sizes) if sizes else _CHOICES[name]
 
 
-def _tanh(x: Array) -> Array:
-    return np.tanh(x, out=x)
-
-
-def _relu(x: Array) -> Array:
-    return np.maximum(x, np.float32(0), out=x)
-
-
-def _elu(x: Array, alpha: float = 1.0) -> Array:
-    return np.where(x > 0, x, np.float32(alpha) * np.expm1(np.minimum(x, 0)))
-
-
-def _leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
-    return np.where(x > 0, x, np.float32(negative_slope) * x)
-
-
-def _sigmoid(x: Array) -> Array:
-    return np.float32(1) / (np.float32(1) + np.exp(-x))
-
-
-def _silu(x: Array) -> Array:
-    return x * _sigmoid(x)
-
-
-def _softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
-    scaled = np.float32(beta) * x
-    return np.where(scaled > threshold, x, np.logaddexp(scaled, np.float32(0)) / np.float32(beta))
-
-
-def _softsign(x: Array) -> Array:
-    return x / (np.float32(1) + np.abs(x))
-
-
-def _activation(text: str) -> Callable[[Array], Array]:
-    found = parse_activation(text)
-    function = _ACTIVATIONS[found.name]
-    return partial(function, **found.arguments) if found.arguments else function
-
-
-_ACTIVATIONS: dict[str, Callable[..., Array]] = {
-    "Tanh": _tanh,
-    "ReLU": _relu,
-    "ELU": _elu,
-    "LeakyReLU": _leaky_relu,
-    "Sigmoid": _sigmoid,
-    "SiLU": _silu,
-    "Softplus": _softplus,
-    "Softsign": _softsign,
+_WITH_TENSORS: dict[str, Callable[[Mapping[str, Array], str], Callable[[Array], Array]]] = {
+    "NatureCnn": NatureCnn,
+    "RunningNorm": RunningNorm,
+}
+_WITHOUT: dict[str, Callable[[Array], Array]] = {"flat": flat, "floats": floats, "pixels": pixels}
+_CHOICES: dict[str, Callable[[Array], Array]] = {
+    "likeliest": likeliest,
+    "bits": bits,
+    "tanh": tanh,
+    "": lambda outputs: outputs,
 }

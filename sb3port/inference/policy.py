@@ -6,15 +6,30 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
-from sb3port.errors import UnfitInput, UsageError, need
+from sb3port.errors import UnfitInput, UsageError, missing, need
 from sb3port.families.features import mask_size
 from sb3port.inference.actions import ActionWriter
 from sb3port.inference.observations import Input, ObservationReader
 
-Backend: TypeAlias = Literal["torch", "numpy"]
+Backend: TypeAlias = Literal["auto", "torch", "numpy"]
 State: TypeAlias = tuple[Array, ...]
 
 _NETWORKS = {"torch": "TorchNetwork", "numpy": "NumpyNetwork"}
+
+
+def installed_backend(backend: Backend) -> str:
+    """Give the backend that "auto" stands for, any other as it is.
+
+    Raises:
+        UsageError: There is no such backend, or torch is not installed.
+    """
+    if backend == "auto":
+        return "numpy" if missing("torch") else "torch"
+    if backend not in _NETWORKS:
+        raise UsageError(f"there is no backend {backend!r}", f"there are: auto, {', '.join(_NETWORKS)}")
+    if backend == "torch":
+        need("torch", "the torch backend", "take backend='numpy'")
+    return backend
 
 
 class Network(Protocol):
@@ -49,24 +64,23 @@ class PortedPolicy:
     Args:
         checkpoint: A port, or anything else that was read.
         backend: "torch" gives the bits of SB3's own `predict`; "numpy" gives them within noise, is faster for
-            few observations, does without torch, and has neither convolutions nor LSTMs nor random actions.
+            few observations, does without torch, and has neither random actions nor features extractors of
+            the user's own; "auto" is "torch" where it is installed, else "numpy".
 
     Attributes:
         spec: What the policy computes.
+        backend: What computes it, "torch" or "numpy".
 
     Raises:
         UsageError: There is no such backend, or it does not have what the policy needs.
     """
 
-    def __init__(self, checkpoint: Checkpoint, backend: Backend = "torch") -> None:
-        if backend not in _NETWORKS:
-            raise UsageError(f"there is no backend {backend!r}", f"there are: {', '.join(_NETWORKS)}")
-        if backend == "torch":
-            need("torch", "the torch backend", "take backend='numpy'")
-        module = importlib.import_module(f"sb3port.inference.{backend}_network")
+    def __init__(self, checkpoint: Checkpoint, backend: Backend = "auto") -> None:
+        self.backend = installed_backend(backend)
+        module = importlib.import_module(f"sb3port.inference.{self.backend}_network")
         self.spec: PolicySpec = checkpoint.spec
         self._recurrent, self._maskable = self.spec.lstm_hidden_size is not None, self.spec.maskable
-        self._network: Network = getattr(module, _NETWORKS[backend])(self.spec, checkpoint.tensors)
+        self._network: Network = getattr(module, _NETWORKS[self.backend])(self.spec, checkpoint.tensors)
         self._read = ObservationReader(self.spec, checkpoint.normalizer)
         self._write = ActionWriter(self.spec)
 

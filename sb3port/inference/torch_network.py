@@ -1,7 +1,7 @@
 """The actor of any ported policy in torch: the operations of SB3's `predict`, and nothing beside them.
 
 Its modules are those of `sb3port.networks`. Linear layers are called as functions, without the modules around
-them: for one observation that is most of the time, see `benchmarks/predict_latency.py`.
+them: for one observation that is most of the time, see `sb3port latency`.
 """
 
 from collections.abc import Callable, Mapping

@@ -21,7 +21,6 @@ from sb3port.checkpoint.checkpoint import (
 )
 from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.schedules import schedule_to_json
-from sb3port.checkpoint.version import __version__
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.features import batch_keys
 from sb3port.files.port_files import PORT_FILE, is_lerobot_policy
@@ -37,6 +36,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
     """Give the content of `sb3port.json`, but for `files`: the SHA-256 of the port's other files."""
+    from sb3port.checkpoint.version import __version__  # which takes long, and reading a port needs it not
+
     training = checkpoint.training
     return {
         "format": FORMAT,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from .conftest import CARTPOLE, ZIP, Cli
 def test_export_says_what_it_wrote(cli: Cli, port: Path) -> None:
     result = cli("export", port, "out/deep", "--outputs", "action,value", "--to", "numpy")
     result.succeeds()
-    assert "files         ppo-Pendulum-v1.npz\n" in result.out
+    assert "files         ppo_Pendulum_v1.npz, ppo_Pendulum_v1.py\n" in result.out
     assert "parity        within noise" in result.out
+    assert 'hint: load it with: runpy.run_path("out/deep/ppo_Pendulum_v1.py")["load"]()' in result.err
     report = json.loads(Path("out/deep/parity.json").read_text())
     assert report["verdict"] == "within noise"
-    assert list(report["port"]["files"]) == ["ppo-Pendulum-v1.npz"]
+    assert list(report["port"]["files"]) == ["ppo_Pendulum_v1.npz", "ppo_Pendulum_v1.py"]
     assert {summary["set"] for summary in report["observations"]} == {"drawn", "edge"}
     cli("report", "out/deep/parity.json").succeeds()
 
@@ -76,7 +78,11 @@ def test_names_that_a_port_claims_stay_in_its_folder(cli: Cli, port: Path) -> No
     content["source"]["location"] = "/tmp/..\\\0evil:name"
     (port / "sb3port.json").write_text(json.dumps(content))
     cli("export", port, "out", "--to", "numpy", "--no-verify").succeeds()
-    assert sorted(path.name for path in Path("out").iterdir()) == ["__evil_name.npz", "export.json"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "__evil_name.npz",
+        "__evil_name.py",
+        "export.json",
+    ]
 
 
 def test_failed_comparison_writes_only_its_report(
@@ -84,12 +90,12 @@ def test_failed_comparison_writes_only_its_report(
 ) -> None:
     from sb3port.exports import numpy_arrays
 
-    def shifted(arrays: dict[str, np.ndarray], observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        action, value = forward(arrays, observations)
-        return action + np.float32(1e-3), value
+    def shifted(path: Path) -> Any:
+        run = load(path)
+        return lambda feeds: {name: array + np.float32(1e-3) for name, array in run(feeds).items()}
 
-    forward = numpy_arrays.forward
-    monkeypatch.setattr(numpy_arrays, "forward", shifted)
+    load = numpy_arrays.load_numpy
+    monkeypatch.setattr(numpy_arrays, "load_numpy", shifted)
     result = cli("export", port, "out", "--to", "numpy", "--report-dir", "reports")
     result.fails(1, "does not compute what ppo-Pendulum-v1 computes", "so it is not written")
     assert sorted(path.name for path in Path().iterdir()) == ["port", "reports"]

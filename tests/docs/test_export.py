@@ -12,7 +12,7 @@ from tests.ports import port_of
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/export.md").read_text(encoding="utf-8")
-SB3, ONNX, FORWARD, NUMPY = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+SB3, ONNX, NUMPY = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +25,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_forward_pass_is_the_one_that_exports_are_verified_with() -> None:
-    assert (ROOT / "sb3port/exports/numpy_forward.py").read_text(encoding="utf-8").endswith(FORWARD)
-
-
 @pytest.mark.parametrize(
     "script",
     [
         pytest.param(SB3 + "assert model.num_timesteps > 4096", marks=pytest.mark.long),
         ONNX + "assert action.shape == (1, 1) and abs(action).max() <= 2",
-        FORWARD + NUMPY + "assert action.shape == (1, 1) and value.shape == (1,)",
+        NUMPY + "assert action.shape == (1,) and state is None",
     ],
     ids=["sb3", "onnx", "numpy"],
 )

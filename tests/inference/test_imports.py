@@ -38,6 +38,18 @@ def test_predicting_needs_neither_lerobot_nor_sb3(backend: str, pendulum: Path, 
     assert heavy == ({"torch"} if backend == "torch" else set())
 
 
+# What reads anything else than a port, what compares, writes and prints, and what takes long to import.
+NOT_NEEDED = {"email", "huggingface_hub", "importlib.metadata", "jinja2", "rich", "typer", "yaml"}
+NOT_NEEDED |= {f"sb3port.{room}" for room in ("exports", "networks", "parity", "readers", "reports")}
+
+
+def test_a_port_starts_in_numpy_with_little_more(pendulum: Path, tmp_path: Path) -> None:
+    """NumPy itself is most of it: on a quiet machine 0.1 of 0.2 seconds."""
+    port = sb3port.convert(pendulum, tmp_path / "port", verify=False).port
+    everything = PREDICT.replace('{name.partition(".")[0] for name in sys.modules}', "sys.modules")
+    assert imported(everything, port, "numpy") & NOT_NEEDED == set()
+
+
 def test_functions_are_the_commands(pendulum: Path, tmp_path: Path) -> None:
     done = sb3port.convert(str(pendulum), str(tmp_path / "port"))
     assert done.port == tmp_path / "port"

@@ -1,5 +1,6 @@
 """`load_policy`: the bits of SB3's own `predict`, for every family, space and extractor."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 import sb3port
+from sb3port import errors
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete
 from sb3port.errors import UsageError
+from sb3port.families.activations import NAMES
+from sb3port.inference import numpy_activations
 from sb3port.inference.modes import mode_of
 from sb3port.inference.policy import PortedPolicy
+from sb3port.networks.mlp import make_activation
 from tests.conformance.asking import extras_for
 from tests.conformance.building import observe, saved
-from tests.conformance.cases import CASES, Case, cases
+from tests.conformance.cases import ACTIVATIONS, CASES, Case, cases
 from tests.ports import port_of
 from tests.rollouts.models import MODELS, Model, make_model, raw_observations, row_of
 
@@ -75,8 +80,11 @@ def test_images_with_their_channels_last(name: str, tmp_path: Path) -> None:
     policy = sb3port.load_policy(model.port(tmp_path / "port"))
     raw = raw_observations(name, 9)
     rows_of_one = [row_of(raw, slice(i, i + 1)) for i in range(9)]
+    numpy = sb3port.load_policy(tmp_path / "port", "numpy")
     for rows in (raw, *rows_of_one, *(row_of(raw, i) for i in range(9))):
-        assert same(policy.predict(rows)[0], model.predict(rows, deterministic=True)[0])
+        expected = model.predict(rows, deterministic=True)[0]
+        assert same(policy.predict(rows)[0], expected)
+        assert np.abs(numpy.predict(rows)[0] - expected).max() <= 1e-5
 
 
 def returns(acting: Any, model: Model, deterministic: bool) -> Any:
@@ -120,52 +128,55 @@ def test_near_ties_are_decided_as_sb3_decides_them() -> None:
     assert decided_by_rounding > 0
 
 
-MLPS = ["box", "box-normalized", "discrete", "multidiscrete", "multibinary", "of-choices", "gsde-squashed"]
-MASKABLE = ["maskable", "maskable-multidiscrete", "maskable-multibinary"]
-
-
-@pytest.mark.parametrize("name", [*MLPS, *MASKABLE])
-def test_numpy_is_within_noise(name: str, tmp_path: Path) -> None:
-    model = make_model(name, tmp_path / "model")
-    policy = sb3port.load_policy(model.port(tmp_path / "port"), backend="numpy")
-    raw = raw_observations(name, 200)
-    given: dict[str, Any] = {"action_masks": masks_for(model, 200)} if name in MASKABLE else {}
-    action, state = policy.predict(raw, **given)
-    expected, _ = model.predict(raw, deterministic=True, **given)
-    assert (action.dtype, action.shape, state) == (expected.dtype, expected.shape, None)
-    assert np.abs(action - expected).max() <= 1e-6
-    one, _ = policy.predict(row_of(raw, 3))
-    assert (one.dtype, one.shape) == (expected.dtype, expected.shape[1:])
-
-
-def masks_for(model: Model, count: int) -> np.ndarray:
-    env = model.kind.make_env()
-    masks = []
-    for env.seen in range(count):
-        masks.append(env.mask())
-    return np.stack(masks)
-
-
-@pytest.mark.parametrize(
-    "activation", ["ReLU", "ELU", "LeakyReLU", "Sigmoid", "SiLU", "Softplus", "Softsign"]
+ARGUMENTS = (
+    "CELU(alpha=0.5)",
+    "ELU(alpha=0.5)",
+    "GELU(approximate='tanh')",
+    "Hardshrink(lambd=0.3)",
+    "Hardtanh(min_val=-0.5, max_val=2.0)",
+    "LeakyReLU(negative_slope=0.2)",
+    "Softplus(beta=2.0, threshold=1.5)",
+    "Softshrink(lambd=0.3)",
+    "Threshold(threshold=0.1, value=-0.5)",
+    *(f"{name}(dim=-1)" for name in ("LogSoftmax", "Softmax", "Softmin")),
 )
-def test_activations_of_the_numpy_backend(activation: str, tmp_path: Path) -> None:
-    case = Case(policy_kwargs={"activation_fn": getattr(torch.nn, activation)})
-    model, _ = saved(case, tmp_path / "model")
-    raw = 5 * observe(case.observation)
-    action, _ = sb3port.load_policy(tmp_path / "model", "numpy").predict(raw)
-    assert np.abs(action - model.predict(raw, deterministic=True)[0]).max() <= 1e-6
 
 
-@pytest.mark.parametrize(
-    ("name", "lacks"),
-    [("lstm", "LSTMs"), ("image", "images"), ("dict", "images")],
-)
-def test_what_numpy_does_not_have_is_named(name: str, lacks: str, tmp_path: Path) -> None:
-    source = make_model(name, tmp_path / "model").source
-    with pytest.raises(UsageError, match=lacks) as refused:
-        sb3port.load_policy(source, "numpy")
-    assert refused.value.hint == "load it with backend='torch'"
+@pytest.mark.parametrize("text", [*sorted(ACTIVATIONS), *ARGUMENTS])
+def test_activations_in_numpy(text: str) -> None:
+    rows = np.float32([[-200, -30, -6, -3, -1.2, -0.5, -0.1, -1e-4, 0, 1e-4, 0.1, 0.5, 1.2, 3, 6, 30, 200]])
+    rows = np.concatenate([rows, rows / 7, np.random.default_rng(0).normal(size=rows.shape)]).astype(
+        np.float32
+    )
+    expected, exact = (
+        make_activation(text)(torch.tensor(rows, dtype=d)).numpy() for d in (None, torch.float64)
+    )
+    with warnings.catch_warnings(action="error"):
+        found = numpy_activations.activation_of(text)(rows.copy())
+    assert found.dtype == np.float32
+    assert (np.abs(found - expected) <= np.maximum(1e-6, 8 * np.abs(expected - exact))).all()
+
+
+def test_every_activation_is_there_in_numpy() -> None:
+    asked = {text.partition("(")[0] for text in (*ACTIVATIONS, *ARGUMENTS)}
+    assert asked == NAMES == numpy_activations.ACTIVATIONS.keys()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_auto_takes_what_is_installed(
+    installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model("lstm", tmp_path / "model")
+    if not installed:
+        monkeypatch.setattr(errors, "find_spec", lambda _: None)
+    policy = sb3port.load_policy(model.source)
+    assert policy.backend == ("torch" if installed else "numpy")
+    raw = raw_observations("lstm", 5)
+    assert np.abs(policy.predict(raw)[0] - model.predict(raw, deterministic=True)[0]).max() <= 1e-6
+    if not installed:
+        with pytest.raises(UsageError, match="the torch backend needs torch") as refused:
+            sb3port.load_policy(model.source, "torch")
+        assert "backend='numpy'" in refused.value.hint
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
@@ -190,6 +201,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         policy.predict(raw, action_masks=np.ones((2, 4)))
     with pytest.raises(ValueError, match="gSDE"):
         policy.reset_noise()
-    numpy = sb3port.load_policy(make_model("box", tmp_path / "box").source, "numpy")
-    with pytest.raises(UsageError, match="no random actions"):
-        numpy.predict(raw_observations("box", 1), deterministic=False)
+    for name in ("box", "lstm"):
+        numpy = sb3port.load_policy(make_model(name, tmp_path / name).source, "numpy")
+        with pytest.raises(UsageError, match="no random actions"):
+            numpy.predict(raw_observations(name, 1), deterministic=False)

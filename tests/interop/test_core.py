@@ -22,6 +22,29 @@ action, _ = sb3port.load_policy(sys.argv[1], "numpy").predict(np.zeros(3, np.flo
 assert action.shape == (1,), action
 assert not {"torch", "gymnasium", "stable_baselines3", "lerobot"} & set(sys.modules)
 """
+ERAS = ROOT / "fixtures" / "eras" / "2.9.2"
+# Recurrent, of images, of both kinds: what SB3 recorded, by `load_policy` and by the exported module.
+RECORDED = """
+import os, runpy, sys, time, numpy as np, sb3port
+port, module, recorded = sys.argv[1:]
+with np.load(recorded) as file:
+    seen = dict(file)
+names = [name for name in seen if name.split(".")[0] == "observation"]
+rows = {name.partition(".")[2]: seen[name] for name in names}
+loaded = sb3port.load_policy(port)
+assert loaded.backend == "numpy"
+for policy in (loaded, runpy.run_path(module)["load"]()):
+    steps, state = 1, None
+    if "initial_states" in seen:
+        state = tuple(seen["initial_states"][:2])
+        steps = len(seen["action"]) // state[0].shape[1]
+    for step in range(steps):
+        some = {key: part[step::steps] for key, part in rows.items()}
+        starts = seen["episode_starts"][step::steps] if steps > 1 else None
+        action, state = policy.predict(some if "" not in some else some[""], state, starts)
+        assert np.abs(action - seen["action"][step::steps]).max() <= 1e-5, step
+assert not {"torch", "gymnasium", "stable_baselines3", "lerobot"} & set(sys.modules)
+"""
 # Tests that need nothing but the core.
 TESTS = (
     "tests/test_house.py",
@@ -88,6 +111,19 @@ def test_the_core_alone(version: str, beside: tuple[str, ...], wheel: str, tmp_p
             assert "sb3port[torch]" in command(python, *words, code=2)
         assert "sb3port[sb3]" in command(python, "verify", port, code=2)
         command(python, "export", port, tmp_path / "numpy", "--to", "numpy", "--no-verify", "-q")
+        shown = json.loads(command(python, "latency", port, "--calls", "50", "--json"))
+        assert set(shown["measured"]) == {"numpy"}
+        assert "sb3port[torch]" in shown["absent"]["torch"]
+
+
+@pytest.mark.parametrize("name", ["ppo_lstm-two-layers", "ppo-cnn-rgb", "ppo-dict-unsorted"])
+def test_the_core_alone_computes_what_was_recorded(name: str, wheel: str, tmp_path: Path) -> None:
+    python = environment("core-3.10", (f"sb3port @ {wheel}",), python_of("3.10"))
+    port, out = tmp_path / "port", tmp_path / "out"
+    command(python, "convert", ERAS / name, port, "--no-verify", "-q")
+    command(python, "export", port, out, "--to", "numpy", "--no-verify", "-q")
+    (module,) = out.glob("*.py")
+    run(python, "-c", RECORDED, port, module, ERAS / name / "reference.npz")
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.13"])

@@ -1,6 +1,8 @@
 """Names of files made of what strangers wrote: one file, in the folder where it shall be, on any system."""
 
+import keyword
 import re
+import sys
 
 from sb3port.files.texts.characters import one_line
 from sb3port.files.texts.media import Medium
@@ -28,3 +30,10 @@ def file_name(text: str, otherwise: str = "file", hyphens: bool = False) -> File
     plain = re.sub("/+", "-", marked) if hyphens else marked.replace("/", "_")
     name = plain[:_LONGEST].encode()[:_MOST_BYTES].decode(errors="ignore").strip(".-") or otherwise
     return FileName(f"x-{name}" if _DEVICES.match(name) else name)
+
+
+def module_name(name: str) -> str:
+    """Make a file's name that of a module which Python can import, and which hides no other."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    taken = keyword.iskeyword(plain) or plain in sys.stdlib_module_names or plain == "numpy"
+    return f"policy_{plain}" if taken or not plain.isidentifier() else plain
