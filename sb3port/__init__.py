@@ -499,7 +499,7 @@ def load_policy(
 
     from sb3port.commands.loading import load
 
-    policy, changes = load(str(source), backend, extractor, **reading)
+    policy, changes = load(source, backend, extractor, **reading)
     for sentence in changes:
         warnings.warn(sentence, stacklevel=2)
     return policy

@@ -34,11 +34,12 @@ def latency(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Measure how long a policy takes for one action, by everything that is installed.
+    """Measure how long one action takes on this machine.
 
-    That is load_policy with its backends numpy and torch, onnxruntime with an export, LeRobot with its
-    processors, and SB3's own predict with VecNormalize: one raw observation, the most likely action, one
-    thread, in turns. Shown are the median and the 99th percentile. With --quiet only the fastest is named.
+    It is chosen by everything that is installed: load_policy with its backends numpy and torch, onnxruntime
+    with an export, LeRobot with its processors, and SB3's own predict with VecNormalize; one raw observation,
+    the most likely action, one thread, in turns. Shown are the median and the 99th percentile. With --quiet
+    only the fastest is named.
     """
     # Read where NumPy is imported first, which is below.
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
@@ -47,8 +48,9 @@ def latency(
 
     output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, reading.sandbox)
+    policy = find_policy(port, reading, chosen_by(output))
     with output.working(terminal("measuring")):
-        found = measure_latency(find_policy(port, reading, chosen_by(output)), calls)
+        found = measure_latency(policy, calls)
     content = {
         "port": port,
         "calls": calls,

@@ -73,7 +73,7 @@ def measure_latency(policy: Policy, calls: int) -> Latencies:
     """Measure `predict` for one observation, deterministic, on one thread.
 
     Args:
-        policy: A port or a SOURCE, as `find_policy` found it.
+        policy: Read here.
         calls: How many are timed of each, after some that are not.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Loading a policy to act with: a port without what reads all else, or whatever can be ported."""
+"""Loading a policy to act with: a port without what reads all else, or whatever a command takes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def load(
-    label: str, backend: "Backend", extractor: str | None, **reading: "Unpack[ReadArguments]"
+    label: str | Path, backend: "Backend", extractor: str | None, **reading: "Unpack[ReadArguments]"
 ) -> tuple[PortedPolicy, list[str]]:
     """Load a policy; the arguments are those of `sb3port.load_policy`.
 
@@ -32,19 +32,21 @@ def load(
     checkpoint, port = _read(label, extractor, **reading)
     changes = change_warnings(port) if port is not None else []
     if chosen == "torch":
-        use_extractor(checkpoint.spec, extractor, label)
+        use_extractor(checkpoint.spec, extractor, str(label))
     with blaming(checkpoint.spec):
         return PortedPolicy(checkpoint, backend), changes
 
 
 def _read(
-    label: str, extractor: str | None, **reading: "Unpack[ReadArguments]"
+    label: str | Path, extractor: str | None, **reading: "Unpack[ReadArguments]"
 ) -> "tuple[Checkpoint, Path | None]":
-    """Read a checkpoint, and give the folder of it if it is a port."""
+    """Read a policy as `find_policy` finds it, which for a port on this machine is not imported.
+
+    Importing what reads pickles and the Hub takes longer than all the rest.
+    """
     if is_port(Path(label)) and not reading:
         return read_port(Path(label)), Path(label)
-    # Importing what reads pickles and the Hub takes longer than all the rest.
     from sb3port.commands.policies import find_policy, read_options
 
-    policy = find_policy(label, read_options(extractor=extractor, **reading))
-    return policy.checkpoint, policy.port
+    found = find_policy(label, read_options(extractor=extractor, **reading))
+    return found.checkpoint, found.port

@@ -10,7 +10,7 @@ import pytest
 
 from sb3port import errors
 from sb3port.commands import latency
-from sb3port.commands.policies import find_policy
+from sb3port.commands.policies import read_policy
 
 from .conftest import ZIP, Cli
 
@@ -58,7 +58,7 @@ def test_what_cannot_be_measured(cli: Cli) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["ppo_lstm-two-layers", "ppo-dict-unsorted", "ppo_mask-multidiscrete"])
 def test_all_choose_the_same_actions(name: str, tmp_path: Path) -> None:
-    checkpoint = find_policy(ERAS / "2.9.2" / name).checkpoint
+    checkpoint = read_policy(ERAS / "2.9.2" / name)
     subject = latency.Subject(checkpoint, latency._observation(checkpoint), tmp_path)
     predicts, absent = latency.contestants(subject)
     assert absent == {}
