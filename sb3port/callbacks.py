@@ -31,7 +31,7 @@ class PortCallback(BaseCallback):  # type: ignore[misc] # SB3's callbacks import
         save_zip: Whether SB3's zip and `vec_normalize.pkl` are kept beside each port, in a folder of its name
             with `_sb3` at its end. `sb3port verify` can compare the port anew then.
         verify: False to save ports without comparing them with the model.
-        verbose: 1 to print where each port lies.
+        verbose: 1 to tell SB3's logger where each port lies.
 
     Attributes:
         ports: Those that were saved, the newest last.
@@ -109,7 +109,7 @@ class PortCallback(BaseCallback):  # type: ignore[misc] # SB3's callbacks import
         self.ports.append(done.port)
         if self.verbose:
             verdict = f", {done.report.verdict}" if done.report else ""
-            print(f"Saving a port to {done.port}{verdict}")  # noqa: T201 (as SB3's callbacks do)
+            self.logger.info(f"Saving a port to {done.port}{verdict}")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from .hostile import Victim, assert_refused, pack
+from .hostile import Victim, assert_refused, pack, text
 
 ZIP64 = 0xFFFFFFFF
 
@@ -61,6 +61,19 @@ def test_truncated_anywhere(victim: Victim) -> None:
     for end in range(0, len(small), 1024):
         victim.zip.write_bytes(small[:end])
         assert_refused(victim)
+
+
+def test_code_in_a_zip_without_a_policy(victim: Victim) -> None:
+    """SB3 decodes `data` first, so that such a file is as dangerous as a whole one."""
+    del victim.members["policy.pth"]
+    victim.put("clip_range", b"cposix\nsystem\n(" + text("true") + b"tR.")
+    assert "data['clip_range']" in assert_refused(victim, 5).message
+    victim.set(
+        clip_range={":serialized:": "no base64"}, ep_info_buffer={":serialized:": "Y3Bvc2l4CnN5c3RlbQou"}
+    )
+    assert "data['ep_info_buffer']" in assert_refused(victim, 5).message
+    victim.set(clip_range=0.2, ep_info_buffer=None)
+    assert "policy.pth" in assert_refused(victim, 4).message
 
 
 def test_truncated_statistics(victim: Victim) -> None:

@@ -19,7 +19,8 @@ MEDIA = {
 }
 # Where something is printed that is not handed to `Output`.
 PRINTING = {
-    "__init__.py": {"warnings.warn"},  # of a port that has changed; Python code shows it
+    "api/running.py": {"warnings.warn"},
+    "callbacks.py": {"warnings.warn"},  # of a port that has changed; Python code shows it
     "cli/app.py": {"typer.echo"},
     "lerobot_policy_ppo/env_gymnasium.py": {"_logger.warning"},
     "lerobot_policy_ppo/env_policy.py": {"_logger.warning"},

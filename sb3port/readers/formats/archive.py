@@ -8,6 +8,7 @@ Its members: `data`, a JSON object whose values are plain or base64 pickles; `po
 import base64
 import binascii
 import hashlib
+import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -18,7 +19,8 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import SourceFile
 from sb3port.errors import NotPortable
 from sb3port.files.untrusted import measured, open_untrusted, parse_json, read_untrusted
-from sb3port.readers.formats.pickles import Pickle, read_pickle
+from sb3port.readers.formats.audit import refuse_dangerous
+from sb3port.readers.formats.pickles import Pickle, names_in, read_pickle
 from sb3port.readers.formats.zips import open_zip, read_member
 
 REQUIRED = ("data", "policy.pth")
@@ -105,6 +107,7 @@ def read_archive(path: Path, required: Collection[str] = REQUIRED) -> Archive:
         checkpoint = SourceFile(where, *measured(file, where))
         with open_zip(file, where) as archive:
             names = archive.namelist()
+            _audit_before_layout(archive, names, where, required)
             _refuse_others(names, where, required)
             members = {name: read_member(archive, name, where) for name in names if _is_read(name)}
     return Archive(where, {"checkpoint": checkpoint}, _data(members, where), members)
@@ -181,6 +184,25 @@ def refuse_pointer(raw: bytes, where: str) -> None:
         raise NotPortable(
             f"{where} is a Git LFS pointer, not the file itself", "fetch the file with: git lfs pull"
         )
+
+
+def _audit_before_layout(
+    archive: zipfile.ZipFile, names: list[str], where: str, required: Collection[str]
+) -> None:
+    """Refuse what loading would run in a zip that lacks members: SB3 decodes `data` before it looks for them.
+
+    Raises:
+        Unsafe: A pickle in `data` names something dangerous.
+    """
+    if "data" not in names or set(required) <= set(names):
+        return  # every pickle of a whole zip is read, and refused where it is read
+    found = Archive(where, {}, _data({"data": read_member(archive, "data", where)}, where), {})
+    for key in filter(found.is_pickled, found.data):
+        try:
+            named = names_in(found.pickled(key), found.where(key))
+        except NotPortable:  # which is no reason to look no further
+            continue
+        refuse_dangerous(named, found.where(key))
 
 
 def _refuse_others(names: list[str], where: str, required: Collection[str]) -> None:
