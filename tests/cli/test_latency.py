@@ -38,7 +38,7 @@ def test_it_measures_what_is_installed(cli: Cli, port: Path, hidden: Callable[..
     for row in content["measured"].values():
         assert 0 < row["p50_us"] <= row["p99_us"]
     assert set(content["absent"]) == {"LeRobot", "onnxruntime"}
-    assert "pip install 'sb3port[lerobot]'" in content["absent"]["LeRobot"]
+    assert "[lerobot]" in content["absent"]["LeRobot"]
     table = cli("latency", port, "--calls", 1)
     assert table.out.splitlines()[0].split() == ["backend", "p50", "[us]", "p99", "[us]"]
     assert len(table.out.splitlines()) == 4

@@ -15,11 +15,10 @@ from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.exports.graphs import GraphOptions
 from sb3port.exports.numpy_arrays import write_numpy
 from sb3port.inference.policy import PortedPolicy
-from sb3port.readers.places.source import SourceOptions
 from tests.conformance.asking import N_SEQUENCES, extras_for
 from tests.conformance.building import COUNT, observe, rows_of, saved
 from tests.conformance.cases import CASES, Case, cases
@@ -29,7 +28,7 @@ from tests.conformance.cases import CASES, Case, cases
 def test_numpy_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model, normalizer = saved(case, tmp_path / name)
-    checkpoint = read(str(tmp_path / name), SourceOptions())
+    checkpoint = read_policy(tmp_path / name)
     raw = observe(case.observation)
     shown = normalizer.normalize_obs(raw) if normalizer else raw
     recurrent = case.algorithm is RecurrentPPO

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.exports.graphs import GraphOptions
 from sb3port.exports.numpy_arrays import write_numpy
 from sb3port.inference.policy import PortedPolicy
-from sb3port.readers.places.source import SourceOptions
 from tests.conformance.cases import sampled
 from tests.golden.test_eras import ERAS, NAMES
 
 
 @pytest.mark.parametrize("name", sampled(NAMES, 3))
 def test_recorded_actions(name: str, tmp_path: Path) -> None:
-    checkpoint = read(str(ERAS / name), SourceOptions())
+    checkpoint = read_policy(ERAS / name)
     write_numpy(checkpoint, tmp_path / "policy.npz", GraphOptions())
     exported = runpy.run_path(str(tmp_path / "policy.py"))["load"]()
     with np.load(ERAS / name / "reference.npz") as file:

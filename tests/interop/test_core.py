@@ -113,7 +113,7 @@ def test_the_core_alone(version: str, beside: tuple[str, ...], wheel: str, tmp_p
         command(python, "export", port, tmp_path / "numpy", "--to", "numpy", "--no-verify", "-q")
         shown = json.loads(command(python, "latency", port, "--calls", "50", "--json"))
         assert set(shown["measured"]) == {"numpy"}
-        assert "sb3port[torch]" in shown["absent"]["torch"]
+        assert "needs torch" in shown["absent"]["torch"]
 
 
 @pytest.mark.parametrize("name", ["ppo_lstm-two-layers", "ppo-cnn-rgb", "ppo-dict-unsorted"])

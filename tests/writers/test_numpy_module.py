@@ -12,12 +12,11 @@ import pytest
 
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.checkpoint.spaces import Dict
-from sb3port.commands.convert import read
+from sb3port.commands.policies import read_policy
 from sb3port.exports.graphs import GraphOptions
 from sb3port.exports.numpy_arrays import write_numpy
 from sb3port.exports.numpy_module import module_source
 from sb3port.files.texts.names import module_name
-from sb3port.readers.places.source import SourceOptions
 from tests.conftest import FIXTURES
 
 ERAS = FIXTURES.parents[1] / "eras"
@@ -31,7 +30,7 @@ NASTY = ('"]\n    import os  # ', "`'''\"\"\"\\", "{{ keys }}")
 
 
 def checkpoint(name: str) -> Checkpoint:
-    return read(str(ERAS / name), SourceOptions())
+    return read_policy(ERAS / name)
 
 
 @pytest.mark.parametrize("name", KINDS)
