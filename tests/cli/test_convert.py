@@ -16,7 +16,7 @@ import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.checkpoint.checkpoint import Checkpoint
-from sb3port.commands import convert as conversion
+from sb3port.commands import policies
 from sb3port.ports.writing import write_port
 
 from .conftest import CARTPOLE, PENDULUM, STATISTICS, ZIP, Cli
@@ -201,7 +201,7 @@ def test_interrupted_write_leaves_nothing_behind(
     if forced:
         shutil.copytree(pristine, here / "port")
         (here / "port" / "old").touch()
-    monkeypatch.setattr(conversion, "write_port", write_half)
+    monkeypatch.setattr(policies, "write_port", write_half)
     result = cli("convert", PENDULUM, "port", *(["--force"] if forced else []))
     assert result.code == code
     assert _names(here) == (["port"] if forced else [])
@@ -210,7 +210,7 @@ def test_interrupted_write_leaves_nothing_behind(
 
 
 def test_full_disk_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "write_port", lambda *_: _no_space())
+    monkeypatch.setattr(policies, "write_port", lambda *_: _no_space())
     result = cli("convert", PENDULUM, "port")
     assert "error: port cannot be written: No space left on device\n" in result.err
     assert "Traceback" not in result.err
@@ -225,7 +225,7 @@ def _write_other_weights(checkpoint: Checkpoint, folder: Path) -> None:
 def test_failed_verification_writes_nothing(
     cli: Cli, here: Path, pristine: Path, monkeypatch: pytest.MonkeyPatch, forced: bool
 ) -> None:
-    monkeypatch.setattr(conversion, "write_port", _write_other_weights)
+    monkeypatch.setattr(policies, "write_port", _write_other_weights)
     if forced:
         shutil.copytree(pristine, here / "port")
         (here / "port" / "old").touch()
@@ -236,7 +236,7 @@ def test_failed_verification_writes_nothing(
 
 
 def test_failed_verification_gives_its_report_as_json(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "write_port", _write_other_weights)
+    monkeypatch.setattr(policies, "write_port", _write_other_weights)
     result = cli("convert", PENDULUM, "port", "--json")
     assert result.code == 1
     content = json.loads(result.out)

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sb3port.commands import convert as conversion
+from sb3port.commands import policies
 from sb3port.reports.files import FILES
 from sb3port.reports.reading import read_report, schema
 
@@ -74,13 +74,13 @@ def test_convert(cli: Cli, here: Path) -> None:
 
 
 def test_convert_that_is_refused(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = conversion.write_port
+    write = policies.write_port
 
     def wrong(checkpoint: Any, folder: Path) -> None:
         write(checkpoint, folder)
         _break(folder)
 
-    monkeypatch.setattr(conversion, "write_port", wrong)
+    monkeypatch.setattr(policies, "write_port", wrong)
     cli("convert", PENDULUM, "made", "--report-dir", "reports").fails(1, "action_net.weight")
     assert not (here / "made").exists()
     assert _content(here / "reports")["verdict"] == "fail"
