@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sb3port.api.porting import convert, export, repair, verify
 from sb3port.api.running import evaluate, load_model, load_policy, record
+from sb3port.api.sharing import publish
 from sb3port.api.training import finetune, train
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "finetune",
     "load_model",
     "load_policy",
+    "publish",
     "record",
     "repair",
     "train",

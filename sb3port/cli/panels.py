@@ -29,6 +29,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "n_envs",
         "vec_env",
         "episodes",
+        "no_film",
         "seed",
         "stochastic",
         "render",

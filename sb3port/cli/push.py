@@ -1,36 +1,62 @@
 """`sb3port push`: a port, its reports and its model card, in one commit on the Hub."""
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sb3port.cli import options
+from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
-from sb3port.cli.policy_options import chosen_by
-from sb3port.cli.values import folder
+from sb3port.cli.policy_options import chosen_by, with_policy
+from sb3port.cli.values import folder, whole_number
+from sb3port.errors import UsageError, need
 from sb3port.files.texts.source_code import shell
-from sb3port.files.texts.terminal import shown, shown_rows, terminal
+from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sb3port.commands.policies import Policy, ReadOptions
     from sb3port.commands.publishing.contents import Upload
     from sb3port.commands.publishing.uploading import Pushed
+    from sb3port.environments.given import Around
 
 EXAMPLES = (
     "sb3port push ports/ppo-Pendulum-v1 me/ppo-Pendulum-v1 --dry-run",
     "sb3port push ports/ppo-Pendulum-v1 me/ppo-Pendulum-v1 --returns returns.json",
+    "sb3port push model.zip me/ppo-Pendulum-v1 --env Pendulum-v1",
 )
 
 
+@with_policy
+@with_environment("sb3port push", "Where to evaluate a SOURCE; by default the environment of the training.")
 def push(
     port: Annotated[
         str,
-        typer.Argument(metavar="PORT", help="A folder that convert or train wrote.", show_default=False),
+        typer.Argument(
+            metavar="PORT|SOURCE",
+            help="A folder that convert or train wrote, or what convert takes.",
+            show_default=False,
+        ),
     ],
     repo: Annotated[
         str, typer.Argument(metavar="REPO", help="Where it goes on the Hub: org/name.", show_default=False)
     ],
-    last: options.Last = False,
+    reading: "ReadOptions",
+    env: str | None,
+    around: "Around",
+    episodes: Annotated[
+        int,
+        typer.Option(
+            metavar="N", parser=whole_number(0), help="Evaluate a SOURCE for so many episodes; 0 for none."
+        ),
+    ] = 10,
+    no_film: Annotated[
+        bool, typer.Option("--no-film", help="Do not film the first episode of a SOURCE.")
+    ] = False,
     private: Annotated[
         bool, typer.Option("--private", help="Make the repository a private one, if it is new.")
     ] = False,
@@ -60,24 +86,85 @@ def push(
 ) -> None:
     """Put a port on the Hub, with its parity report and a model card.
 
-    One commit replaces the port that is there; other files of the repository stay. Files in PORT that are not
+    A SOURCE, such as SB3's zip, is ported and verified first, evaluated in its environment, and filmed; with
+    the port go a zip and a vec_normalize.pkl that today's SB3 loads, and the settings of the training. One
+    commit replaces the port that is there; other files of the repository stay. Files in PORT that are not
     part of the port do not go up, and neither do paths of this machine.
     """
-    from sb3port.commands.policies import own_port
-    from sb3port.commands.publishing.contents import prepare
+    from sb3port.commands.policies import find_policy
     from sb3port.commands.publishing.uploading import check_name
-    from sb3port.commands.publishing.uploading import push as run
 
     output = Output(json, quiet, verbose)
     check_name(repo)
-    folder = own_port(port, last, chosen_by(output), ("push", repo))
-    upload = prepare(folder, repo, report_dir, returns)
-    _warn(output, upload, returns)
-    if dry_run:
+    policy = find_policy(port, reading, chosen_by(output))
+    uploading = _Uploading(output, repo, returns, private, create_pr, dry_run)
+    if policy.source is None:
+        _refuse_evaluation(env, around)
+        _push_port(uploading, policy, report_dir)
+        return
+    if returns is not None or report_dir is not None:
+        raise UsageError(
+            f"{port} is a SOURCE, which push verifies and evaluates itself", "drop --returns and --report-dir"
+        )
+    from sb3port.commands.publish import Packing, packed
+
+    need("sb3", "porting it")
+    packing = Packing(reading, env, around, range(episodes), not no_film)
+    with ExitStack() as kept, ExitStack() as spinner:
+        show = spinner.enter_context(output.working(terminal("porting")))
+        upload = kept.enter_context(packed(port, repo, packing, _announcing(output, show)))
+        spinner.close()
+        _push(uploading, upload)
+
+
+@dataclass(frozen=True)
+class _Uploading:
+    """How something goes up."""
+
+    output: Output
+    repo: str
+    returns: Path | None
+    private: bool
+    create_pr: bool
+    dry_run: bool
+
+
+def _refuse_evaluation(env: str | None, around: "Around") -> None:
+    from sb3port.environments.given import AS_IN_TRAINING
+
+    if env is not None or around != AS_IN_TRAINING:
+        hint = "write returns with: sb3port eval PORT --json > returns.json, and add --returns returns.json"
+        raise UsageError("push evaluates a SOURCE, and not what has been ported", hint)
+
+
+def _push_port(how: _Uploading, policy: "Policy", report_dir: Path | None) -> None:
+    from sb3port.commands.publishing.contents import prepare
+
+    assert policy.port is not None
+    _push(how, prepare(policy.port, how.repo, report_dir, how.returns))
+
+
+def _announcing(output: Output, show: "Callable[[TerminalText], None]") -> "Callable[[str, str], None]":
+    def announce(stage: str, text: str) -> None:
+        if stage == "warning":
+            output.warn(shown(text))
+        else:
+            output.stage(shown(stage), shown(text))
+            show(terminal("after {}", stage))
+
+    return announce
+
+
+def _push(how: _Uploading, upload: "Upload") -> None:
+    from sb3port.commands.publishing.uploading import push as run
+
+    output = how.output
+    _warn(output, upload, how.returns)
+    if how.dry_run:
         _print_dry_run(output, upload)
         return
-    with output.working(terminal("push    {} to {}", _size(upload), repo)):
-        done = run(upload, private, create_pr)
+    with output.working(terminal("push    {} to {}", _size(upload), how.repo)):
+        done = run(upload, how.private, how.create_pr)
     if not output.result("sb3port.push", _json(upload, done), shown(done.pull_request or done.commit_url)):
         _print_done(output, upload, done)
 

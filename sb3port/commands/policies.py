@@ -5,7 +5,6 @@ too, which is gone in the end.
 """
 
 import re
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +19,10 @@ from sb3port.commands.own_code import use_extractor
 from sb3port.commands.sandboxed import read_guarded
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.extractors import BY_NAME
-from sb3port.files.texts.names import file_name
 from sb3port.ports.finding import fetch_port, port_here
 from sb3port.ports.reading import read_port
 from sb3port.ports.unchanged import change_warnings
 from sb3port.ports.writing import write_port
-from sb3port.readers.places.locations import refuse_absent
 from sb3port.readers.places.source import PortOnHub, Source, SourceOptions, local_path, resolve
 
 Announce: TypeAlias = Callable[[str], None]
@@ -212,37 +209,6 @@ def _has_its_own(label: str) -> UsageError:
 def read_policy(label: str | Path, options: ReadOptions | None = None) -> Checkpoint:
     """Find a policy and read it; no code of its own is imported. Errors are those of `find_policy`."""
     return find_policy(label, options).checkpoint
-
-
-def own_port(label: str, last: bool, announce: Announce, then: tuple[str, ...]) -> Path:
-    """Find a port on this machine, for what needs one that stays.
-
-    Args:
-        label: A port or a run.
-        last: As in `ReadOptions`.
-        announce: As for `find_policy`.
-        then: The command that needs it and its other arguments, for the hint where there is only a SOURCE.
-
-    Raises:
-        NotPortable: It is neither.
-        UsageError: It is absent.
-    """
-    path = local_path(label)
-    here = port_here(path, last) if path is not None else None
-    if here is None:
-        if path is None:
-            refuse_absent(label)
-        raise NotPortable(f"{label} is not a port on this machine", _to_port_first(label, then))
-    if here.choice:
-        announce(here.choice)
-    return here.folder
-
-
-def _to_port_first(label: str, then: tuple[str, ...]) -> str:
-    dest = f"ports/{file_name(Path(label).stem, 'policy').text}"
-    command, *others = then
-    words = ("sb3port", "convert", label, dest), ("sb3port", command, dest, *others)
-    return f"port it first: {' && '.join(map(shlex.join, words))}"
 
 
 @contextmanager

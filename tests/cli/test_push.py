@@ -92,8 +92,9 @@ def test_dry_run_asks_nobody(cli: Cli, client: Client, port: Path) -> None:
     [
         (("port", "pendulum"), 2, "'pendulum' cannot be a repository's name"),
         (("absent", REPO), 2, "absent is neither a file or folder"),
-        ((PENDULUM, REPO), 4, f"ports/ppo-Pendulum-v1 && sb3port push ports/ppo-Pendulum-v1 {REPO}\n"),
-        ((ZIP, REPO), 4, f"port it first: sb3port convert {ZIP} ports/ppo-Pendulum-v1 && "),
+        ((PENDULUM, REPO, "--returns", "absent"), 2, "is a SOURCE, which push verifies and evaluates itself"),
+        ((ZIP, REPO, "--env", "Nowhere-v0"), 2, "Nowhere-v0"),
+        (("port", REPO, "--env", "Pendulum-v1"), 2, "push evaluates a SOURCE, and not what has been ported"),
         (("port", REPO, "--report-dir", "absent"), 2, "absent/parity.json is not a file"),
         (("port", REPO, "--returns", "absent"), 2, "absent cannot be read"),
     ],

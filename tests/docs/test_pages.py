@@ -13,7 +13,7 @@ from tests.docs.pages import PAGES, ROOT, blocks, commands, languages, masked, r
 
 # Whose shell and Python blocks run here; `export` is in `test_export`, too. All console blocks do.
 SHELL = ("porting", "verifying", "running", "export", "sharing", "safety")
-PYTHON = ("running",)
+PYTHON = ("running", "sharing")
 # What runs in tests of its own.
 ELSEWHERE = {
     ("README", "sh"): "test_pages",
@@ -82,14 +82,21 @@ def test_other_commands_run(page: str, with_port: Path) -> None:
         assert "parity" in done.stdout or not replacing
         assert "avg_sum_reward" in done.stdout or not command.startswith("lerobot-eval")
     if page == "sharing":
-        assert "port         me/ppo-Pendulum-v1\n" in done.stdout
+        assert "repository  " in done.stdout
 
 
 @pytest.mark.long
-def test_python_runs(with_port: Path) -> None:
-    (snippet,) = (block for page in PYTHON for block in blocks(page, "python"))
-    script = with_port / "snippet.py"
-    script.write_text(snippet + "\nassert action.shape == (1, 1) and value.shape == (1,)\n")
+@pytest.mark.parametrize(
+    ("page", "more"),
+    [
+        ("running", "assert action.shape == (1, 1) and value.shape == (1,)"),
+        ("sharing", 'assert upload.verdict == "bit-exact" and done.changed'),
+    ],
+)
+def test_python_runs(page: str, more: str, with_port: Path) -> None:
+    assert page in PYTHON
+    (snippet,) = blocks(page, "python")
+    (with_port / "snippet.py").write_text(f"{snippet}\n{more}\n")
     done = run(f"{sys.executable} snippet.py", with_port)
     assert done.returncode == 0, done.stdout
 

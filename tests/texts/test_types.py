@@ -20,6 +20,7 @@ MEDIA = {
 # Where something is printed that is not handed to `Output`.
 PRINTING = {
     "api/running.py": {"warnings.warn"},
+    "api/sharing.py": {"warnings.warn"},
     "callbacks.py": {"warnings.warn"},  # of a port that has changed; Python code shows it
     "cli/app.py": {"typer.echo"},
     "lerobot_policy_ppo/env_gymnasium.py": {"_logger.warning"},

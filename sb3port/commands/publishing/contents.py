@@ -61,7 +61,13 @@ class Upload:
         return (content.read_bytes() if isinstance(content, Path) else content).decode(errors="replace")
 
 
-def prepare(port: Path, repo_id: str, report_dir: Path | None = None, returns: Path | None = None) -> Upload:
+def prepare(
+    port: Path,
+    repo_id: str,
+    report_dir: Path | None = None,
+    returns: Path | None = None,
+    sb3_zip: str | None = None,
+) -> Upload:
     """Put together what goes up; nothing is written.
 
     Args:
@@ -69,6 +75,7 @@ def prepare(port: Path, repo_id: str, report_dir: Path | None = None, returns: P
         repo_id: Where it shall go, which the card names.
         report_dir: Where the report of `verify` is, if not in the port.
         returns: What `eval --json` printed.
+        sb3_zip: The name of a zip for today's SB3 that goes up beside it, None for none.
 
     Raises:
         UsageError: The folder, the report or the returns are absent, or of another port.
@@ -80,7 +87,7 @@ def prepare(port: Path, repo_id: str, report_dir: Path | None = None, returns: P
     report = paths.hide(read_port_report(port, report_dir))
     measured = _measured(port, returns) if returns is not None else None
     licence = licence_of(checkpoint.provenance)
-    facts = CardFacts(repo_id, card_section(report) if report else None, measured, licence)
+    facts = CardFacts(repo_id, card_section(report) if report else None, measured, licence, sb3_zip)
     own = _own_card(port)
     found = list_folder(port).names
     files: dict[str, Content] = {name: port / name for name in port_files(found) if name not in REPORTS}

@@ -43,7 +43,7 @@ def model_card(checkpoint: Checkpoint, facts: CardFacts | None = None) -> str:
         markdown("# {}", name),
         _summary(checkpoint),
         _table(_properties(checkpoint)),
-        *running(checkpoint, facts.place),
+        *running(checkpoint, facts.place, facts.sb3_zip),
         *_spaces(checkpoint),
         *_parity(facts),
         *_returns(facts, checkpoint.environment),

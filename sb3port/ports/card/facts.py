@@ -29,12 +29,14 @@ class CardFacts:
         parity: How it was compared with its source; None where it was not.
         returns: What it was measured to get, None where it was not.
         licence: None where nobody has looked.
+        sb3_zip: A zip beside it that today's SB3 loads, None where there is none.
     """
 
     repo_id: str | None = None
     parity: Markdown | None = None
     returns: Returns | None = None
     licence: Licence | None = None
+    sb3_zip: str | None = None
 
     @property
     def place(self) -> str:

@@ -12,12 +12,13 @@ from sb3port.files.texts.media import joined
 from sb3port.files.texts.source_code import PythonCode, ShellCode, python, shell
 
 
-def running(checkpoint: Checkpoint, place: str) -> Iterator[Markdown]:
+def running(checkpoint: Checkpoint, place: str, sb3_zip: str | None = None) -> Iterator[Markdown]:
     """Give the sections that tell how to run a port.
 
     Args:
         checkpoint: The port.
         place: Where it is: a repository's name on the Hub, or a path.
+        sb3_zip: A zip beside it that today's SB3 loads, None where there is none.
     """
     yield markdown("## Run it with LeRobot")
     yield fenced(_command(checkpoint.environment, place))
@@ -28,6 +29,37 @@ def running(checkpoint: Checkpoint, place: str) -> Iterator[Markdown]:
         "`predict` is that of SB3's models: raw observations in, actions for the environment out.{}", more
     )
     yield fenced(_in_python(arguments, place))
+    if sb3_zip is not None:
+        yield markdown("## Run it with Stable-Baselines3")
+        yield markdown("`load_model` unpickles nothing; SB3's own `load` takes the zip, too.")
+        yield fenced(_in_sb3(checkpoint, place, sb3_zip))
+
+
+def _in_sb3(checkpoint: Checkpoint, place: str, sb3_zip: str) -> PythonCode:
+    return python(
+        """import sb3port
+
+model = sb3port.load_model({}).model
+
+from huggingface_hub import hf_hub_download
+{}
+
+model = {}.load(hf_hub_download({}, {}))""",
+        place,
+        *_CLASSES[checkpoint.spec.algorithm],
+        place,
+        sb3_zip,
+    )
+
+
+# How each algorithm is imported, and what its class is called.
+_CLASSES = {
+    "ppo": (python("from stable_baselines3 import PPO"), python("PPO")),
+    "a2c": (python("from stable_baselines3 import A2C"), python("A2C")),
+    "trpo": (python("from sb3_contrib import TRPO"), python("TRPO")),
+    "ppo_mask": (python("from sb3_contrib import MaskablePPO"), python("MaskablePPO")),
+    "ppo_lstm": (python("from sb3_contrib import RecurrentPPO"), python("RecurrentPPO")),
+}
 
 
 def _command(environment: EnvironmentSpec, place: str) -> ShellCode:
