@@ -73,7 +73,7 @@ def test_environment_with_other_spaces(cli: Cli, port: Path) -> None:
 
 def test_eval_of_no_port(cli: Cli) -> None:
     cli("eval", "absent", "--env", "Pendulum-v1").fails(2, "absent is neither a file or folder")
-    cli("eval", PENDULUM, "--env", "Pendulum-v1").fails(4, "is not a port")
+    cli("eval", PENDULUM.parent, "--env", "Pendulum-v1").fails(2, "several checkpoints")
 
 
 def test_inspect_tells_everything(cli: Cli) -> None:

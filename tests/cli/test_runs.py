@@ -139,19 +139,21 @@ def test_a_finished_run_says_how_it_goes_on(cli: Cli) -> None:
 
 def test_a_run_in_ones_own_environment_goes_on(cli: Cli, here: Path) -> None:
     """Every command that is suggested runs as it stands."""
-    (here / "mine.py").write_text(
+    (here / "mine_of_runs.py").write_text(
         "import gymnasium\nfrom gymnasium.envs.classic_control import PendulumEnv\n"
-        "gymnasium.register('Mine-v0', PendulumEnv, max_episode_steps=20)\n"
+        "gymnasium.register('MineOfRuns-v0', PendulumEnv, max_episode_steps=20)\n"
     )
-    told = ("--env", "mine:Mine-v0")
+    told = ("--env", "mine_of_runs:MineOfRuns-v0")
     result = cli("train", *told, *TINY, "--out", "run", "--steps", 32)
     result.succeeds()
     hints = [line for line in result.err.splitlines() if line.startswith("hint: ")]
     assert hints == [
-        "hint: run it with: sb3port eval run --env mine:Mine-v0",
-        "hint: go on with: sb3port train --resume run --steps 64 --env mine:Mine-v0",
+        "hint: run it with: sb3port eval run --env mine_of_runs:MineOfRuns-v0",
+        "hint: go on with: sb3port train --resume run --steps 64 --env mine_of_runs:MineOfRuns-v0",
     ]
-    cli("train", *told, "--out", "run").fails(2, "sb3port train --resume run --env mine:Mine-v0\n")
+    cli("train", *told, "--out", "run").fails(
+        2, "sb3port train --resume run --env mine_of_runs:MineOfRuns-v0\n"
+    )
     cli("train", "--resume", "run", "--steps", 64).fails(2, "must be named", *told)
     for hint in hints:
         cli(*hint.partition("sb3port ")[2].split()).succeeds()

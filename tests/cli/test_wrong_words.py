@@ -230,8 +230,8 @@ def test_completion(cli: Cli, monkeypatch: pytest.MonkeyPatch, words: str, found
 def test_completion_can_be_installed(tmp_path: Path) -> None:
     """In a process of its own, whose home is elsewhere and whose shell is bash."""
     env = os.environ | {"HOME": str(tmp_path)}
-    command = f"exec {sys.executable} -m sb3port --install-completion; true"
-    subprocess.run(["bash", "-c", f"{command}; true"], env=env, check=True, capture_output=True)
+    command = f"{sys.executable} -m sb3port --install-completion || exit 1; true"  # bash stays its parent
+    subprocess.run(["bash", "-c", command], env=env, check=True, capture_output=True)
     script = (tmp_path / ".bash_completions/sb3port.sh").read_text()
     assert "_SB3PORT_COMPLETE=complete_bash" in script
     assert "sb3port.sh" in (tmp_path / ".bashrc").read_text()

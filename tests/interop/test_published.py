@@ -4,11 +4,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+import sb3port
 from sb3port.commands.convert import Conversion
 from sb3port.commands.verify import verify
 from sb3port.errors import UsageError
@@ -21,6 +25,7 @@ from tests.ports import batch_of, port_of
 pytestmark = pytest.mark.interop
 
 HERE = Path(__file__).parent
+PENDULUM = HERE.parents[1] / "fixtures" / "hub" / "sb3port" / "ppo-Pendulum-v1"
 PACKAGES = (
     "huggingface_sb3==3.0",  # wants huggingface_hub below 1
     "stable-baselines3==2.3.2",
@@ -95,6 +100,26 @@ def test_huggingface_sb3(
     recorded = json.loads((hub.root.parent / "actions.json").read_text())[env_id]
     found = actions(tmp_path / "port", observation)
     np.testing.assert_allclose(found.flatten(), np.asarray(recorded).flatten(), rtol=0, atol=1e-5)
+
+
+def test_what_we_publish_is_pulled_by_huggingface_sb3(
+    hub: LoopbackHub, client: Client, tmp_path: Path
+) -> None:
+    """That SB3 is of 2024, and its environment has NumPy 1."""
+    client.log_in(hub.token)
+    model = PPO.load(PENDULUM / "ppo-Pendulum-v1.zip", device="cpu")
+    env = DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")])
+    normalizer = VecNormalize.load(str(PENDULUM / "vec_normalize.pkl"), env)
+    sb3port.publish(model, "us/ppo-Pendulum-v1", env, vec_normalize=normalizer, episodes=1, film=False)
+    observation = [0.6, -0.8, 1.5]
+    expected = sb3port.load_policy("us/ppo-Pendulum-v1").predict(np.float32([observation]))[0]
+    python = environment("huggingface_sb3-3.0", PACKAGES, "3.11")
+    arguments = ("us/ppo-Pendulum-v1", "ppo-Pendulum-v1.zip", "vec_normalize.pkl", json.dumps(observation))
+    variables = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+    found = run(python, HERE / "load_from_hub.py", *arguments, cwd=tmp_path, **variables)
+    np.testing.assert_allclose(json.loads(found.splitlines()[-1]), expected, rtol=0, atol=1e-5)
+    done = port_of(Path("us/ppo-Pendulum-v1"), tmp_path / "port")
+    assert files(done) == ["ppo-Pendulum-v1.zip", "vec_normalize.pkl"]
 
 
 def test_package_to_hub_uploads_what_we_think(hub: LoopbackHub) -> None:

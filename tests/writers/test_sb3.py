@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 import sb3port
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.commands.policies import ReadOptions, read_policy
-from sb3port.errors import NotPortable, Sb3portError, UsageError
+from sb3port.errors import NotPortable, UsageError
 from sb3port.exports.zoo_form import zoo_form
 from sb3port.families.hyperparameters import true_settings
 from tests.conftest import REPOSITORY
@@ -144,8 +144,6 @@ def test_a_port_is_no_source_of_repair(pendulum: Path, tmp_path: Path) -> None:
     port_of(pendulum, tmp_path / "port", verify=False)
     with pytest.raises(UsageError, match="is a port"):
         repaired(tmp_path / "port", tmp_path / "repaired")
-    with pytest.raises(Sb3portError, match="is not a port"):
-        export_of(pendulum, tmp_path / "export")
 
 
 def test_python_has_both(pendulum: Path, tmp_path: Path) -> None:
@@ -153,7 +151,7 @@ def test_python_has_both(pendulum: Path, tmp_path: Path) -> None:
     assert PPO.load(zip_of(done), device="cpu").learning_rate == 1e-3
     port = sb3port.convert(pendulum, tmp_path / "port", verify=False).port
     exported = sb3port.export(port, tmp_path / "export", to="numpy", outputs=["action", "value"])
-    assert exported.files == ("ppo-Pendulum-v1.npz",)
+    assert exported.files == ("ppo_Pendulum_v1.npz", "ppo_Pendulum_v1.py")
     assert exported.report is not None
     assert exported.report.holds()
     with pytest.raises(UsageError, match="is no format"):
