@@ -1,6 +1,9 @@
 """Checkpoints and live models published in one commit, which all who read the Hub take."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +82,29 @@ def test_a_source_is_there_for_everyone(hub: LoopbackHub, tmp_path: Path) -> Non
     assert np.array_equal(
         model.predict(normalizer.normalize_obs(OBSERVATION), deterministic=True)[0], expected
     )
+
+
+def test_lerobot_eval_runs_it(hub: LoopbackHub, tmp_path: Path) -> None:
+    with packed(str(PENDULUM), REPO, Packing(seeds=()), lambda *_: None) as upload:
+        push(upload)
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_HUB_DISABLE_XET": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    environment.pop("HF_TOKEN")
+    command = (
+        *("lerobot-eval", f"--policy.path={REPO}", "--env.type=gymnasium", "--env.task=Pendulum-v1"),
+        *("--eval.n_episodes=2", "--eval.batch_size=1", "--eval.use_async_envs=false", "--seed=7"),
+        f"--output_dir={tmp_path / 'out'}",
+    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    measured = json.loads((tmp_path / "out" / "eval_info.json").read_text())["per_task"][0]["metrics"]
+    own = sb3port.evaluate(REPO, episodes=2, seed=7)
+    assert measured["sum_rewards"] == pytest.approx(own.returns, rel=1e-9)
 
 
 def test_a_live_model(hub: LoopbackHub, live: PPO) -> None:
