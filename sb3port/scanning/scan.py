@@ -3,7 +3,9 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 from sb3port.errors import NotPortable, Sb3portError, UsageError
@@ -23,6 +25,9 @@ _LEFT_ALONE = re.compile(
 _NOT_FOLLOWED = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules"})
 _PACKAGES = frozenset({"pyvenv.cfg", "conda-meta"})
 _CHARGED = 1024**3  # of a larger file most is passed over
+_MANY = 300  # files, from which on more processes are worth their start
+_MOST_WORKERS = 8
+_CHUNK = 20
 
 
 @dataclass(frozen=True)
@@ -101,20 +106,25 @@ def _on_hub(label: str, revision: str | None) -> Iterator[Target]:
 
 
 def scan(found: Iterable[Target]) -> Iterator[ScannedFile]:
-    """Scan files, one after the other, each with a budget of its own.
+    """Scan files in their order, each with a budget of its own; many of them in several processes.
 
     A file that cannot be read is told of in its result; nothing is raised for it.
     """
-    for target in found:
-        with budget(factor()):
-            yield scan_file(target)
+    targets = list(found)
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+    if len(targets) < _MANY or workers == 1:
+        yield from map(scan_file, targets)
+        return
+    # They begin anew: a fork of a process that has threads may hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(scan_file, targets, chunksize=_CHUNK)
 
 
 def scan_file(target: Target) -> ScannedFile:
     """Scan one file."""
     contents, size = Contents(), 0
     try:
-        with open_untrusted(target.file, target.path, charged=_CHARGED) as file:
+        with budget(factor()), open_untrusted(target.file, target.path, charged=_CHARGED) as file:
             size = os.fstat(file.fileno()).st_size
             contents.add(file, target.file.name)
     except Sb3portError as error:

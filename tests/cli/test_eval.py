@@ -69,7 +69,7 @@ def test_plot(cli: Cli, port: Path, suffix: str) -> None:
     assert content[:4] in (b"\x89PNG", b"<?xm", b"%PDF")
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+@pytest.mark.parametrize("suffix", ["mp4", pytest.param("gif", marks=pytest.mark.thorough)])
 def test_video(cli: Cli, port: Path, suffix: str) -> None:
     path = f"films/a.{suffix}"
     result = cli("eval", port, "--env", "Pendulum-v1", "--episodes", 1, "--video", path)

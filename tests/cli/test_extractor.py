@@ -77,7 +77,7 @@ def saved(name: str, folder: Path, by_value: bool = False, **more: Any) -> tuple
     return path, f"tests.own_extractors:{cls}"
 
 
-@pytest.mark.parametrize("by_value", [False, True])
+@pytest.mark.parametrize("by_value", [pytest.param(False, marks=pytest.mark.thorough), True])
 @pytest.mark.parametrize("name", CASES)
 def test_ports_of_ones_own_code(name: str, by_value: bool, cli: Cli, tmp_path: Path) -> None:
     source, cls = saved(name, tmp_path, by_value)

@@ -18,7 +18,7 @@ def _run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_some_inputs(tmp_path: Path) -> None:
-    done = _run("-m", "tests.fuzz", "--seed", "1", "--inputs", "600", folder=tmp_path)
+    done = _run("-m", "tests.fuzz", "--seed", "1", "--inputs", "300", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     for outcome in ("part: read", "source: read", "source: round trip", "port: read", "port: NotPortable"):
         assert outcome in done.stdout

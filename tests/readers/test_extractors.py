@@ -84,6 +84,7 @@ def test_other_layers_than_a_nature_cnn_has_are_named(edited: Path) -> None:
     assert str(caught.value.hint).endswith("--extractor MODULE:CLASS")
 
 
+@pytest.mark.long
 def test_their_code_may_be_the_user_s(edited: Path, tmp_path: Path) -> None:
     name = f"{__name__}:OtherCNN"
     done = port_of(edited, tmp_path / "port", extractor=name)

@@ -48,6 +48,7 @@ def test_it_is_read_as_what_its_layers_are(
     assert not checkpoint.training.schedules
 
 
+@pytest.mark.long
 def test_the_port_computes_what_sb3_s_class_does(tmp_path: Path) -> None:
     policy(use_sde=True).save(tmp_path / "policy.zip")
     done = port_of(tmp_path / "policy.zip", tmp_path / "port")

@@ -59,13 +59,13 @@ PICKLES = {
     "huge protocol": b"\x80\xff.",
 }
 _FIELDS = ("observation_space", "policy_kwargs", "learning_rate", "n_steps", "policy_class", "use_sde")
-_SLOW = {"many empty sets", "many marks on a high stack", "doubling"}
+_SLOW = {"many empty sets", "many marks on a high stack", "doubling", "setters in setters"}
 _SLOW |= {name for name in PICKLES if name.startswith("deep ")}
 # A flag is only true or false, and what is no schedule is told as one of the user's own: no policy needs it.
 _HARMLESS = {(field, name) for field in ("use_sde", "learning_rate") for name in PICKLES}
 
 
-_THOROUGH = {"many empty sets", "deep lists", "deep tuples", "deep dictionaries"}
+_THOROUGH = {"many empty sets", "deep lists", "deep tuples", "deep dictionaries", "deep calls"}
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,10 @@ def _audit_before_layout(
     """
     if "data" not in names or set(required) <= set(names):
         return  # every pickle of a whole zip is read, and refused where it is read
-    found = Archive(where, {}, _data({"data": read_member(archive, "data", where)}, where), {})
+    try:
+        found = Archive(where, {}, _data({"data": read_member(archive, "data", where)}, where), {})
+    except NotPortable:  # that of Stable Baselines 2 is no JSON
+        return
     for key in filter(found.is_pickled, found.data):
         try:
             named = names_in(found.pickled(key), found.where(key))

@@ -118,8 +118,6 @@ def _archive(source: Source) -> tuple[Archive, Sb3portError | None]:
     """Read the zip; one with settings and without tensors cannot be ported, and SB3 unpickles it first."""
     try:
         return read_source(source), None
-    except Unsafe:
-        raise
     except NotPortable as error:
         if source.checkpoint.members:
             raise
