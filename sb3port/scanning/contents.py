@@ -4,33 +4,40 @@ Everything that SB3, torch, rl_zoo3 or LeRobot would load by unpickling or impor
 what none of them loads so, such as weights and texts, is left alone.
 """
 
+import ast
 import io
 import re
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import BinaryIO, TypeAlias
 
+import numpy as np
+
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.budget import Cost, spend
 from sb3port.files.untrusted import parse_json
+from sb3port.readers.formats.groups import Group
+from sb3port.readers.formats.passing_over import passing_over
 from sb3port.readers.formats.pickles import TORCH_MAGIC, listed_in
-from sb3port.readers.formats.zips import member_head, open_zip, read_member
+from sb3port.readers.formats.zips import has_prefix, member_head, open_zip, read_member
 from sb3port.scanning.findings import Finding, finding
 from sb3port.scanning.pickles import MAGIC, list_names
 from sb3port.scanning.texts import processor_findings, serialized, yaml_names
 
-PICKLES = re.compile(r"\.(pkl|pickle|p|pth?|ckpt|joblib)(\.(gz|bz2|xz|lzma|zst))?$")
+PICKLES = re.compile(r"\.(pkl|pickle|p|pth?|ckpt|joblib|npy)(\.(gz|bz2|xz|lzma|zst|tar))?$")
 YAML = (".yml", ".yaml")
 _ZIP = b"PK\x03\x04"
+_USTAR = slice(257, 262)
 _NUMPY = b"\x93NUMPY"
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"x\x9c")
 _LFS_POINTER = b"version https://git-lfs"
 _ROW_OF_TORCH = 5
 _MAX_DEPTH = 6
 _MAX_HEADER = 64 * 1024
-HEAD = 64
+HEAD = 512
 """How many of a file's first bytes tell what it is."""
 
 
@@ -44,6 +51,7 @@ class Kind(StrEnum):
     PICKLE = "pickle"
     YAML = "YAML"
     PROCESSORS = "LeRobot processors"
+    TAR = "tar"
     SEEMING = "pickle by its first bytes"
     OTHER = "other"
 
@@ -59,6 +67,7 @@ def kind_of(head: bytes, name: str) -> Kind:
     tests = (
         (Kind.ZIP, head.startswith(_ZIP) or name.endswith((".zip", ".npz"))),
         (Kind.LEGACY, head.startswith(TORCH_MAGIC)),
+        (Kind.TAR, head[_USTAR] == b"ustar"),
         (Kind.ARRAY, head.startswith(_NUMPY)),
         (Kind.DATA, name == "data" or name.endswith("_data")),
         (Kind.PICKLE, PICKLES.search(name) is not None),
@@ -98,8 +107,9 @@ class Contents:
         file.seek(0)
         kind = kind_of(head, name)
         self.kind = self.kind or kind.value
-        if kind in _READERS:
-            self._read(_READERS[kind], file, member or name, (member, depth))
+        reader = _READERS.get(kind, None if depth else Contents._seeming)
+        if reader is not None:
+            self._read(reader, file, member or name, (member, depth))
 
     def _read(self, reader: "_Reader", file: BinaryIO, where: str, place: tuple[str, int]) -> None:
         try:
@@ -116,6 +126,8 @@ class Contents:
             raise NotPortable(f"{where} lies in more than {_MAX_DEPTH} archives, one in the other")
         self._refuse_pointer(file, where)
         with open_zip(file, where) as archive:
+            if has_prefix(file) and any(name.endswith("/data.pkl") for name in archive.namelist()):
+                raise Unsafe(f"{where} is refused: torch and Python would read different members of it")
             if not depth:
                 self.kind = _zip_kind(archive.namelist())
             for info in archive.infolist():
@@ -134,8 +146,9 @@ class Contents:
 
     def _legacy(self, file: BinaryIO, where: str, member: str, _: int) -> None:
         """Read the row of pickles that torch wrote before 1.6; its weights come after."""
+        stream = passing_over(file)
         for _number in range(_ROW_OF_TORCH):
-            names, broken = listed_in(file, where)
+            names, broken = listed_in(stream, where)
             self.findings.update(finding(member, "", found) for found in names)
             if broken:
                 raise NotPortable(f"{where} is not a whole torch file: {broken}")
@@ -149,24 +162,53 @@ class Contents:
             packed = ", it is compressed" if file.read(8).startswith(_COMPRESSED) else ""
             raise NotPortable(f"{where} is not a whole pickle: {listed.broken}{packed}")
 
-    def _seeming(self, file: BinaryIO, where: str, member: str, _: int) -> None:
-        """Read what begins as a pickle and is not called one: numbers may begin so, and break off then."""
+    def _tar(self, file: BinaryIO, where: str, member: str, depth: int) -> None:
+        """Read the members of a tar, whose `storages` and `tensors` were torch's first files."""
+        try:
+            with tarfile.open(fileobj=file) as archive:
+                for info in archive:
+                    spend(Cost.VALUES, 10, where)
+                    raw = archive.extractfile(info) if info.isreg() else None
+                    if raw is not None:
+                        inner = f"{member}!{info.name}".lstrip("!")
+                        spend(Cost.MEMORY, info.size, inner)
+                        self._lenient(io.BytesIO(raw.read()), info.name, inner, depth + 1)
+        except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+            raise NotPortable(f"{where} is a damaged tar ({error})") from error
+
+    def _lenient(self, file: BinaryIO, name: str, member: str, depth: int) -> None:
+        head = file.read(HEAD)
+        file.seek(0)
+        if depth <= _MAX_DEPTH and kind_of(head, name) in _READERS:
+            self.add(file, name, member, depth)
+        else:
+            self._seeming(file, member, member, depth)
+
+    def _seeming(self, file: BinaryIO, where: str, member: str, depth: int) -> None:
+        """Read what is not called a pickle, and may be one: numbers look so, too, and break off."""
+        if zipfile.is_zipfile(file):
+            file.seek(0)
+            self._zip(file, where, member, depth)
+            return
+        file.seek(0)
+        head = file.read(2)
         listed = list_names(file, where)
         found = {finding(member, "", each) for each in listed.names}
-        if found or not listed.broken:
+        if not listed.broken or any(each.group == Group.DANGEROUS for each in found):
             self.findings |= found
+        if listed.broken and head in MAGIC and not depth:
+            raise NotPortable(f"{where} begins as a pickle, and is no whole one: {listed.broken}")
 
     def _array(self, file: BinaryIO, where: str, member: str, _: int) -> None:
         """Read the pickle in an array of objects, which `np.load(..., allow_pickle=True)` loads."""
         head = file.read(12)
         width = 2 if head[6:7] == b"\x01" else 4
         length = int.from_bytes(head[8 : 8 + width], "little")
-        begin = 8 + width + length
         file.seek(8 + width)
         header = file.read(min(length, _MAX_HEADER))
-        if b"'O'" not in header.replace(b"|", b"") and b"O" not in _described(header):
+        if _is_of_numbers(header):
             return
-        file.seek(begin)
+        file.seek(8 + width + length)
         self._pickle(io.BytesIO(self._rest(file, where)), where, member, 0)
 
     def _rest(self, file: BinaryIO, where: str) -> bytes:
@@ -211,6 +253,7 @@ _READERS: dict[Kind, _Reader] = {
     Kind.ZIP: Contents._zip,
     Kind.LEGACY: Contents._legacy,
     Kind.ARRAY: Contents._array,
+    Kind.TAR: Contents._tar,
     Kind.DATA: Contents._data,
     Kind.PICKLE: Contents._pickle,
     Kind.YAML: Contents._yaml,
@@ -223,10 +266,13 @@ def _said(error: NotPortable) -> str:
     return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
-def _described(header: bytes) -> bytes:
-    """Give what the header of an array says of its type."""
-    _, _, rest = header.partition(b"'descr':")
-    return rest.partition(b"'fortran_order'")[0]
+def _is_of_numbers(header: bytes) -> bool:
+    """Whether the header of an array says that it holds no objects; of one that nobody can read, it may."""
+    try:
+        described = ast.literal_eval(header.decode("latin1").strip())
+        return not np.dtype(described["descr"]).hasobject
+    except (ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError):
+        return False
 
 
 def _zip_kind(names: list[str]) -> str:

@@ -18,8 +18,9 @@ from sb3port.readers.formats.records import Global
 MAGIC = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 """How pickles of protocol 2 and newer begin."""
 _BLOCK = 250
+_BROKEN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError, NotPortable)
 _STRINGS = frozenset({"STRING", "BINSTRING", "SHORT_BINSTRING"})
-_ROW = 16  # a file may hold several pickles, one after the other
+_ROW = 4  # torch has had rows of five; what comes after them are its weights
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Listed:
 
     Args:
         names: All of them, as far as the file can be read.
-        broken: Why the first pickle ends early; empty if it is whole.
+        broken: Why a pickle ends early; empty if all of a row are whole.
     """
 
     names: frozenset[Global]
@@ -36,7 +37,7 @@ class Listed:
 
 
 def list_names(file: BinaryIO, where: str) -> Listed:
-    """List the names in a file that holds pickles, of which `pickle.load` reads the first.
+    """List the names in a file of pickles, of which `pickle.load` reads the first, and torch five.
 
     Args:
         file: At its beginning; it can be sought in.
@@ -47,42 +48,47 @@ def list_names(file: BinaryIO, where: str) -> Listed:
     """
     stream = passing_over(file)
     names, broken = listed_in(stream, where)
+    for _ in range(_ROW):
+        if broken or not _has_more(file):
+            break
+        more, broken = listed_in(stream, where)
+        names |= more
     if broken:
         file.seek(0)
-        return Listed(names | frozenset(_swept(passing_over(file), where)), broken)
-    for _ in range(_ROW):
-        if not _is_another(file):
-            break
-        more, _ = listed_in(stream, where)
-        names |= more
-    return Listed(names)
+        names |= frozenset(_swept(passing_over(file), where))
+    return Listed(names, broken)
 
 
-def _is_another(file: BinaryIO) -> bool:
+def _has_more(file: BinaryIO) -> bool:
     place = file.tell()
-    beginning = file.read(2)
+    more = file.read(1)
     file.seek(place)
-    return beginning in MAGIC
+    return bool(more)
 
 
 def _swept(file: BinaryIO, where: str) -> Iterator[Global]:
-    """Give the names in a pickle that the stack machine cannot follow, by its opcodes alone.
+    """Give the names in pickles that the stack machine cannot follow, by their opcodes alone.
 
     What STACK_GLOBAL takes from the stack is guessed: the two texts that were pushed, or fetched, last.
     """
+    for _ in range(_ROW + 1):
+        with suppress(*_BROKEN):
+            yield from _swept_one(file, where)
+
+
+def _swept_one(file: BinaryIO, where: str) -> Iterator[Global]:
     texts: list[str] = []
     memo: dict[int, str] = {}
-    with suppress(ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError, NotPortable):
-        for count, (opcode, arg, _) in enumerate(pickletools.genops(file)):
-            if count % _BLOCK == 0:
-                spend(Cost.OPCODES, _BLOCK, where)
-            if opcode.name in ("GLOBAL", "INST"):
-                yield Global(*str(arg).split(" ", 1))
-            elif opcode.name == "STACK_GLOBAL":
-                yield from (Global(*texts[-2:]) for _ in texts[1:2])
-            elif "UNICODE" in opcode.name or opcode.name in _STRINGS:
-                texts = [*texts[-1:], str(arg)]
-            elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE") and texts:
-                memo[len(memo) if arg is None else int(str(arg))] = texts[-1]
-            elif opcode.name in ("GET", "BINGET", "LONG_BINGET") and int(str(arg)) in memo:
-                texts = [*texts[-1:], memo[int(str(arg))]]
+    for count, (opcode, arg, _) in enumerate(pickletools.genops(file)):
+        if count % _BLOCK == 0:
+            spend(Cost.OPCODES, _BLOCK, where)
+        if opcode.name in ("GLOBAL", "INST"):
+            yield Global(*str(arg).split(" ", 1))
+        elif opcode.name == "STACK_GLOBAL":
+            yield from (Global(*texts[-2:]) for _ in texts[1:2])
+        elif "UNICODE" in opcode.name or opcode.name in _STRINGS:
+            texts = [*texts[-1:], str(arg)]
+        elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE") and texts:
+            memo[len(memo) if arg is None else int(str(arg))] = texts[-1]
+        elif opcode.name in ("GET", "BINGET", "LONG_BINGET") and int(str(arg)) in memo:
+            texts = [*texts[-1:], memo[int(str(arg))]]

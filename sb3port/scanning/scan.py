@@ -9,21 +9,20 @@ from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 from sb3port.errors import NotPortable, Sb3portError, UsageError
-from sb3port.files.budget import budget, factor
+from sb3port.files.budget import budget, factor, metered
 from sb3port.files.untrusted import open_untrusted
 from sb3port.readers.places.locations import read_location, refuse_absent
 from sb3port.scanning.contents import HEAD, PICKLES, Contents, Kind, kind_of
-from sb3port.scanning.findings import ScannedFile
+from sb3port.scanning.findings import ScannedFile, Verdict
 
 # Texts, pictures, code and weights that nobody unpickles.
 _LEFT_ALONE = re.compile(
     r"\.(avi|bib|c|cfg|cpp|css|csv|cu|gif|gitattributes|gitignore|gz|h|h5|html|ico|ini|ipynb|jpe?g|js|lock"
-    r"|log|md|mkv|mov|mp4|onnx|parquet|pdf|png|py|pyc|rst|safetensors|sh|so|svg|tar|tex|toml|tsv|txt|urdf"
+    r"|log|md|mkv|mov|mp4|onnx|parquet|pdf|png|py|pyc|rst|safetensors|sh|so|svg|tex|toml|tsv|txt|urdf"
     r"|webm|webp|whl|wav|xml)$|tfevents",
     re.IGNORECASE,
 )
-_NOT_FOLLOWED = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules"})
-_PACKAGES = frozenset({"pyvenv.cfg", "conda-meta"})
+_NOT_FOLLOWED = frozenset({".git", ".hg", ".svn"})
 _CHARGED = 1024**3  # of a larger file most is passed over
 _MANY = 300  # files, from which on more processes are worth their start
 _MOST_WORKERS = 8
@@ -37,10 +36,12 @@ class Target:
     Args:
         path: What it is called in the result.
         file: Where it lies on this machine.
+        root: The folder that a link to it must not lead out of; None where the user named the file.
     """
 
     path: str
     file: Path
+    root: Path | None = None
 
 
 def targets(label: str, revision: str | None = None) -> Iterator[Target]:
@@ -61,14 +62,11 @@ def targets(label: str, revision: str | None = None) -> Iterator[Target]:
 
 def _in_folder(root: Path) -> Iterator[Target]:
     for folder, folders, files in os.walk(root):
-        if folder != str(root) and not _PACKAGES.isdisjoint((*files, *folders)):
-            folders.clear()
-            continue
         folders[:] = sorted(name for name in folders if name not in _NOT_FOLLOWED)
         for name in sorted(files):
             path = Path(folder, name)
             if not _is_left_alone(name) and _is_of_interest(path):
-                yield Target(str(path), path)
+                yield Target(str(path), path, root)
 
 
 def _is_left_alone(name: str) -> bool:
@@ -79,11 +77,16 @@ def _is_of_interest(path: Path) -> bool:
     """Whether somebody unpickles a file, by its first bytes; what cannot be opened is told later."""
     try:
         with open_untrusted(path, charged=0) as file:
-            return kind_of(file.read(HEAD), path.name) is not Kind.OTHER
+            return kind_of(file.read(HEAD), path.name) is not Kind.OTHER or _may_be_anything(path.name)
     except UsageError:
         return True
     except NotPortable:  # a pipe or a device, or a link that leads nowhere
         return path.is_file()
+
+
+def _may_be_anything(name: str) -> bool:
+    """Whether a name has no suffix, or one that tells nothing."""
+    return PurePosixPath(name).suffix.lower() in ("", ".bin", ".dat", ".data", ".model", ".sb3", ".tar")
 
 
 def _on_hub(label: str, revision: str | None) -> Iterator[Target]:
@@ -111,6 +114,13 @@ def scan(found: Iterable[Target]) -> Iterator[ScannedFile]:
     A file that cannot be read is told of in its result; nothing is raised for it.
     """
     targets = list(found)
+    for target, file in zip(targets, _scanned(targets), strict=True):
+        # Of a folder, what turned out to be nothing that anybody loads is not told of.
+        if target.root is None or file.kind != Kind.OTHER or file.verdict is not Verdict.CLEAN:
+            yield file
+
+
+def _scanned(targets: list[Target]) -> Iterator[ScannedFile]:
     workers = min(os.cpu_count() or 1, _MOST_WORKERS)
     if len(targets) < _MANY or workers == 1:
         yield from map(scan_file, targets)
@@ -121,10 +131,16 @@ def scan(found: Iterable[Target]) -> Iterator[ScannedFile]:
 
 
 def scan_file(target: Target) -> ScannedFile:
-    """Scan one file."""
+    """Scan one file, with a budget of its own."""
+    with budget(factor()):
+        return _scan_file(target)
+
+
+@metered
+def _scan_file(target: Target) -> ScannedFile:
     contents, size = Contents(), 0
     try:
-        with budget(factor()), open_untrusted(target.file, target.path, charged=_CHARGED) as file:
+        with open_untrusted(target.file, target.path, target.root, _CHARGED) as file:
             size = os.fstat(file.fileno()).st_size
             contents.add(file, target.file.name)
     except Sb3portError as error:

@@ -11,8 +11,8 @@ import yaml
 from sb3port.errors import NotPortable
 from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.calls import named_by
-from sb3port.readers.formats.groups import Group
-from sb3port.readers.formats.records import Global
+from sb3port.readers.formats.groups import Group, group_of
+from sb3port.readers.formats.records import CALLED, Global
 from sb3port.scanning.findings import Finding, finding
 
 _PYTHON = "tag:yaml.org,2002:python/"
@@ -24,6 +24,17 @@ _NAMING = ("object", "name", "module", *_CALLING)
 _TRUSTING = "trust_remote_code"
 _TRUSTS_BY_ITSELF = frozenset({"action_tokenizer_processor"})
 _LEROBOTS = frozenset({"lerobot", "lerobot_policy_ppo"})
+# What rl_zoo3's files are put together by; what any other function does with its arguments is not followed.
+_PLAIN_CALLS = frozenset(
+    {
+        *("collections.OrderedDict", "collections.defaultdict", "datetime.timedelta", "datetime.datetime"),
+        *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype"),
+        *("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"),
+        *(f"builtins.{name}" for name in ("tuple", "list", "dict", "set", "frozenset", "slice", "range")),
+        *(f"pathlib.{name}" for name in ("PosixPath", "PurePosixPath", "Path", "WindowsPath")),
+    }
+)
+_MOST_YAML = 1024**2
 _SERIALIZED = ":serialized:"
 _MAX_DEPTH = 100
 
@@ -36,15 +47,19 @@ def yaml_names(raw: bytes, where: str) -> Iterator[Global]:
     """
     if b"python/" not in raw and b"%TAG" not in raw and b"!" not in raw:
         return
+    if len(raw) > _MOST_YAML:
+        raise NotPortable(f"{where} has {len(raw):,} bytes, where {_MOST_YAML:,} are more than enough")
     # PyYAML takes a tenth of a millisecond for each mark, as long as for forty values of JSON.
     spend(Cost.VALUES, 40 * sum(raw.count(mark) for mark in _MARKS), where)
     try:
         for event in yaml.parse(raw, Loader=yaml.SafeLoader):
+            spend(Cost.VALUES, 10, where)
             kind, _, name = str(getattr(event, "tag", None) or "").removeprefix(_PYTHON).partition(":")
             if str(getattr(event, "tag", "")).startswith(_PYTHON) and kind in _NAMING:
                 yield from _named(kind, name)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NotPortable(f"{where} is not YAML: {' '.join(str(error).split())[:200]}") from error
+        problem = getattr(error, "problem", None) or type(error).__name__  # and nothing of what is in it
+        raise NotPortable(f"{where} is not YAML: {problem}") from error
 
 
 def _named(kind: str, dotted: str) -> Iterator[Global]:
@@ -56,6 +71,8 @@ def _named(kind: str, dotted: str) -> Iterator[Global]:
     yield found
     if kind in _CALLING:
         yield from named_by(found, (), None)
+        if group_of(found) is not Group.OWN_CODE and str(found) not in _PLAIN_CALLS:
+            yield CALLED
 
 
 def processor_findings(content: Any, member: str = "") -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pickle
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,38 @@ def _array(payload: bytes) -> bytes:
     return buffer.getvalue() + payload
 
 
+def _tar(payload: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, raw in (("tensors", b"I1\n."), ("storages", payload)):
+            info = tarfile.TarInfo(name)
+            info.size = len(raw)
+            archive.addfile(info, io.BytesIO(raw))
+    return buffer.getvalue()
+
+
+def _row(payload: bytes) -> bytes:
+    """torch's row before 1.6, in an encoding that torch does not write and reads."""
+    return b"L" + str(0x1950A86A20F9469CFC6C).encode() + b"L\n.I1001\n.}." + payload + b"]."
+
+
+def _gadget(payload: bytes) -> bytes:
+    """A harmless function of Python's that calls what it is handed."""
+    if payload.startswith(b"\x80"):
+        return (
+            b"\x80\x04clogging\nshutdown\n](cfunctools\npartial\n(cposix\nsystem\nX\x04\x00\x00\x00truetRetR."
+        )
+    return b"clogging\nshutdown\n((lcfunctools\npartial\n(cposix\nsystem\nX\x04\x00\x00\x00truetRatR."
+
+
+def _nested(payload: bytes) -> bytes:
+    """A tensor's pickle as protocol 2 writes bytes, which are no literal there."""
+    inner = pack({"x/data.pkl": payload}).decode("latin1").encode()
+    text = b"X" + len(inner).to_bytes(4, "little") + inner
+    call = b"\x80\x02ctorch.storage\n_load_from_bytes\n(c_codecs\nencode\n("
+    return call + text + b"X\x06\x00\x00\x00latin1tRtR."
+
+
 FILES: dict[str, Callable[[bytes], bytes]] = {
     "vec_normalize.pkl": bytes,
     "replay_buffer.pkl": lambda payload: pickle.dumps(np.zeros(10**6))[:-1] + b"0" + payload,
@@ -96,6 +129,14 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
     "logs.npz": lambda payload: pack({"results.npy": _array(payload)}),
     "results.npy": _array,
     "no_suffix": lambda payload: payload if payload.startswith(b"\x80") else b"\x80\x02" + payload,
+    "model.sb3": bytes,
+    "prefixed": lambda payload: b"#!/bin/sh\n" + pack({"x/data.pkl": payload}),
+    "checkpoint.pth.tar": _tar,
+    "row.pth": _row,
+    "gadget.pkl": _gadget,
+    "quotes.npy": lambda payload: _array(payload).replace(b"'|O'", b'"|O"'),
+    "raw.npy": bytes,
+    "encoded.pkl": _nested,
     "two.pkl": lambda payload: pickle.dumps({}) + b"\x80\x02" + payload,
 }
 
@@ -104,7 +145,10 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("name", FILES)
 def test_in_every_kind_of_file(name: str, payload: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(FILES[name](PAYLOADS[payload]))
-    assert len(places(tmp_path / name)) == 1
+    found = scanned(tmp_path / name)
+    assert found.verdict is Verdict.DANGEROUS
+    assert found.deceptive or "posix.system" in {finding.name for finding in found.findings}
+    assert [file.verdict for file in scan(targets(str(tmp_path)))] == [Verdict.DANGEROUS]
 
 
 YAML = {
@@ -113,6 +157,8 @@ YAML = {
     "name": "a: !!python/name:posix.system ''",
     "verbatim": "a: !<tag:yaml.org,2002:python/object/apply:posix.system> [true]",
     "handle": "%TAG !p! tag:yaml.org,2002:python/\n--- \na: !p!object/apply:posix.system [true]",
+    "gadget": "!!python/object/apply:logging.shutdown [[!!python/object/apply:functools.partial "
+    "[!!python/name:posix.system '', true]]]",
     "escaped": "a: !!python/object/apply:posix%2Esystem [true]",
 }
 

@@ -4,11 +4,18 @@ A pickle names modules in calls of `subimport`, attributes in calls of `getattr`
 functions as calls that would build them. All of it is given as dotted names, for `groups` to judge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sb3port.files.budget import Cost, spend
-from sb3port.readers.formats.groups import Group, dangers_in_code, group_of, is_way_around, rebuilds
+from sb3port.readers.formats.groups import (
+    Group,
+    dangers_in_code,
+    group_of,
+    is_function_of_python,
+    is_way_around,
+    rebuilds,
+)
 from sb3port.readers.formats.records import CALLED, IN_FILE, Global, Record
 
 _PICKLERS = ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast")
@@ -33,9 +40,11 @@ _HOLDERS = frozenset(
         *("types.SimpleNamespace", "types.MappingProxyType", "dataclasses.field", "dataclasses.Field"),
         *(f"collections.{name}" for name in ("defaultdict", "OrderedDict", "deque", "ChainMap", "UserDict")),
         *(f"builtins.{name}" for name in ("staticmethod", "classmethod", "property", "type", "object")),
+        *("array._array_reconstructor", "copy_reg._reconstructor", "_codecs.encode", "_functools.partial"),
         *(f"builtins.{name}" for name in ("getattr", "tuple", "list", "dict", "set", "frozenset")),
     }
 )
+_PARTIALS = ("functools.partial", "_functools.partial", "functools.partialmethod")
 _HOLDING_PACKAGES = frozenset({"cloudpickle", "copyreg", "copy_reg"})
 _FUNCTION_TYPES = ("types.FunctionType", "types.LambdaType", "builtins.function")
 _FUNCTION_MAKERS = ("_make_function", "_make_skel_func", "_fill_function")
@@ -105,7 +114,9 @@ def _is_caller(target: Global, args: tuple[Any, ...]) -> bool:
         return not (args and _is_of_the_file(args[0]))
     if str(target) in _HOLDERS or target.module.partition(".")[0] in _HOLDING_PACKAGES:
         return False
-    return group_of(target) is not Group.OWN_CODE and _holds_function(args)
+    if group_of(target) is Group.OWN_CODE:
+        return False
+    return _holds_function(args) or (is_function_of_python(target) and _holds_callable(args))
 
 
 def _is_reached(value: Any) -> bool:
@@ -132,7 +143,12 @@ def _is_function(value: Record) -> bool:
 
 
 def _holds_function(args: tuple[Any, ...]) -> bool:
-    """Whether a function that the file carries is among the arguments, or in what they hold.
+    """Whether a function that the file carries is among the arguments, or in what they hold."""
+    return _any_within(args, lambda value: isinstance(value, Record) and _is_function(value))
+
+
+def _any_within(args: tuple[Any, ...], is_one: Callable[[Any], bool]) -> bool:
+    """Whether something is among the arguments, or in what they hold.
 
     A pickle can hold one list in many places: each is looked into once, and charged for.
     """
@@ -140,16 +156,28 @@ def _holds_function(args: tuple[Any, ...]) -> bool:
     seen: set[int] = set()
     while pending:
         value, depth = pending.pop()
-        if isinstance(value, Record) and _is_function(value):
+        if is_one(value):
             return True
+        if isinstance(value, Record):  # what a state or the items of an object hold
+            value = [*value.args, *value.states, *value.items, *(item for _, item in value.pairs)]
         if depth == 0 or not isinstance(value, list | tuple | dict) or id(value) in seen:
             continue
         seen.add(id(value))
-        if value is not args:
-            spend(Cost.VALUES, len(value), "a pickle")
+        spend(Cost.VALUES, len(value), "a pickle")
         items = value.values() if isinstance(value, dict) else value
         pending.extend((item, depth - 1) for item in items)
     return False
+
+
+def _holds_callable(args: tuple[Any, ...]) -> bool:
+    """Whether something that could be called is among the arguments, or in what they hold."""
+    return _any_within(args, _is_callable)
+
+
+def _is_callable(value: Any) -> bool:
+    if isinstance(value, Global):
+        return True
+    return isinstance(value, Record) and (value.reached is not None or value.calls(*_PARTIALS))
 
 
 def is_class_in_file(target: Any, args: tuple[Any, ...]) -> bool:

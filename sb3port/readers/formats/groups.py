@@ -90,6 +90,7 @@ _DANGEROUS_BUILTINS = frozenset((*_EVALUATORS, *_REACHING, "__build_class__", "a
 # Of the modules that are plain data otherwise: what evaluates text, opens files, starts processes or waits.
 _EXCEPTIONS = frozenset(
     {
+        *("copyreg.add_extension", "copyreg.constructor", "copyreg.pickle", "copy_reg.add_extension"),
         *("argparse.FileType", "dataclasses.make_dataclass", "logging.FileHandler"),
         *(
             "logging.basicConfig",
@@ -130,7 +131,8 @@ _LOADING = re.compile(
     "savez|write|dump|dumps|download|pickle|unpickle|system|popen|spawn|run|runstring|rundocs|"
     "exec_command|eval|exec|safe_eval|call|register|import_module|recursive_getattr|recursive_setattr|"
     "vectorize|frompyfunc|apply_along_axis|(load|read|save|write|open|exec|import)_.*|.*_from_src|"
-    "json_to_data|get_class_by_name|CloudpickleWrapper|SubprocVecEnv|AsyncVectorEnv|DataSource|"
+    "json_to_data|get_class_by_name|CloudpickleWrapper|SubprocVecEnv|DummyVecEnv|\\w*OutputFormat|ResultsWriter|"
+    "(safe_|full_|unsafe_)?load_all|AsyncVectorEnv|DataSource|"
     "reduce_(graph|package_graph|deploy_graph)_module)"
 )
 _LOADING_MODULES = frozenset(
@@ -199,6 +201,8 @@ def rebuilds(target: Global, args: tuple[object, ...]) -> bool:
     """
     root, *inner = target.module.split(".")
     if root in _PACKAGES:
+        if str(target).startswith("numpy.random._pickle.") and len(args) > 1:
+            return str(args[1]).startswith("numpy.random._pickle.")
         if str(target) == _REBUILD_FROM_TYPE:
             return str(args[0] if args else "").startswith("torch._utils._rebuild_")
         is_class = target.name.lstrip("_")[:1].isupper() and "." not in target.name
@@ -206,6 +210,12 @@ def rebuilds(target: Global, args: tuple[object, ...]) -> bool:
         return (is_class and not acts) or _REBUILDING.fullmatch(str(target)) is not None
     through, _, last = target.name.rpartition(".")
     return not (through and root in _STANDARD and root != "__main__" and not last[:1].isupper())
+
+
+def is_function_of_python(target: Global) -> bool:
+    """Whether a name in the standard library is that of a function, and not of a class, by its letters."""
+    root = target.module.partition(".")[0]
+    return root in _STANDARD and root != "__main__" and not target.name.lstrip("_")[:1].isupper()
 
 
 def is_own_code(dotted: str) -> bool:

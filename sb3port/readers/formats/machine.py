@@ -124,8 +124,19 @@ class Machine:
         if is_code(target):
             self.codes.add(len(args))
         if target == NESTED:
-            self.nested.extend(arg for arg in args if isinstance(arg, bytes))
+            self.nest(args)
+        spend(Cost.OPCODES, len(args) // 20, self.where)
         self.stack.append(Record(target, args, dict(kwargs or {}), reached=reached))
+
+    def nest(self, args: tuple[Any, ...]) -> None:
+        """Note the pickle that torch would load from bytes; bytes that are no literal are put together."""
+        for arg in args:
+            if isinstance(arg, bytes | bytearray):
+                self.nested.append(arg if isinstance(arg, bytes) else bytes(arg))
+            elif isinstance(arg, Record) and arg.calls("_codecs.encode") and isinstance(arg.args[0], str):
+                self.nested.append(arg.args[0].encode("latin1", errors="replace"))
+            else:
+                self.imports.add(CALLED)
 
     def new_object_ex(self) -> None:
         """Note a call with keyword arguments."""

@@ -16,7 +16,7 @@ from sb3port.readers.formats.audit import refuse_dangerous
 from sb3port.readers.formats.machine import HANDLERS, Machine
 from sb3port.readers.formats.passing_over import as_file
 from sb3port.readers.formats.records import CALLED, Global, PersistentId
-from sb3port.readers.formats.zips import open_zip, read_member
+from sb3port.readers.formats.zips import has_prefix, open_zip, read_member
 
 # How a file begins that torch wrote before 1.6, a row of five pickles of which this is the first.
 TORCH_MAGIC = b"\x80\x02\x8a\n" + 0x1950A86A20F9469CFC6C.to_bytes(10, "little") + b"."
@@ -121,6 +121,8 @@ def pickles_of_torch(raw: bytes, where: str) -> list[bytes | BinaryIO]:
     if beginning == TORCH_MAGIC:
         return [stream] * _ROW
     with open_zip(stream, f"{where}, a tensor in it") as archive:
+        if has_prefix(stream):
+            raise NotPortable(f"{where} has a tensor in it of which Python and torch read different members")
         names = [name for name in archive.namelist() if name.endswith(".pkl")]
         return [read_member(archive, name, where) for name in names]
 

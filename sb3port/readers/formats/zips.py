@@ -8,12 +8,19 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from sb3port.errors import NotPortable, Unsafe
+
+try:
+    import lzma
+except ImportError:  # a Python that was built without
+    lzma = None  # type: ignore[assignment]
 from sb3port.files.budget import Cost, spend
 
 # The list of members is read before anything is known of them. torch writes a hundred bytes for each.
 _MAX_DIRECTORY = 1024**2
 # Python takes as long for each as JSON does for ten values.
 _VALUES_PER_MEMBER = 10
+
+_UNICODE_PATH = b"\x75\x70"  # neither SB3 nor torch writes this field of Info-ZIP's
 
 _DAMAGES = (
     zipfile.BadZipFile,
@@ -25,6 +32,7 @@ _DAMAGES = (
     NotImplementedError,
     ValueError,
     OverflowError,
+    *((lzma.LZMAError,) if lzma is not None else ()),
 )
 
 
@@ -43,6 +51,8 @@ def open_zip(file: BinaryIO, where: str) -> zipfile.ZipFile:
     members.longest_read = sys.maxsize
     spend(Cost.VALUES, _VALUES_PER_MEMBER * len(archive.filelist), where)
     _refuse_deceptive(archive.namelist(), where)
+    if any(_UNICODE_PATH in info.extra for info in archive.infolist()):
+        raise Unsafe(f"{where} is refused: a member of it has two names, and tools read one or the other")
     return archive
 
 
@@ -77,6 +87,19 @@ def member_head(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
             return member.read(size)
     except (KeyError, *_DAMAGES) as error:
         raise NotPortable(f"{name[:200]} cannot be read ({error})", "download it again") from error
+
+
+def has_prefix(file: BinaryIO) -> bool:
+    """Whether a zip begins later than its file, so that Python and torch may read different members."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined] # the only reader of it that there is
+    if not end:
+        return False
+    signature, size, offset, place = (end[index] for index in (0, 5, 6, 9))
+    records = _ZIP64_RECORDS if signature == b"PK\x06\x06" else 0
+    return bool(place != size + offset + records)
+
+
+_ZIP64_RECORDS = 56 + 20  # that lie between the list of members and the end
 
 
 class _Members:
