@@ -24,7 +24,7 @@ def test_some_inputs(tmp_path: Path) -> None:
         assert outcome in done.stdout
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_minute_from_a_seed_that_is_drawn(tmp_path: Path) -> None:
     seed = str(secrets.randbelow(2**40) * 10**6)
     print("seed", seed)

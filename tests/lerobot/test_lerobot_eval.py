@@ -38,7 +38,12 @@ def lander(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("batch_size", [1, pytest.param(4, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
-    "env_id", ["Pendulum-v1", "CartPole-v1", pytest.param("LunarLander-v3", marks=pytest.mark.thorough)]
+    "env_id",
+    [
+        pytest.param("Pendulum-v1", marks=pytest.mark.thorough),
+        "CartPole-v1",
+        pytest.param("LunarLander-v3", marks=pytest.mark.thorough),
+    ],
 )
 def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tmp_path: Path) -> None:
     source = lander if env_id in lander.name else FIXTURES / f"ppo-{env_id}"

@@ -50,6 +50,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_cloning_from_nothing_beats_chance(dataset: Path, tmp_path: Path) -> None:
     """About 22 is what random actions get in CartPole."""
     action_space = '--policy.action_space={"type": "Discrete", "n": 2}'

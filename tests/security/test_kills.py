@@ -169,7 +169,12 @@ class Scene:
         assert self.others() == [], f"after {at}"
 
 
-@pytest.fixture(params=[(name, force) for name in _COMMANDS for force in (False, True)], ids=str)
+def _sampled(name: str, force: bool) -> Any:
+    marks = [pytest.mark.thorough] if force and name != "convert" else []
+    return pytest.param((name, force), marks=marks, id=f"{name}-{'force' if force else 'new'}")
+
+
+@pytest.fixture(params=[_sampled(name, force) for name in _COMMANDS for force in (False, True)])
 def scene(request: pytest.FixtureRequest, place: Path) -> Scene:
     name, replaces = request.param
     scene = Scene(place, _COMMANDS[name], replaces)
