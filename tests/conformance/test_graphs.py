@@ -133,7 +133,7 @@ def test_numpy_is_within_noise(name: str, tmp_path: Path) -> None:
     outputs = ("action",) if "lstm" in name else ("action", "value")
     graph = GraphOptions(outputs)
     done = export_of(ported(name, tmp_path), tmp_path / "export", target="numpy", graph=graph)
-    assert done.files == ("model.npz", "model.py")
+    assert done.files == ("original.npz", "original.py")
     assert done.report is not None
     assert done.report.holds()
     compared = {(check.output, check.observations) for check in done.report.checks}
