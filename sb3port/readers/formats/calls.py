@@ -112,7 +112,9 @@ def _is_caller(target: Global, args: tuple[Any, ...]) -> bool:
         return not (args and (isinstance(args[0], Global) or _is_reached(args[0])))
     if target.name in _SETTERS:
         return not (args and _is_of_the_file(args[0]))
-    if str(target) in _HOLDERS or target.module.partition(".")[0] in _HOLDING_PACKAGES:
+    # Protocol 2 and older name what Python 2 had.
+    named = str(target).replace("__builtin__.", "builtins.")
+    if named in _HOLDERS or target.module.partition(".")[0] in _HOLDING_PACKAGES:
         return False
     if group_of(target) is Group.OWN_CODE:
         return False
