@@ -88,7 +88,11 @@ def command(python: Path, *words: str | Path, code: int = 0) -> str:
 
 @pytest.mark.parametrize(
     ("version", "beside"),
-    [("3.10", ()), ("3.13", ()), ("3.10", ("huggingface_sb3==3.0", "huggingface_hub<1"))],
+    [
+        ("3.10", ()),
+        pytest.param("3.13", (), marks=pytest.mark.thorough),
+        ("3.10", ("huggingface_sb3==3.0", "huggingface_hub<1")),
+    ],
     ids=["3.10", "3.13", "beside huggingface_sb3"],
 )
 def test_the_core_alone(version: str, beside: tuple[str, ...], wheel: str, tmp_path: Path) -> None:
@@ -136,6 +140,7 @@ def test_tests_of_the_core(version: str, wheel: str) -> None:
     assert "skipped" not in shown
 
 
+@pytest.mark.thorough
 def test_the_oracle_on_python_3_10(wheel: str, tmp_path: Path) -> None:
     python = environment("core-sb3-3.10", (f"sb3port[sb3] @ {wheel}",), python_of("3.10"))
     assert not {"lerobot", "lerobot-policy-ppo"} & set(json.loads(run(python, "-c", NAMES)))
