@@ -73,7 +73,9 @@ def test_what_is_shown_is_what_is_printed(sandbox: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", SHELL)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=pytest.mark.thorough) if p == "export" else p for p in SHELL]
+)
 def test_other_commands_run(page: str, with_port: Path) -> None:
     for command in commands(page):
         replacing = command.split()[1] in ("convert", "export", "repair")
@@ -90,7 +92,11 @@ def test_other_commands_run(page: str, with_port: Path) -> None:
     ("page", "more"),
     [
         ("running", "assert action.shape == (1, 1) and value.shape == (1,)"),
-        ("sharing", 'assert upload.verdict == "bit-exact" and done.changed'),
+        pytest.param(
+            "sharing",
+            'assert upload.verdict == "bit-exact" and done.changed',
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_python_runs(page: str, more: str, with_port: Path) -> None:

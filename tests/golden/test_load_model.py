@@ -48,7 +48,7 @@ def test_fixtures(source: Path) -> None:
 
 @pytest.mark.zoo
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, 3))
 def test_zoo_models(name: str, zoo: Path) -> None:
     computes_the_same(zoo / name)
 

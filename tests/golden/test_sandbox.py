@@ -57,7 +57,7 @@ def test_fixtures(folder: Path) -> None:
 
 
 @pytest.mark.zoo
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, 3))
 def test_zoo(name: str, zoo: Path) -> None:
     assert_same(*read_twice(zoo / name))
 
@@ -89,6 +89,7 @@ def test_errors_are_the_same(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_a_fresh_process_has_imported_all_that_reading_needs(pendulum: Path, cartpole: Path) -> None:
     """Nothing can be imported behind the walls; the tests have imported more than a command has."""
     for folder in (pendulum, cartpole, FOLDERS[0], FIXTURES / "eras" / "2.0.0" / "a2c-dict-statistics"):

@@ -54,6 +54,7 @@ def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tm
     assert len(set(np.round(expected, 6))) > 1 or env_id == "CartPole-v1"
 
 
+@pytest.mark.thorough
 def test_what_was_fine_tuned_earns_the_same(tmp_path: Path) -> None:
     port = port_of(FIXTURES / "ppo-Pendulum-v1-half", tmp_path / "port", verify=False).port
     options = RunOptions(steps=8192, save_every=8192, run={"eval_episodes": 0})

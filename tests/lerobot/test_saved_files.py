@@ -16,7 +16,7 @@ from sb3port.networks import own_extractors as own
 from sb3port.ports.reading import read_port
 from tests import own_extractors
 from tests.conformance.building import saved
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, sampled
 from tests.golden.test_zoo import MODELS
 from tests.ports import port_of
 
@@ -100,7 +100,7 @@ def test_conformance_case_saved_again_is_the_same(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.zoo
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, 3))
 def test_zoo_model_saved_again_is_the_same(name: str, zoo: Path, tmp_path: Path) -> None:
     port_of(zoo / name, tmp_path / "port", verify=False)
     saved_again(tmp_path / "port", tmp_path / "again")

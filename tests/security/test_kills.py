@@ -170,7 +170,7 @@ class Scene:
 
 
 def _sampled(name: str, force: bool) -> Any:
-    marks = [pytest.mark.thorough] if force and name != "convert" else []
+    marks = [pytest.mark.thorough] if force else []
     return pytest.param((name, force), marks=marks, id=f"{name}-{'force' if force else 'new'}")
 
 
