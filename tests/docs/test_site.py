@@ -85,6 +85,7 @@ def test_the_notebook_was_run_in_order() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.thorough
 def test_the_notebook_runs() -> None:
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")

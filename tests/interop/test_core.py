@@ -130,7 +130,8 @@ def test_the_core_alone_computes_what_was_recorded(name: str, wheel: str, tmp_pa
     run(python, "-c", RECORDED, port, module, ERAS / name / "reference.npz")
 
 
-@pytest.mark.parametrize("version", ["3.10", pytest.param("3.13", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
 def test_tests_of_the_core(version: str, wheel: str) -> None:
     packages = (f"sb3port @ {wheel}", "pytest>=8.4", "jsonschema>=4.23", "xmlschema>=4")
     python = environment(f"core-tests-{version}", packages, python_of(version))

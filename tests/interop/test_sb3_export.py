@@ -173,6 +173,7 @@ def test_todays_sb3_computes_the_same_bits_from_fixtures(fixtures: Batch) -> Non
     assert_settings(fixtures, results)
 
 
+@pytest.mark.thorough
 def test_sb3_2_3_is_within_noise_on_fixtures(fixtures: Batch) -> None:
     results = fixtures.load_with(old())
     assert_within_noise(fixtures, results)
