@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sb3port.errors import UsageError
 from sb3port.files.renaming import exchange, flush, rename_new
@@ -38,7 +39,9 @@ PORT = Kind("a port", "sb3port.json")
 DATASET = Kind("a LeRobotDataset", "meta/info.json")
 EXPORT = Kind("an export", "export.json")
 CHECKPOINT = Kind("a checkpoint of a training", "training_state/training.json")
-_KINDS = (PORT, DATASET, EXPORT, CHECKPOINT)
+_KINDS = {kind.mark: kind for kind in (PORT, DATASET, EXPORT, CHECKPOINT)}
+_A_FILE = "a file"
+_NOTHING = ""
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def staged_folder(dest: Path, force: bool = False, kind: Kind = PORT) -> Iterato
         UsageError: `dest` exists and `force` is false, or the place cannot be written.
     """
     refuse_existing(dest, force, kind)
-    with _staging(dest) as staging:
+    with _staging(dest, kind.mark) as staging:
         folder = staging / _CONTENT
         folder.mkdir()
         yield folder
@@ -75,7 +78,7 @@ def staged_file(dest: Path, force: bool = False) -> Iterator[Path]:
         UsageError: `dest` exists and `force` is false, or is no file, or the place cannot be written.
     """
     refuse_existing_file(dest, force)
-    with _staging(dest) as staging:
+    with _staging(dest, _A_FILE) as staging:
         # Under its own name: what writes it may go by the ending.
         file = staging / dest.name
         yield file
@@ -100,7 +103,7 @@ def put_link(link: Path, target: str) -> None:
     """
     if os.path.lexists(link) and link_target(link) is None:
         raise UsageError(f"{link} is not a link that sb3port made", "move it away")
-    with _staging(link) as staging:
+    with _staging(link, _NOTHING) as staging:
         made = staging / link.name
         try:
             made.symlink_to(target)
@@ -199,15 +202,20 @@ def flush_names(folder: Path) -> None:
 
 
 @contextmanager
-def _staging(dest: Path) -> Iterator[Path]:
-    """Give a staging folder beside `dest`, whose parents are made; what is left of it is removed."""
+def _staging(dest: Path, replaces: str) -> Iterator[Path]:
+    """Give a staging folder beside `dest`, whose parents are made; what is left of it is removed.
+
+    Args:
+        dest: Where something will be.
+        replaces: Of what it may take the place: the mark of a kind, `_A_FILE` or `_NOTHING`.
+    """
     made = [parent for parent in dest.parents if not parent.exists()]
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         for parent in made:
             flush_names(parent.parent)
         sweep(dest.parent)
-        staging = _own_folder(dest)
+        staging = _own_folder(dest, replaces)
     except OSError as error:
         _remove_empty(made)
         raise UsageError(f"{dest} cannot be written: {error.filename}: {error.strerror}") from error
@@ -219,15 +227,17 @@ def _staging(dest: Path) -> Iterator[Path]:
         _remove_empty(made)
 
 
-def _own_folder(dest: Path) -> Path:
-    """Make a staging folder, and note in it whose it is.
+def _own_folder(dest: Path, replaces: str) -> Path:
+    """Make a staging folder, and note in it whose it is, and what may be removed of what it replaces.
 
     Its name says so, too, for whoever is killed between the two.
     """
     while True:
         staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}{_MARK}{os.getpid()}-", dir=dest.parent))
         try:
-            (staging / _OWNER).write_text(json.dumps(_this_process()), encoding="utf-8")
+            (staging / _OWNER).write_text(
+                json.dumps(_this_process() | {"replaces": replaces}), encoding="utf-8"
+            )
         except FileNotFoundError:  # a process that does not see this one took it for left over
             continue
         except BaseException:
@@ -237,9 +247,12 @@ def _own_folder(dest: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the staging folders in a folder whose processes were killed; nothing else."""
+    """Remove the staging folders in a folder whose processes were killed; nothing else.
+
+    Where others may write, too, they can make a folder that looks like one, and so those of others stay.
+    """
     for left_over in folder.glob(f".*{_MARK}*"):
-        if left_over.is_symlink() or not left_over.is_dir():
+        if left_over.is_symlink() or not left_over.is_dir() or not _is_this_user_s(left_over):
             continue
         if _is_abandoned(left_over / _OWNER):
             _remove(left_over)
@@ -253,7 +266,7 @@ def _remove(staging: Path) -> None:
     What it took the place of stays where it is not surely what may be replaced: nobody has looked yet.
     """
     with suppress(OSError):
-        if _may_be_replaced(staging / _REPLACED):
+        if _may_be_replaced(staging / _REPLACED, _noted(staging / _OWNER).get("replaces")):
             # Under another name: when it is half removed, nobody could tell any more what it was.
             (staging / _REPLACED).rename(staging / _CONTENT)
         for path in [path for path in staging.iterdir() if path.name not in (_OWNER, _REPLACED)]:
@@ -264,8 +277,12 @@ def _remove(staging: Path) -> None:
         _remove_note(staging)
 
 
-def _may_be_replaced(path: Path) -> bool:
-    return _is_file(path) or any(_is_of_kind(path, kind) for kind in _KINDS)
+def _may_be_replaced(path: Path, replaces: object) -> bool:
+    """Whether something is what the note says that its place may be taken; without a note nothing is."""
+    if replaces == _A_FILE:
+        return _is_file(path)
+    kind = _KINDS.get(str(replaces))
+    return kind is not None and _is_of_kind(path, kind)
 
 
 def _remove_note(staging: Path) -> None:
@@ -286,16 +303,29 @@ def _is_unborn(folder: Path) -> bool:
     return False
 
 
+def _is_this_user_s(folder: Path) -> bool:
+    return os.name == "nt" or folder.lstat().st_uid == os.getuid()
+
+
 def _is_abandoned(owner: Path) -> bool:
     """Whether a process of this machine made it, and is dead."""
+    noted = _noted(owner)
     try:
-        if owner.is_symlink() or owner.stat().st_size > 1000:
-            return False
-        noted = json.loads(owner.read_text(encoding="utf-8"))
         host, pid, started = noted["host"], int(noted["pid"]), noted["started"]
-    except (OSError, ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError):
         return False
     return bool(host == _host() and started != _started(pid))
+
+
+def _noted(owner: Path) -> dict[str, Any]:
+    """Read the note of a staging folder; what is none says nothing."""
+    try:
+        if owner.is_symlink() or owner.stat().st_size > 1000:
+            return {}
+        noted = json.loads(owner.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _this_process() -> dict[str, int | str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,14 +139,20 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
     assert {*names(tmp_path)} == {*kept, "other"}
 
 
-@pytest.mark.parametrize("theirs", ["folder", "link"])
+@pytest.mark.parametrize("theirs", ["folder", "link", "file", "export"])
 def test_what_was_exchanged_and_not_looked_at_is_kept(tmp_path: Path, theirs: str) -> None:
     """A process that is killed between the two has taken something that nobody has called replaceable."""
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "port"], check=False)
     (left_over,) = names(tmp_path)
     taken = tmp_path / left_over / "replaced"
+    shutil.rmtree(tmp_path / left_over / "content")  # which has the place by then
     if theirs == "link":
         taken.symlink_to(tmp_path)
+    elif theirs == "file":  # which a port does not take the place of
+        taken.write_text("all my work")
+    elif theirs == "export":
+        taken.mkdir()
+        (taken / "export.json").write_text("{}")
     else:
         taken.mkdir()
         (taken / "precious").write_text("all my work")
