@@ -19,8 +19,8 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.budget import Cost, spend
 from sb3port.files.untrusted import parse_json
+from sb3port.readers.formats.archive import refuse_pointer
 from sb3port.readers.formats.groups import Group
-from sb3port.readers.formats.passing_over import passing_over
 from sb3port.readers.formats.pickles import TORCH_MAGIC, listed_in
 from sb3port.readers.formats.zips import has_prefix, member_head, open_zip, read_member
 from sb3port.scanning.findings import Finding, finding
@@ -33,8 +33,6 @@ _ZIP = b"PK\x03\x04"
 _USTAR = slice(257, 262)
 _NUMPY = b"\x93NUMPY"
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"x\x9c")
-_LFS_POINTER = b"version https://git-lfs"
-_ROW_OF_TORCH = 5
 _MAX_DEPTH = 6
 _MAX_HEADER = 64 * 1024
 HEAD = 512
@@ -78,6 +76,18 @@ def kind_of(head: bytes, name: str) -> Kind:
     return next((kind for kind, holds in tests if holds), Kind.OTHER)
 
 
+def _head(file: BinaryIO) -> bytes:
+    """Give the first bytes of a file that stands at its beginning, and leave it there."""
+    head = file.read(HEAD)
+    file.seek(0)
+    return head
+
+
+def _refuse_depth(where: str, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise NotPortable(f"{where} lies in more than {_MAX_DEPTH} archives, one in the other")
+
+
 class Contents:
     """What was found in a file and in what it holds.
 
@@ -103,17 +113,10 @@ class Contents:
             member: Where it lies within the whole.
             depth: In how many archives.
         """
-        head = file.read(HEAD)
-        file.seek(0)
-        kind = kind_of(head, name)
+        kind, where = kind_of(_head(file), name), member or name
         self.kind = self.kind or kind.value
-        reader = _READERS.get(kind, None if depth else Contents._seeming)
-        if reader is not None:
-            self._read(reader, file, member or name, (member, depth))
-
-    def _read(self, reader: "_Reader", file: BinaryIO, where: str, place: tuple[str, int]) -> None:
         try:
-            reader(self, file, where, *place)
+            _READERS.get(kind, Contents._seeming)(self, file, where, member, depth)
         except Unsafe as error:
             self.deceptive = error.message
         except NotPortable as error:
@@ -122,9 +125,8 @@ class Contents:
             self.unread.append(f"{where} is nested too deeply")
 
     def _zip(self, file: BinaryIO, where: str, member: str, depth: int) -> None:
-        if depth > _MAX_DEPTH:
-            raise NotPortable(f"{where} lies in more than {_MAX_DEPTH} archives, one in the other")
-        self._refuse_pointer(file, where)
+        _refuse_depth(where, depth)
+        refuse_pointer(_head(file), where)
         with open_zip(file, where) as archive:
             if has_prefix(file) and any(name.endswith("/data.pkl") for name in archive.namelist()):
                 raise Unsafe(f"{where} is refused: torch and Python would read different members of it")
@@ -144,26 +146,18 @@ class Contents:
         else:
             self.add(io.BytesIO(raw), name, member, depth + 1)
 
-    def _legacy(self, file: BinaryIO, where: str, member: str, _: int) -> None:
-        """Read the row of pickles that torch wrote before 1.6; its weights come after."""
-        stream = passing_over(file)
-        for _number in range(_ROW_OF_TORCH):
-            names, broken = listed_in(stream, where)
-            self.findings.update(finding(member, "", found) for found in names)
-            if broken:
-                raise NotPortable(f"{where} is not a whole torch file: {broken}")
-
     def _pickle(self, file: BinaryIO, where: str, member: str, _: int) -> None:
-        self._refuse_pointer(file, where)
+        refuse_pointer(_head(file), where)
         listed = list_names(file, where)
         self.findings.update(finding(member, "", found) for found in listed.names)
         if listed.broken:
             file.seek(0)
-            packed = ", it is compressed" if file.read(8).startswith(_COMPRESSED) else ""
+            packed = ", it is compressed" if _head(file).startswith(_COMPRESSED) else ""
             raise NotPortable(f"{where} is not a whole pickle: {listed.broken}{packed}")
 
     def _tar(self, file: BinaryIO, where: str, member: str, depth: int) -> None:
         """Read the members of a tar, whose `storages` and `tensors` were torch's first files."""
+        _refuse_depth(where, depth)
         try:
             with tarfile.open(fileobj=file) as archive:
                 for info in archive:
@@ -172,17 +166,9 @@ class Contents:
                     if raw is not None:
                         inner = f"{member}!{info.name}".lstrip("!")
                         spend(Cost.MEMORY, info.size, inner)
-                        self._lenient(io.BytesIO(raw.read()), info.name, inner, depth + 1)
+                        self.add(io.BytesIO(raw.read()), info.name, inner, depth + 1)
         except (tarfile.TarError, OSError, ValueError, EOFError) as error:
             raise NotPortable(f"{where} is a damaged tar ({error})") from error
-
-    def _lenient(self, file: BinaryIO, name: str, member: str, depth: int) -> None:
-        head = file.read(HEAD)
-        file.seek(0)
-        if depth <= _MAX_DEPTH and kind_of(head, name) in _READERS:
-            self.add(file, name, member, depth)
-        else:
-            self._seeming(file, member, member, depth)
 
     def _seeming(self, file: BinaryIO, where: str, member: str, depth: int) -> None:
         """Read what is not called a pickle, and may be one: numbers look so, too, and break off."""
@@ -191,12 +177,12 @@ class Contents:
             self._zip(file, where, member, depth)
             return
         file.seek(0)
-        head = file.read(2)
+        is_marked = _head(file).startswith(MAGIC)
         listed = list_names(file, where)
         found = {finding(member, "", each) for each in listed.names}
         if not listed.broken or any(each.group == Group.DANGEROUS for each in found):
             self.findings |= found
-        if listed.broken and head in MAGIC and not depth:
+        if listed.broken and is_marked and not depth:
             raise NotPortable(f"{where} begins as a pickle, and is no whole one: {listed.broken}")
 
     def _array(self, file: BinaryIO, where: str, member: str, _: int) -> None:
@@ -240,18 +226,11 @@ class Contents:
         content = parse_json(self._rest(file, where), where)
         self.findings.update(processor_findings(content, member))
 
-    @staticmethod
-    def _refuse_pointer(file: BinaryIO, where: str) -> None:
-        head = file.read(len(_LFS_POINTER))
-        file.seek(0)
-        if head == _LFS_POINTER:
-            raise NotPortable(f"{where} is a Git LFS pointer, not the file itself: run git lfs pull")
-
 
 _Reader: TypeAlias = Callable[[Contents, BinaryIO, str, str, int], None]
 _READERS: dict[Kind, _Reader] = {
     Kind.ZIP: Contents._zip,
-    Kind.LEGACY: Contents._legacy,
+    Kind.LEGACY: Contents._pickle,
     Kind.ARRAY: Contents._array,
     Kind.TAR: Contents._tar,
     Kind.DATA: Contents._data,

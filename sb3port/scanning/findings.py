@@ -104,11 +104,9 @@ def exit_code(files: Iterable[ScannedFile], strict: bool) -> int:
         files: What was scanned.
         strict: Whether own code counts as dangerous.
     """
+    files = list(files)
     verdicts = {file.verdict for file in files}
-    if Verdict.DANGEROUS in verdicts or (strict and Verdict.OWN_CODE in verdicts):
-        return 5
-    own_code = {found.group for file in files for found in file.findings} if strict else set()
-    if Group.OWN_CODE in own_code:
+    if Verdict.DANGEROUS in verdicts or (strict and any(file.of_group(Group.OWN_CODE) for file in files)):
         return 5
     return 4 if Verdict.UNREADABLE in verdicts else 0
 

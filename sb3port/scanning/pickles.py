@@ -12,7 +12,7 @@ from typing import BinaryIO
 from sb3port.errors import NotPortable
 from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.passing_over import passing_over
-from sb3port.readers.formats.pickles import listed_in
+from sb3port.readers.formats.pickles import TORCH_ROW, listed_in
 from sb3port.readers.formats.records import Global
 
 MAGIC = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
@@ -20,7 +20,6 @@ MAGIC = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _BLOCK = 250
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError, NotPortable)
 _STRINGS = frozenset({"STRING", "BINSTRING", "SHORT_BINSTRING"})
-_ROW = 4  # torch has had rows of five; what comes after them are its weights
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def list_names(file: BinaryIO, where: str) -> Listed:
     """
     stream = passing_over(file)
     names, broken = listed_in(stream, where)
-    for _ in range(_ROW):
+    for _ in range(1, TORCH_ROW):  # what comes after them are weights
         if broken or not _has_more(file):
             break
         more, broken = listed_in(stream, where)
@@ -71,7 +70,7 @@ def _swept(file: BinaryIO, where: str) -> Iterator[Global]:
 
     What STACK_GLOBAL takes from the stack is guessed: the two texts that were pushed, or fetched, last.
     """
-    for _ in range(_ROW + 1):
+    for _ in range(TORCH_ROW):
         with suppress(*_BROKEN):
             yield from _swept_one(file, where)
 

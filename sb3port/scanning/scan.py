@@ -23,6 +23,7 @@ _LEFT_ALONE = re.compile(
     re.IGNORECASE,
 )
 _NOT_FOLLOWED = frozenset({".git", ".hg", ".svn"})
+_TELLING_NOTHING = frozenset({"", ".bin", ".dat", ".data", ".model", ".sb3", ".tar"})
 _CHARGED = 1024**3  # of a larger file most is passed over
 _MANY = 300  # files, from which on more processes are worth their start
 _MOST_WORKERS = 8
@@ -77,16 +78,17 @@ def _is_of_interest(path: Path) -> bool:
     """Whether somebody unpickles a file, by its first bytes; what cannot be opened is told later."""
     try:
         with open_untrusted(path, charged=0) as file:
-            return kind_of(file.read(HEAD), path.name) is not Kind.OTHER or _may_be_anything(path.name)
+            return _may_be_loaded(file.read(HEAD), path.name)
     except UsageError:
         return True
     except NotPortable:  # a pipe or a device, or a link that leads nowhere
         return path.is_file()
 
 
-def _may_be_anything(name: str) -> bool:
-    """Whether a name has no suffix, or one that tells nothing."""
-    return PurePosixPath(name).suffix.lower() in ("", ".bin", ".dat", ".data", ".model", ".sb3", ".tar")
+def _may_be_loaded(head: bytes, name: str) -> bool:
+    """Whether a file is of a kind that somebody loads, or has no suffix or one that tells nothing."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return kind_of(head, name) is not Kind.OTHER or suffix in _TELLING_NOTHING
 
 
 def _on_hub(label: str, revision: str | None) -> Iterator[Target]:
@@ -99,13 +101,10 @@ def _on_hub(label: str, revision: str | None) -> Iterator[Target]:
     if place.path:
         wanted = [name for name in repo.names if name == place.path or name.startswith(f"{place.path}/")]
     for name in wanted:
-        head = repo.head(name, HEAD) if not PurePosixPath(name).suffix else b""
-        if (
-            name == place.path
-            or kind_of(head, name) is not Kind.OTHER
-            or PurePosixPath(name).suffix == ".bin"
-        ):
-            yield Target(f"{place.repo_id}/{name}", repo.fetch([name]) / name)
+        is_named = name == place.path
+        if is_named or _may_be_loaded(b"", name):  # a request for its first bytes takes as long as one for it
+            folder = repo.fetch([name])
+            yield Target(f"{place.repo_id}/{name}", folder / name, None if is_named else folder)
 
 
 def scan(found: Iterable[Target]) -> Iterator[ScannedFile]:

@@ -20,7 +20,8 @@ from sb3port.readers.formats.zips import has_prefix, open_zip, read_member
 
 # How a file begins that torch wrote before 1.6, a row of five pickles of which this is the first.
 TORCH_MAGIC = b"\x80\x02\x8a\n" + 0x1950A86A20F9469CFC6C.to_bytes(10, "little") + b"."
-_ROW = 5
+TORCH_ROW = 5
+"""How many pickles torch wrote in a row before 1.6."""
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, OverflowError, EOFError)
 
 
@@ -119,7 +120,7 @@ def pickles_of_torch(raw: bytes, where: str) -> list[bytes | BinaryIO]:
     beginning = stream.read(len(TORCH_MAGIC))
     stream.seek(0)
     if beginning == TORCH_MAGIC:
-        return [stream] * _ROW
+        return [stream] * TORCH_ROW
     with open_zip(stream, f"{where}, a tensor in it") as archive:
         if has_prefix(stream):
             raise NotPortable(f"{where} has a tensor in it of which Python and torch read different members")

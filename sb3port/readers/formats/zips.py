@@ -4,23 +4,25 @@ import struct
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from sb3port.errors import NotPortable, Unsafe
+from sb3port.files.budget import Cost, spend
 
 try:
     import lzma
 except ImportError:  # a Python that was built without
     lzma = None  # type: ignore[assignment]
-from sb3port.files.budget import Cost, spend
 
 # The list of members is read before anything is known of them. torch writes a hundred bytes for each.
 _MAX_DIRECTORY = 1024**2
 # Python takes as long for each as JSON does for ten values.
 _VALUES_PER_MEMBER = 10
 
-_UNICODE_PATH = b"\x75\x70"  # neither SB3 nor torch writes this field of Info-ZIP's
+_UNICODE_PATH = 0x7075  # neither SB3 nor torch writes this field of Info-ZIP's
+_ZIP64_RECORDS = 56 + 20  # that lie between the list of members and the end
 
 _DAMAGES = (
     zipfile.BadZipFile,
@@ -51,9 +53,17 @@ def open_zip(file: BinaryIO, where: str) -> zipfile.ZipFile:
     members.longest_read = sys.maxsize
     spend(Cost.VALUES, _VALUES_PER_MEMBER * len(archive.filelist), where)
     _refuse_deceptive(archive.namelist(), where)
-    if any(_UNICODE_PATH in info.extra for info in archive.infolist()):
+    if any(_UNICODE_PATH in _fields(info.extra) for info in archive.infolist()):
         raise Unsafe(f"{where} is refused: a member of it has two names, and tools read one or the other")
     return archive
+
+
+def _fields(extra: bytes) -> Iterator[int]:
+    """Give the ids of the fields in a member's extra data, as `zipfile` goes through them."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack("<HH", extra[:4])
+        yield kind
+        extra = extra[4 + length :]
 
 
 def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
@@ -97,9 +107,6 @@ def has_prefix(file: BinaryIO) -> bool:
     signature, size, offset, place = (end[index] for index in (0, 5, 6, 9))
     records = _ZIP64_RECORDS if signature == b"PK\x06\x06" else 0
     return bool(place != size + offset + records)
-
-
-_ZIP64_RECORDS = 56 + 20  # that lie between the list of members and the end
 
 
 class _Members:
