@@ -13,7 +13,7 @@ from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by, with_policy
-from sb3port.cli.values import beginning_with, choice, whole_number
+from sb3port.cli.values import one_of, whole_number
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.plot_text import plot_text
@@ -75,12 +75,7 @@ def evaluate(
     ] = 1,
     render: Annotated[
         Render | None,
-        typer.Option(
-            metavar="human",
-            parser=choice(Render),
-            autocompletion=beginning_with(Render),
-            help="Show the episodes in a window.",
-        ),
+        one_of(Render, "Show the episodes in a window.", metavar="human"),
     ] = None,
     no_masking: options.NoMasking = False,
     max_episode_steps: options.MaxEpisodeSteps = None,

@@ -9,7 +9,7 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import with_policy
-from sb3port.cli.values import beginning_with, choice
+from sb3port.cli.values import one_of
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.cli.written import run_export
 from sb3port.errors import UsageError
@@ -47,13 +47,7 @@ def export(
     out: options.Dest = None,
     to: Annotated[
         Format,
-        typer.Option(
-            "--to",
-            metavar="FORMAT",
-            parser=choice(Format),
-            autocompletion=beginning_with(Format),
-            help="The format: sb3, onnx, torch or numpy.",
-        ),
+        one_of(Format, "The format: sb3, onnx, torch or numpy.", "--to", metavar="FORMAT"),
     ] = Format.SB3,
     outputs: Annotated[
         str | None,

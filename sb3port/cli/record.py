@@ -12,7 +12,7 @@ from sb3port.cli import options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by, with_policy
-from sb3port.cli.values import beginning_with, choice
+from sb3port.cli.values import one_of
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
 from sb3port.files.texts.source_code import shell
@@ -60,12 +60,7 @@ def record(
     seed: options.Seed = 0,
     format: Annotated[
         Format,
-        typer.Option(
-            metavar="FORMAT",
-            parser=choice(Format),
-            autocompletion=beginning_with(Format),
-            help="npz, or lerobot for a LeRobotDataset with lossless images.",
-        ),
+        one_of(Format, "npz, or lerobot for a LeRobotDataset with lossless images.", metavar="FORMAT"),
     ] = Format.NPZ,
     stochastic: options.Stochastic = False,
     no_masking: options.NoMasking = False,

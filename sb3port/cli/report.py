@@ -9,7 +9,7 @@ from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by
-from sb3port.cli.values import beginning_with, choice
+from sb3port.cli.values import one_of
 from sb3port.errors import UsageError
 from sb3port.files.texts.terminal import shown
 
@@ -40,13 +40,8 @@ def report(
     ],
     to: Annotated[
         list[Form] | None,
-        typer.Option(
-            "--to",
-            metavar="FORM",
-            parser=choice(Form),
-            autocompletion=beginning_with(Form),
-            help="json, md, junit or html; md by default, into a folder all of them.",
-            show_default=False,
+        one_of(
+            Form, "json, md, junit or html; md by default, into a folder all of them.", "--to", metavar="FORM"
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="A folder, or - for stdout.")] = Path("-"),

@@ -8,7 +8,7 @@ import typer
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli import options
 from sb3port.cli.output import Output
-from sb3port.cli.values import beginning_with, choice
+from sb3port.cli.values import one_of
 from sb3port.files.texts.terminal import Style, TerminalText, shown, styled, terminal
 
 if TYPE_CHECKING:
@@ -51,12 +51,8 @@ def scan(
     ] = False,
     form: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            parser=choice(Format),
-            autocompletion=beginning_with(Format),
-            help="How to write the result: text, json, sarif or markdown.",
+        one_of(
+            Format, "How to write the result: text, json, sarif or markdown.", "--format", metavar="FORMAT"
         ),
     ] = Format.TEXT,
     revision: options.Revision = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from sb3port.checkpoint.str_enum import StrEnum
-from sb3port.cli.values import BadValue, beginning_with, choice, number, whole_number
+from sb3port.cli.values import BadValue, beginning_with, number, one_of, whole_number
 from sb3port.errors import UsageError, did_you_mean
 
 _OUT = "Folder of the run: checkpoints and logs"
@@ -74,22 +74,11 @@ def _device(value: str) -> str:
 
 Algo = Annotated[
     Algorithm,
-    typer.Option(
-        metavar="NAME",
-        parser=choice(Algorithm),
-        autocompletion=beginning_with(Algorithm),
-        help="ppo, ppo_mask or ppo_lstm.",
-    ),
+    one_of(Algorithm, "ppo, ppo_mask or ppo_lstm."),
 ]
 PolicyName = Annotated[
     Policy | None,
-    typer.Option(
-        "--policy",
-        metavar="NAME",
-        parser=choice(Policy),
-        autocompletion=beginning_with(Policy),
-        help="SB3's policy; the one that fits by default.",
-    ),
+    one_of(Policy, "SB3's policy; the one that fits by default.", "--policy"),
 ]
 Seed = Annotated[
     int | None, typer.Option(metavar="N", parser=whole_number(0), help="Seed of all random numbers.")
@@ -105,25 +94,14 @@ Device = Annotated[
 ]
 EngineName = Annotated[
     Engine,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        parser=choice(Engine),
-        autocompletion=beginning_with(Engine),
-        help="exact has SB3's bits; exact-autograd by autograd.",
-    ),
+    one_of(Engine, "exact has SB3's bits; exact-autograd by autograd.", "--engine"),
 ]
 NEnvs = Annotated[
     int | None, typer.Option(metavar="N", parser=whole_number(1), help="Environments stepped together.")
 ]
 VecEnv = Annotated[
     Vectors,
-    typer.Option(
-        metavar="KIND",
-        parser=choice(Vectors),
-        autocompletion=beginning_with(Vectors),
-        help="dummy steps them in this process, subproc in one each.",
-    ),
+    one_of(Vectors, "dummy steps them in this process, subproc in one each.", metavar="KIND"),
 ]
 SaveEvery = Annotated[
     int | None,

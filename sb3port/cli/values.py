@@ -100,6 +100,20 @@ def choice(words: type[C]) -> Callable[[Any], C]:
     return read
 
 
+def one_of(words: type[StrEnum], help_: str, *names: str, metavar: str = "NAME") -> Any:
+    """Give an option that takes one of several words, and completes them.
+
+    Args:
+        words: All of them.
+        help_: What it is for.
+        names: How it is written, where not by the parameter's name.
+        metavar: What stands for the word in the help.
+    """
+    return typer.Option(
+        *names, metavar=metavar, parser=choice(words), autocompletion=beginning_with(words), help=help_
+    )
+
+
 def beginning_with(words: Iterable[str]) -> Callable[[str], list[str]]:
     """Give what completes words on the command line."""
 
