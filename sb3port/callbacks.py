@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from sb3port.commands.convert import Conversion, ConvertOptions, convert
 from sb3port.commands.policies import read_options
 from sb3port.errors import Sb3portError, UsageError
+from sb3port.exports.sb3_models import save_sb3_model
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS
 
 
@@ -84,23 +85,15 @@ class PortCallback(BaseCallback):  # type: ignore[misc] # SB3's callbacks import
         name = f"{self.name_prefix}_{self.num_timesteps}_steps"
         with tempfile.TemporaryDirectory(prefix="sb3port-") as scratch, _random_numbers_kept():
             folder = self.dest / f"{name}_sb3" if self.save_zip else Path(scratch)
-            self._save_sb3(folder)
+            save_sb3_model(self.model, folder, "model")
             try:
                 self._port(folder, self.dest / name)
             except Sb3portError as error:
                 kept = self.dest / f"{name}_sb3"
-                self._save_sb3(kept)
+                save_sb3_model(self.model, kept, "model")
                 warnings.warn(
                     f"{name} was not ported, and {kept} holds SB3's zip: {error.message}", stacklevel=2
                 )
-
-    def _save_sb3(self, folder: Path) -> None:
-        """Save the zip, and the statistics of the environment's VecNormalize."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / "model.zip")
-        normalizer = self.model.get_vec_normalize_env()
-        if normalizer is not None:
-            normalizer.save(str(folder / "vec_normalize.pkl"))
 
     def _port(self, folder: Path, dest: Path) -> None:
         reading = read_options("model.zip", sandbox=False)

@@ -147,20 +147,14 @@ def evaluate(
 
 
 def _show(output: Output, found: _Found, port: tuple[str, Path], files: dict[str, str]) -> None:
+    from sb3port.commands.evaluate import identity_of
+
     named, folder = port
     for sentence in found.port.warnings:
         output.warn(shown(sentence))
-    content = {"port": _identity(named, folder), **_json(found), **files}
+    content = {"port": identity_of(Path(named).name, folder), **_json(found), **files}
     if not output.result("sb3port.eval", content, terminal("{:g}", found.port.mean)):
         _print(output, found, {"port": named}, files)
-
-
-def _identity(port: str, folder: Path) -> dict[str, Any]:
-    """Say which port was run, in the form of parity reports."""
-    from sb3port.files.port_files import CONFIG_FILE, WEIGHTS_FILE
-    from sb3port.ports.manifest import hash_files
-
-    return {"name": Path(port).name, "files": hash_files(folder, (CONFIG_FILE, WEIGHTS_FILE))}
 
 
 def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:

@@ -16,6 +16,8 @@ from sb3port.environments.making import Env, make_env
 from sb3port.environments.rollouts import CUT, Actor, Setting, Step, run_episode
 from sb3port.environments.together import run_together
 from sb3port.environments.wrapping import wrapping_in
+from sb3port.files.port_files import CONFIG_FILE, WEIGHTS_FILE
+from sb3port.ports.manifest import hash_files
 from sb3port.ports.reading import read_port
 
 
@@ -155,6 +157,11 @@ def evaluate_port(folder: Path, setting: Setting, track: Track = iter) -> Evalua
             if step.terminated or step.truncated:
                 next(finished, None)
         return _evaluation(setting, list(runs.values()), said)
+
+
+def identity_of(name: str, folder: Path) -> dict[str, Any]:
+    """Say which port was run, in the form of parity reports."""
+    return {"name": name, "files": hash_files(folder, (CONFIG_FILE, WEIGHTS_FILE))}
 
 
 def evaluate_sb3(checkpoint: Checkpoint, setting: Setting, track: Track = iter) -> Evaluation:

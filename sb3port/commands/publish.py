@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec
 from sb3port.commands.convert import ConvertOptions, convert
-from sb3port.commands.evaluate import evaluate_port, film_port
+from sb3port.commands.evaluate import evaluate_port, film_port, identity_of
 from sb3port.commands.export import ExportOptions, repair
 from sb3port.commands.policies import ReadOptions
 from sb3port.commands.publishing.contents import Upload, prepare
@@ -19,8 +19,6 @@ from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.rollouts import Setting
 from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import Sb3portError, UsageError, missing
-from sb3port.files.port_files import CONFIG_FILE, WEIGHTS_FILE
-from sb3port.ports.manifest import hash_files
 from sb3port.reports.returns import SCHEMA, VERSION
 
 if TYPE_CHECKING:
@@ -109,9 +107,9 @@ def _evaluate(
 ) -> Path:
     """Measure returns; give the file that holds them as `sb3port eval --json` prints them."""
     found = evaluate_port(port, setting)
-    identity = {"name": port.name, "files": hash_files(port, (CONFIG_FILE, WEIGHTS_FILE))}
     path = scratch / "returns.json"
-    path.write_text(json.dumps({"schema": SCHEMA, "version": VERSION, "port": identity, **found.to_json()}))
+    head = {"schema": SCHEMA, "version": VERSION, "port": identity_of(port.name, port)}
+    path.write_text(json.dumps({**head, **found.to_json()}))
     files[RESULTS] = _json(
         {
             "mean_reward": found.mean,
@@ -149,13 +147,11 @@ def saved(model: "BaseAlgorithm", normalizer: "VecNormalize | None", name: str) 
         normalizer: None for that of the model's environment, if it has one.
         name: What the folder and the zip are called.
     """
-    normalizer = normalizer or model.get_vec_normalize_env()
+    from sb3port.exports.sb3_models import save_sb3_model
+
     with TemporaryDirectory(prefix="sb3port-") as scratch:
         folder = Path(scratch) / name
-        folder.mkdir()
-        model.save(folder / f"{name}.zip")
-        if normalizer is not None:
-            normalizer.save(str(folder / "vec_normalize.pkl"))
+        save_sb3_model(model, folder, name, normalizer)
         yield folder
 
 

@@ -1,9 +1,11 @@
 """A checkpoint as a model of SB3's in memory: what `load` would give, without unpickling anything."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -21,7 +23,7 @@ from sb3port.checkpoint.frames import stacks_of
 from sb3port.errors import UsageError
 from sb3port.exports.sb3 import build_model
 from sb3port.exports.sb3_form import sb3_form
-from sb3port.exports.vecnormalize import build_vecnormalize, without_environment
+from sb3port.exports.vecnormalize import STATISTICS, build_vecnormalize, without_environment
 from sb3port.networks.gymnasium_spaces import gymnasium_space, policy_space
 from sb3port.parity.oracle.sb3_policies import ALGORITHMS
 
@@ -108,3 +110,21 @@ def _stacked(built: VecNormalize, checkpoint: Checkpoint) -> VecEnv:
     orders = {key: "last" if stack.axis == len(stack.frame) - 1 else "first" for key, stack in stacks.items()}
     (count,) = {stack.count for stack in stacks.values()}
     return VecFrameStack(built, count, orders.get("", orders))
+
+
+def save_sb3_model(
+    model: BaseAlgorithm, folder: Path, name: str, normalizer: VecNormalize | None = None
+) -> None:
+    """Save a live model as SB3's users do: a zip, and the statistics of its VecNormalize beside it.
+
+    Args:
+        model: Of SB3's or sb3-contrib's.
+        folder: Where to; it is made.
+        name: What the zip is called.
+        normalizer: None for that of the model's environment, if it has one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / f"{name}.zip")
+    normalizer = normalizer or model.get_vec_normalize_env()
+    if normalizer is not None:
+        normalizer.save(str(folder / STATISTICS))
