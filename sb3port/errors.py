@@ -180,6 +180,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "sb3": ("torch", "gymnasium", "stable_baselines3", "sb3_contrib"),
     "lerobot": ("lerobot", "lerobot_policy_ppo"),
     "dataset": ("lerobot", "pyarrow"),
+    "fast": ("torch", "numba"),
     "onnx": ("torch", "onnx", "onnxruntime", "onnxscript"),
     "plot": ("matplotlib",),
     "video": ("av", "PIL"),

@@ -32,6 +32,8 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
     from sb3port.ppo.runs.settings import overshoot
 
     output.stage(terminal("train"), _in_words(trainer))
+    if trainer.why_engine and not trainer.is_over:
+        output.stage(terminal("engine"), shown(trainer.why_engine))
     if not trainer.is_over and (more := overshoot(trainer.settings, trainer.counters.num_timesteps)):
         output.stage(terminal("steps"), shown(more))
     with _watching(output) as watcher, closing(trainer.envs):

@@ -1,11 +1,13 @@
-"""The engines by name. A new one is a row here."""
+"""The engines by name. A new one is a row here, and of `choosing`."""
 
 from collections.abc import Callable
 
 from sb3port.errors import UsageError
 from sb3port.ppo.engines import exact_mlp
 from sb3port.ppo.engines.base import Engine, Learner
+from sb3port.ppo.engines.choosing import EXACT, NUMBA, NUMPY
 from sb3port.ppo.engines.exact_autograd import AutogradEngine
+from sb3port.ppo.engines.fast.engine import FastEngine
 
 
 def make_engine(name: str, learner: Learner) -> Engine:
@@ -24,4 +26,9 @@ def _exact(learner: Learner) -> Engine:
     return exact_mlp.MlpEngine(learner) if exact_mlp.fits(learner) else AutogradEngine(learner)
 
 
-ENGINES: dict[str, Callable[[Learner], Engine]] = {"exact": _exact, "exact-autograd": AutogradEngine}
+ENGINES: dict[str, Callable[[Learner], Engine]] = {
+    EXACT: _exact,
+    "exact-autograd": AutogradEngine,
+    NUMPY: lambda learner: FastEngine(learner, compiled=False),
+    NUMBA: lambda learner: FastEngine(learner, compiled=True),
+}

@@ -12,6 +12,7 @@ from sb3port.checkpoint.spaces import parts
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.networks.weights import load_tensors, of_parameters
 from sb3port.ppo.engines.base import Learner
+from sb3port.ppo.engines.choosing import Work, choose_engine
 from sb3port.ppo.engines.optimisers import new_optimizer
 from sb3port.ppo.engines.table import make_engine
 from sb3port.ppo.rollout.environments import Environments
@@ -54,12 +55,8 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
     if spec.use_sde:
         policy.reset_noise()
     optimizer = optimizer_of(checkpoint, policy)
-    steps = steps_done(checkpoint)
-    trainer = _trainer(
-        settings, spec, envs, policy, (training.optimizer_class, optimizer), checkpoint.normalizer
-    )
-    trainer.counters.num_timesteps = steps
-    return trainer
+    chosen = training.optimizer_class, optimizer
+    return _trainer(settings, spec, envs, policy, chosen, checkpoint.normalizer, steps_done(checkpoint))
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:
@@ -83,16 +80,19 @@ def _trainer(
     policy: ActorCritic,
     optimizer: tuple[str, OptimizerState],
     normalizer: Normalizer | None,
+    done: int = 0,
 ) -> Trainer:
-    device = torch.device(settings.device)
-    engine = make_engine(settings.engine, Learner(spec, policy, settings.hyperparameters, *optimizer, device))
+    learner = Learner(spec, policy, settings.hyperparameters, *optimizer, torch.device(settings.device))
+    choice = choose_engine(settings.engine, learner, Work(settings.until - done, settings.n_envs))
+    settings = replace(settings, engine=choice.name)
     normaliser = None
     if normalizer is not None:
         seen = _normalised(normalizer, settings.norm_obs_keys, spec)
         stacks = _stacks(normalizer, seen, settings.environment.frame_stack or 1)
         frames = {key: stacks[key].frame if key in stacks else shape for key, shape in seen.items()}
         normaliser = RunningNormaliser(normalizer, frames, envs.count, stacks)
-    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters())
+    engine = make_engine(choice.name, learner)
+    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters(done), choice.reason)
 
 
 def _normalised(normalizer: Normalizer, keys: Iterable[str] | None, spec: PolicySpec) -> dict[str, Shape]:

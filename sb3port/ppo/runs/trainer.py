@@ -55,6 +55,7 @@ class Trainer:
         engine: Who acts and learns.
         optimizer_class: Name of the engine's optimiser in `torch.optim`.
         counters: How far it is.
+        why_engine: Why this engine, or what another one would save; empty where there is nothing to say.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class Trainer:
         engine: Engine,
         optimizer_class: str,
         counters: Counters,
+        why_engine: str = "",
     ) -> None:
         self.settings, self.spec, self.envs = settings, spec, envs
         self.normaliser, self.engine, self.counters = normaliser, engine, counters
-        self.optimizer_class = optimizer_class
+        self.optimizer_class, self.why_engine = optimizer_class, why_engine
         parts = (settings.hyperparameters, envs, normaliser, engine)
         self.collector = Collector(spec, *parts, settings.use_masking)
 
