@@ -103,7 +103,7 @@ NEW = "train --env CartPole-v1 --out run"
         ("train --out run", "sb3port train needs --env"),
         ("train --env Nothing-v0 --out run", "Nothing-v0 cannot be made"),
         (f"{NEW} --algo dqn", "--algo is 'dqn', but it must be one of ppo, ppo_mask, ppo_lstm"),
-        (f"{NEW} --engine warp", "--engine is 'warp', but it must be one of exact, exact-autograd"),
+        (f"{NEW} --engine warp", "--engine is 'warp', but it must be one of auto, exact, fast"),
         (f"{NEW} --device abacus", "no device abacus"),
         (f"{NEW} --vec-env many", "--vec-env is 'many', but it must be one of dummy, subproc"),
         (f"{NEW} --gamma 1.5", "it must be between 0 and 1"),

@@ -66,7 +66,7 @@ def test_what_the_environment_gives(tmp_path: Path, what: str, value: str, norma
     assert all(np.isfinite(array).all() for array in again.engine.tensors().values())
 
 
-@pytest.mark.parametrize("engine", ["exact", "exact-autograd"])
+@pytest.mark.parametrize("engine", ["exact", "exact-autograd", "fast-numpy", "fast-numba"])
 def test_what_the_learning_makes(tmp_path: Path, engine: str) -> None:
     run = RunOptions(
         "Pendulum-v1", {**TINY, "learning_rate": 1e30}, 320, 1, save_every=32, run={"engine": engine}

@@ -31,6 +31,21 @@ CASES = {
     "gSDE": (RunOptions("Pendulum-v1", {**TINY, "use_sde": True}, 600, 2, save_every=100, run=RUN), "ppo"),
     "Box2D": (RunOptions("LunarLander-v3", TINY, 600, 2, save_every=100, run=RUN), "ppo"),
     "recurrent": (RunOptions("CartPole-v1", TINY, 400, 2, save_every=100, run=RUN), "ppo_lstm"),
+    "fast, in NumPy": (
+        RunOptions(
+            "Pendulum-v1",
+            {**TINY, "use_sde": True, "sde_sample_freq": 4},
+            600,
+            2,
+            save_every=100,
+            run={**RUN, "engine": "fast-numpy"},
+        ),
+        "ppo",
+    ),
+    "fast, in Numba": (
+        RunOptions("LunarLander-v3", TINY, 600, 2, save_every=100, run={**RUN, "engine": "fast-numba"}),
+        "ppo",
+    ),
     "in processes": (
         RunOptions("Pendulum-v1", TINY, 400, 2, save_every=100, run={**RUN, "vec_env": "subproc"}),
         "ppo",

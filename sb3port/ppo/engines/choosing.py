@@ -10,7 +10,7 @@ from sb3port.ppo.engines.fast.fitting import has_kernels, is_installed, is_kept,
 
 EXACT, NUMPY, NUMBA = "exact", "fast-numpy", "fast-numba"
 _ANY, _FAST = "auto", "fast"
-_COMPILING = 30.0  # seconds of processor time, once per machine
+_COMPILING = 16.0  # seconds of processor time, once per machine
 _WORTH_SAYING = 60.0  # seconds
 
 
