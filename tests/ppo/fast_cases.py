@@ -154,7 +154,10 @@ def updated(example: Example, dtype: torch.dtype, orders: list[Any]) -> dict[str
         for begin in range(0, len(order), example.settings.batch_size):
             rows = order[begin : begin + example.settings.batch_size]
             optimizer.zero_grad()
-            loss_of(example, policy, rollout, rows, dtype).backward()
+            try:
+                loss_of(example, policy, rollout, rows, dtype).backward()
+            except ValueError:  # torch's distributions refuse NaN
+                return {name: np.full(p.shape, np.nan) for name, p in policy.named_parameters()}
             torch.nn.utils.clip_grad_norm_(policy.parameters(), example.settings.max_grad_norm)
             optimizer.step()
     return {name: parameter.detach().numpy() for name, parameter in policy.named_parameters()}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from sb3port.ppo.engines.fast.engine import FastEngine
 from sb3port.ppo.engines.fast.fitting import unfit
@@ -54,6 +54,7 @@ def test_a_whole_update(compiled: bool, count: str) -> None:
         np.random.seed(example.seed)
         orders = [np.random.permutation(example.size) for _ in range(example.settings.n_epochs)]
         float32, float64 = (updated(example, dtype, orders) for dtype in (torch.float32, torch.float64))
+        assume(np.isfinite(_gap(float32, float64)))  # some diverge in torch
         engine = FastEngine(example.learner(example.policy()), compiled)
         np.random.seed(example.seed)
         engine.update(example.rollout(), example.sizes)

@@ -95,10 +95,10 @@ def make_environments(settings: RunSettings) -> Environments:
     """
     if settings.vec_env not in _VEC_ENVS:
         raise UsageError(f"there is no --vec-env {settings.vec_env}", f"known: {', '.join(_VEC_ENVS)}")
-    return _VEC_ENVS[settings.vec_env](_maker(settings), settings.n_envs)
+    return _VEC_ENVS[settings.vec_env](maker_of(settings), settings.n_envs)
 
 
-def _maker(settings: RunSettings) -> MakeEnv:
+def maker_of(settings: RunSettings) -> MakeEnv:
     """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
     return partial(open_wrapped, settings.env, wrapping_in(settings.environment), disable_env_checker=True)
 
@@ -120,7 +120,7 @@ def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watch
     log = TrainingLog(out, trainer.counters.num_timesteps)
     evaluator = None
     if settings.eval_episodes:
-        make, masked = _maker(settings), settings.use_masking
+        make, masked = maker_of(settings), settings.use_masking
         evaluator = Evaluator(trainer.spec, make, settings.eval_episodes, masked)
     watcher.began(trainer.counters.num_timesteps, settings.until)
     run = _Run(trainer, origin, out, watcher, evaluator)

@@ -1,0 +1,247 @@
+"""Does the fast engine learn what the exact one, and SB3, learn?
+
+    python benchmarks/learning.py [--envs ENV ...] [--learners exact fast sb3 ...] [--seeds N] [--steps N]
+    python benchmarks/learning.py --show
+
+Every run is one environment, learner and seed with the hyperparameters that `sb3port train` takes there. What
+came of it is a small file in `benchmarks/results/learning`; a run whose file is there is not done again, so
+that the work can be cut off at any time, and shared out. `--show` prints the table of all files and draws the
+curves, into `benchmarks/results/learning.png`.
+
+The return of a run is the mean over its last 100 training episodes, which is what SB3 logs; `evaluated` is
+that of 20 episodes of deterministic actions.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+RESULTS = Path(__file__).parent / "results" / "learning"
+ENVS = ("Pendulum-v1", "CartPole-v1", "LunarLander-v3", "MountainCarContinuous-v0")
+LEARNERS = ("exact", "fast")
+EPISODES = 20
+POINTS = 60  # of a curve
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Args:
+        env: Environment id.
+        learner: An engine, or "sb3".
+        seed: Of all random numbers.
+        steps: Environment steps, None for those of the environment's plan.
+    """
+
+    env: str
+    learner: str
+    seed: int
+    steps: int | None = None
+
+    @property
+    def file(self) -> Path:
+        """Where what came of it lies."""
+        return RESULTS / self.env / self.learner / f"{self.seed}.json"
+
+
+def ours(run: Run) -> dict[str, Any]:
+    """Train with sb3port."""
+    from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+    from sb3port.ppo.runs.evaluating import Evaluator
+    from sb3port.ppo.runs.running import maker_of
+
+    told = {"engine": run.learner, "seed": run.seed}
+    trainer = begin_training(RunOptions(run.env, steps=run.steps, run=told), PolicyOptions(), lambda _: None)
+    curve = []
+    while not trainer.is_over:
+        values = trainer.iterate().values
+        curve.append((values["time/total_timesteps"], values["rollout/ep_rew_mean"]))
+    evaluator = Evaluator(trainer.spec, maker_of(trainer.settings), EPISODES)
+    return {"curve": curve, "evaluated": evaluator.mean_return(trainer.engine, trainer.normaliser)}
+
+
+def sb3(run: Run) -> dict[str, Any]:
+    """Train with SB3, with the same plan."""
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.evaluation import evaluate_policy
+
+    from tests.ppo import sb3 as pairs
+    from tests.ppo.cases import tuned
+
+    pairs._SEED = run.seed
+    case = tuned(run.env, run.steps or plan_steps(run.env))
+    model, curve = pairs.build_sb3(case), []
+
+    class Curve(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            returns = [episode["r"] for episode in self.model.ep_info_buffer]
+            curve.append((self.num_timesteps, float(np.mean(returns)) if returns else None))
+
+    model.learn(case.steps, callback=Curve())
+    venv = pairs.vec_env(replace(case, n_envs=1))
+    if (normaliser := model.get_vec_normalize_env()) is not None:
+        venv.obs_rms, venv.training, venv.norm_reward = normaliser.obs_rms, False, False
+    found, _ = evaluate_policy(model, venv, EPISODES)
+    return {"curve": curve, "evaluated": float(found)}
+
+
+def plan_steps(env: str) -> int:
+    """Give the environment steps of the plan for an environment."""
+    from sb3port.ppo.runs.tuned import TUNED
+
+    return TUNED[env].n_timesteps
+
+
+def thinned(curve: list[tuple[int, float | None]]) -> list[list[float]]:
+    """Keep some points of a curve, its last one among them."""
+    seen = [[steps, round(found, 3)] for steps, found in curve if found is not None]
+    every = max(1, len(seen) // POINTS)
+    return seen[::-1][::every][::-1]
+
+
+def work(run: Run) -> None:
+    """Do a run, and write its file in one step."""
+    began, wall = time.process_time(), time.perf_counter()
+    found = sb3(run) if run.learner == "sb3" else ours(run)
+    content = {
+        "env": run.env,
+        "learner": run.learner,
+        "seed": run.seed,
+        "steps": found["curve"][-1][0],
+        "return": found["curve"][-1][1],
+        "evaluated": round(found["evaluated"], 3),
+        "cpu_seconds": round(time.process_time() - began, 1),
+        "seconds": round(time.perf_counter() - wall, 1),
+        "curve": thinned(found["curve"]),
+    }
+    run.file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = run.file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    unfinished.rename(run.file)
+    print(
+        f"{run.env} {run.learner} {run.seed}: {content['return']:.1f}, {content['cpu_seconds']} s", flush=True
+    )
+
+
+def results() -> Iterator[dict[str, Any]]:
+    """Read all files."""
+    for file in sorted(RESULTS.glob("*/*/*.json")):
+        yield json.loads(file.read_text(encoding="utf-8"))
+
+
+def table() -> None:
+    """Print a row for each environment and learner, and how far learners are from the exact one."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for found in results():
+        groups.setdefault((found["env"], found["learner"]), []).append(found)
+    print(
+        "| environment | learner | seeds | return | evaluated | steps | CPU s | from exact, in standard errors |"
+    )
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for (env, learner), found in groups.items():
+        returns, evaluated = ([run[name] for run in found] for name in ("return", "evaluated"))
+        base = [run["return"] for run in groups.get((env, "exact"), [])]
+        cells = (
+            env,
+            learner,
+            str(len(found)),
+            _spread(returns),
+            _spread(evaluated),
+            f"{found[0]['steps']:,}",
+            f"{statistics.mean(run['cpu_seconds'] for run in found):.0f}",
+            ""
+            if learner == "exact" or len(base) < 2 or len(returns) < 2
+            else f"{_apart(returns, base):+.1f}",
+        )
+        print(f"| {' | '.join(cells)} |")
+
+
+def _spread(numbers: list[float]) -> str:
+    deviation = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+    return f"{statistics.mean(numbers):.1f} ± {deviation:.1f}"
+
+
+def _apart(one: list[float], other: list[float]) -> float:
+    """Give the difference of two means in standard errors of it."""
+    error = math.sqrt(sum(statistics.variance(group) / len(group) for group in (one, other)))
+    difference = statistics.mean(one) - statistics.mean(other)
+    return difference / error if error else (0.0 if difference == 0 else math.copysign(math.inf, difference))
+
+
+COLOURS = {"exact": "#3b6fb6", "fast": "#d1662f", "sb3": "#6b7280"}
+
+
+def draw() -> None:
+    """Overlay the curves of all seeds, learners in colours of their own."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    found = list(results())
+    envs = sorted({run["env"] for run in found})
+    columns = min(3, len(envs))
+    rows = -(-len(envs) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(4.6 * columns, 3.2 * rows), squeeze=False)
+    for axis in axes.flat[len(envs) :]:
+        axis.remove()
+    for axis, env in zip(axes.flat, envs, strict=False):
+        for run in (run for run in found if run["env"] == env):
+            steps, returns = zip(*run["curve"], strict=True)
+            label = run["learner"] if run["seed"] == 0 else None
+            axis.plot(steps, returns, color=COLOURS.get(run["learner"]), alpha=0.7, lw=1.1, label=label)
+        axis.set_title(env, fontsize=11)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.2)
+        axis.xaxis.set_major_formatter(
+            lambda steps, _: f"{steps / 1e3:g}k" if steps < 1e6 else f"{steps / 1e6:g}M"
+        )
+    axes.flat[0].legend(frameon=False)
+    figure.supxlabel("environment steps", fontsize=10)
+    figure.supylabel("return, mean of the last 100 episodes", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(RESULTS.with_suffix(".png"), dpi=130)
+
+
+def main() -> None:
+    """Do what is not done, or show what is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--envs", nargs="*", default=ENVS)
+    parser.add_argument("--learners", nargs="*", default=LEARNERS)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, help="instead of those of the plan of each environment")
+    parser.add_argument("--show", action="store_true", help="print and draw what is there")
+    told = parser.parse_args()
+    if told.show:
+        table()
+        draw()
+        return
+    import torch
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    for seed in range(told.seeds):
+        for env in told.envs:
+            for learner in told.learners:
+                run = Run(env, learner, seed, told.steps)
+                if not run.file.exists():
+                    work(run)
+
+
+if __name__ == "__main__":
+    main()
