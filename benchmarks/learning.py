@@ -149,9 +149,17 @@ def table() -> None:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for found in results():
         groups.setdefault((found["env"], found["learner"]), []).append(found)
-    print(
-        "| environment | learner | seeds | return | evaluated | steps | CPU s | from exact, in standard errors |"
+    columns = (
+        "environment",
+        "learner",
+        "seeds",
+        "return",
+        "evaluated",
+        "steps",
+        "CPU s",
+        "errors from exact",
     )
+    print(f"| {' | '.join(columns)} |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for (env, learner), found in groups.items():
         returns, evaluated = ([run[name] for run in found] for name in ("return", "evaluated"))
