@@ -74,11 +74,17 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
     if dest is not None:
         refuse_existing(dest, options.force)
     _refuse_port(label)
-    if options.verify:
-        need("sb3", "verifying", "leave it out with --no-verify")
-    source, own = resolve(label, options.reading.source), options.reading.extractor
+    _need(options)
+    source = resolve(label, options.reading.source)
     dest = dest or Path("ports") / _own_name(source)
     refuse_existing(dest, options.force)
+    return convert_source(source, dest, options, announce)
+
+
+def convert_source(source: Source, dest: Path, options: ConvertOptions, announce: Announce) -> Conversion:
+    """Port a checkpoint whose files are here; arguments and errors are those of `convert`."""
+    _need(options)
+    own = options.reading.extractor
     if options.verify and options.reload:
         warm_up()
     checkpoint = read_guarded(options.reading.reading(source), options.reading.sandbox)
@@ -94,6 +100,11 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
             report = _verify_staged(staging, checkpoint, source, dest.name, options.reload)
             announce("verify", describe_report(report))
     return Conversion(dest, checkpoint, report)
+
+
+def _need(options: ConvertOptions) -> None:
+    if options.verify:
+        need("sb3", "verifying", "leave it out with --no-verify")
 
 
 def _refuse_port(label: str) -> None:

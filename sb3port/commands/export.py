@@ -12,7 +12,7 @@ from sb3port.checkpoint.checkpoint import Checkpoint, SourceFile
 from sb3port.checkpoint.version import __version__
 from sb3port.commands.convert import Announce, describe_mapping, describe_report, describe_source
 from sb3port.commands.own_code import blaming, use_extractor
-from sb3port.commands.policies import ReadOptions, find_policy
+from sb3port.commands.policies import Policy, ReadOptions, find_policy
 from sb3port.commands.verify import reference_of
 from sb3port.errors import NotPortable, UsageError, need
 from sb3port.exports.graphs import GraphOptions
@@ -86,12 +86,17 @@ def export(
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
-    _check(dest, options)
+    check_options(dest, options)
     policy = find_policy(label, reading, lambda choice: announce("port", choice))
+    return export_policy(policy, dest, options, announce)
+
+
+def export_policy(policy: Policy, dest: Path | None, options: ExportOptions, announce: Announce) -> Export:
+    """Export a policy that was found; arguments and errors are those of `export`."""
     if policy.port is not None:
         _refuse_changed(policy.port)
     checkpoint = policy.runnable
-    announce("read", f"{describe_mapping(checkpoint)} from {label}")
+    announce("read", f"{describe_mapping(checkpoint)} from {policy.label}")
     dest = dest or Path("exports") / f"{_file_name(checkpoint)}-{options.target}"
     reference = reference_of(policy.source, checkpoint) if policy.source else None
     return _export(checkpoint, reference, dest, options, announce)
@@ -112,20 +117,24 @@ def repair(
     Raises:
         Sb3portError: With the exit code of the contract; nothing is written then.
     """
-    _check(dest, options)
-    policy = find_policy(label, reading)
+    check_options(dest, options)
+    return repair_policy(find_policy(label, reading), dest, options, announce)
+
+
+def repair_policy(policy: Policy, dest: Path | None, options: ExportOptions, announce: Announce) -> Export:
+    """Repair a policy that was found; arguments and errors are those of `repair`."""
     if policy.source is None:
-        command = shlex.join(("sb3port", "export", label, "--to", "sb3"))
-        raise UsageError(f"{label} is a port", f"write it for SB3 with: {command}")
+        command = shlex.join(("sb3port", "export", policy.label, "--to", "sb3"))
+        raise UsageError(f"{policy.label} is a port", f"write it for SB3 with: {command}")
     checkpoint = policy.as_named
     announce("read", describe_source(policy.source, checkpoint))
     announce("map", describe_mapping(checkpoint))
-    use_extractor(checkpoint.spec, reading.extractor, label)
+    use_extractor(checkpoint.spec, policy.options.extractor, policy.label)
     dest = dest or Path("repaired") / _file_name(checkpoint)
     return _export(checkpoint, reference_of(policy.source, checkpoint), dest, options, announce)
 
 
-def _check(dest: Path | None, options: ExportOptions) -> None:
+def check_options(dest: Path | None, options: ExportOptions) -> None:
     """Refuse what cannot be done, before anything is read."""
     if options.observations:
         from sb3port.commands.observation_sets import check_names

@@ -96,6 +96,25 @@ def list_repo(repo_id: str, revision: str | None = None) -> RepoFiles:
     raise AssertionError("unreachable")
 
 
+def list_models(author: str, search: str | None = None) -> list[str]:
+    """List the model repositories of a user or an organisation, by name.
+
+    Args:
+        author: Whose.
+        search: Only those in whose names this is.
+
+    Raises:
+        UsageError: There are none.
+        SourceUnreachable: The Hub cannot be asked.
+    """
+    with plain_errors(author, f"the list of {author}'s models"):
+        found = [model.id for model in _api().list_models(author=author, search=search)]
+    if not found:
+        named = f" with {search} in their names" if search else ""
+        raise UsageError(f"{author} has no models on the Hub{named}")
+    return sorted(found)
+
+
 def download(repo: RepoFiles, names: Collection[str]) -> Path:
     """Bring some files of a listed repository into the cache, at the commit of the listing.
 

@@ -45,6 +45,25 @@ class Statistics:
         return tuple(near.name for near in self.near)
 
 
+class Several(UsageError):
+    """Several checkpoints could be meant (2).
+
+    Args:
+        label: What holds them.
+        names: What each is called, as `--filename` takes it.
+
+    Attributes:
+        revision: The commit that they are of, None where it is none of a repository.
+    """
+
+    revision: str | None = None
+
+    def __init__(self, label: str, names: Sequence[str]) -> None:
+        hint = f"name one of them, for example: --filename {shlex.quote(names[0])}"
+        super().__init__(f"{label} holds several checkpoints: {listed(names)}", hint)
+        self.names = tuple(names)
+
+
 def given_statistics(*names: str) -> Statistics:
     """Take the pickles that the user or a port names, or none."""
     return Statistics(tuple(map(Near, names)), given=bool(names))
@@ -104,11 +123,7 @@ def _choose(files: Files, names: Sequence[str], preferred: str, label: str) -> C
             return group[0]
     if all(kinds.get(candidate) is ZipKind.POINTER for candidate in found):
         return found[0]
-    shown = [candidate.shown for candidate in found]
-    raise UsageError(
-        f"{label} holds several checkpoints: {listed(shown)}",
-        f"name one of them, for example: --filename {shlex.quote(shown[0])}",
-    )
+    raise Several(label, [candidate.shown for candidate in found])
 
 
 def _look(files: Files, zips: Sequence[Candidate]) -> dict[Candidate, ZipKind]:

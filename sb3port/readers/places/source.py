@@ -19,6 +19,7 @@ from sb3port.files.untrusted import refuse_outside
 from sb3port.readers.places.layouts import Candidate, choose_settings, pickles
 from sb3port.readers.places.locations import read_location, refuse_absent
 from sb3port.readers.places.pairing import (
+    Several,
     Statistics,
     choose_checkpoint,
     choose_statistics,
@@ -255,6 +256,9 @@ def resolve_hub(repo_id: str, options: SourceOptions, prefer_port: bool = False)
     except NotPortable:
         if is_port:
             raise PortOnHub(files) from None
+        raise
+    except Several as several:
+        several.revision = files.revision
         raise
     statistics = _statistics(files, checkpoint, repo_id, options)
     settings = choose_settings(files.names, checkpoint, repo_id.partition("/")[2])

@@ -1,0 +1,149 @@
+"""The folders in which attempts are made, and how results get from there to their places.
+
+They lie in `.bulk`, in the folder of all results: one for this process, and in it one for each attempt. What a
+process has left there that was killed is put in its place if it was done, and else removed; nothing is
+removed but what is in a folder that has our mark.
+"""
+
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sb3port.commands.bulk.job import Item, Task, task_of
+from sb3port.commands.bulk.records import Reason, Record, failed, is_record
+from sb3port.commands.bulk.work import RECORD, read_kept, result_folder
+from sb3port.errors import UsageError
+from sb3port.files.renaming import exchange, rename_new
+from sb3port.files.staging import flush_names
+
+_FOLDER, _MARK = ".bulk", "sb3port-bulk.json"
+_OURS = re.compile(r"[0-9a-f]{12}")
+_CONTENT = {"what": "folders in which sb3port bulk works; they may be removed when it does not"}
+
+
+class Attempts:
+    """The folders of this process's attempts.
+
+    Args:
+        out: The folder of all results.
+
+    Raises:
+        UsageError: It cannot be written, or something else has the name of ours.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out.absolute()
+        self._all = self._out / _FOLDER
+        self._number = 0
+        try:
+            self._mark()
+            self._mine = self._all / secrets.token_hex(6)
+            self._mine.mkdir()
+        except OSError as error:
+            raise UsageError(f"{self._all} cannot be written: {error.strerror or error}") from error
+
+    def _mark(self) -> None:
+        if self._all.is_symlink() or (
+            self._all.exists() and any(self._all.iterdir()) and not self._is_ours()
+        ):
+            raise UsageError(f"{self._all} is not a folder that sb3port made", "move it away")
+        self._all.mkdir(exist_ok=True)
+        (self._all / _MARK).write_text(json.dumps(_CONTENT), encoding="ascii")
+
+    def _is_ours(self) -> bool:
+        return (self._all / _MARK).is_file()
+
+    def task(self, item: Item, attempt: int) -> Task:
+        """Give a new attempt, and make its folder."""
+        self._number += 1
+        folder = self._mine / str(self._number)
+        folder.mkdir()
+        return Task(item, attempt, str(folder))
+
+    def left_over(self, known: Callable[[str, int], bool]) -> Iterator[tuple[Task, Record]]:
+        """Give what others have done before they were killed, and nobody has noted.
+
+        Args:
+            known: Whether an attempt at a model is in the ledger.
+        """
+        for path in sorted(self._others()):
+            kept = read_kept(path) if path.name == RECORD else None
+            if kept is None or not is_record(kept["record"]):
+                continue
+            task, record = _moved(kept, path.parent), kept["record"]
+            if known(record["model"], record["attempt"]):
+                continue
+            there = result_folder(task).is_dir() or (self._out / task.item.dest).is_dir()
+            if record["out"] is None or there:
+                yield task, record
+
+    def _others(self) -> Iterator[Path]:
+        for folder in self._folders():
+            if folder != self._mine:
+                yield from folder.glob(f"*/{RECORD}")
+
+    def _folders(self) -> list[Path]:
+        found = [path for path in self._all.iterdir() if _OURS.fullmatch(path.name)]
+        return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+    def place(self, task: Task, record: Record, replace: bool) -> Record:
+        """Put a result in its place, and give the record, which says so if that was not possible.
+
+        Args:
+            task: Of whose attempt it is.
+            record: What came of it.
+            replace: Whether what is there is of an earlier attempt.
+        """
+        made, dest = result_folder(task), self._out / task.item.dest
+        if record["out"] is None or not made.is_dir():  # nothing was made, or it is there already
+            return record
+        try:
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            if replace and dest.is_dir() and not dest.is_symlink():
+                exchange(made, dest)
+            else:
+                rename_new(made, dest)
+        except FileExistsError:
+            taken = failed({**record, "out": None}, Reason.NEEDS_OPTION, f"{dest} exists", _CHOOSE, "place")
+        except OSError as error:
+            sentence = f"{dest} cannot be written: {error.strerror or error}"
+            taken = failed({**record, "out": None}, Reason.NEEDS_OPTION, sentence, _CHOOSE, "place")
+        else:
+            return record
+        return taken
+
+    def flush(self, tasks: Sequence[Task]) -> None:
+        """Bring the names of what was put in its place to the disk."""
+        for folder in {(self._out / task.item.dest).parent for task in tasks}:
+            flush_names(folder)
+
+    def done(self, task: Task) -> None:
+        """Remove the folder of an attempt."""
+        shutil.rmtree(task.folder, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove what is left of this process and of others, and the folder of them all if nothing is in it."""
+        for folder in self._folders():
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            (self._all / _MARK).unlink()
+            self._all.rmdir()
+
+    def clean_others(self) -> None:
+        """Remove what others have left."""
+        for folder in self._folders():
+            if folder != self._mine:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+_CHOOSE = "move it away, or choose another folder with --out"
+
+
+def _moved(kept: dict[str, Any], folder: Path) -> Task:
+    """Give a task with the folder in which its record was found, wherever that was then."""
+    return task_of({**kept["task"], "folder": str(folder)})

@@ -1,0 +1,76 @@
+"""Where results go: a folder for each model, none of which is the same as another, or within one."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from sb3port.commands.bulk.job import Item
+from sb3port.files.texts.names import file_name
+
+LEDGER = "ledger.jsonl"
+INDEX, TABLE, JUNIT = "index.html", "index.csv", "junit.xml"
+OURS = (LEDGER, INDEX, TABLE, JUNIT)
+_MOST_BYTES = 200  # of one name, for the folders that grow beside it have longer ones
+
+
+class Places:
+    """Gives each model a place, as its path has it, without `.zip`.
+
+    Where another lies within that place, or has it, whatever the case of its letters, the model keeps its
+    whole name, `.zip` and all; where that is taken, too, it gets a number.
+
+    Args:
+        names: The models' names, all that are known.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._taken = {name.casefold() for name in OURS}
+        self._holding: set[str] = set()
+        for name in names:
+            self._hold(_plain(name))
+
+    def placed(self, item: Item) -> Item:
+        """Give the model with its place."""
+        plain = _plain(item.name)
+        whole = str(PurePosixPath(*map(_part, PurePosixPath(item.name).parts)))
+        numbered = (f"{whole}-{number}" for number in range(2, 1_000_000))
+        dest = next(place for place in (plain, whole, *_first(numbered, self)) if self.is_free(place))
+        self._taken.add(dest.casefold())
+        self._hold(dest)
+        return replace(item, dest=dest)
+
+    def release(self, item: Item) -> None:
+        """Let a place be free again, in which nothing will be."""
+        self._taken.discard(item.dest.casefold())
+
+    def is_free(self, place: str) -> bool:
+        """Whether nothing is there, nothing within, and it is within nothing that is there."""
+        folded = PurePosixPath(place.casefold())
+        above = {str(parent) for parent in folded.parents}
+        return str(folded) not in self._holding and not self._taken & {str(folded), *above}
+
+    def _hold(self, place: str) -> None:
+        self._holding.update(str(parent) for parent in PurePosixPath(place.casefold()).parents)
+
+
+def _first(numbered: Iterable[str], places: Places) -> Collection[str]:
+    return next(([place] for place in numbered if places.is_free(place)), [])
+
+
+def _plain(name: str) -> str:
+    """Give the path that a model's name is, without `.zip`."""
+    parts = PurePosixPath(name).parts
+    last = parts[-1].removesuffix(".zip") if parts[-1].strip(".") else parts[-1]
+    return str(PurePosixPath(*map(_part, (*parts[:-1], last or parts[-1]))))
+
+
+def _part(name: str) -> str:
+    """Give a name that a folder can have: most stay what they are."""
+    if (
+        name.strip(". ")
+        and not name.startswith(".")
+        and "\0" not in name
+        and len(name.encode(errors="replace")) <= _MOST_BYTES
+    ):
+        return name
+    return file_name(name, "model").text

@@ -1,0 +1,267 @@
+"""A bulk run: every model that the ledger does not have yet is tried, and what came of it is noted."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from sb3port.commands.bulk.attempts import Attempts
+from sb3port.commands.bulk.crew import Bounds, Crew
+from sb3port.commands.bulk.job import Action, Item, Job, Task, member
+from sb3port.commands.bulk.ledger import Ledger
+from sb3port.commands.bulk.placing import LEDGER, Places
+from sb3port.commands.bulk.records import Record, Status
+from sb3port.errors import UsageError, need
+
+_SECONDS = 0.25  # after which whoever watches is told again
+
+
+class Workers(Protocol):
+    """Who makes the attempts: processes of this machine, or of many."""
+
+    @property
+    def room(self) -> int:
+        """How many more tasks are taken now."""
+
+    @property
+    def at_work(self) -> list[str]:
+        """The models that are being worked on, so far as that is known."""
+
+    def submit(self, task: Task) -> None:
+        """Hand over a task."""
+
+    def wait(self, seconds: float) -> list[tuple[Task, Record]]:
+        """Wait until attempts have ended, for so long at most, and give them."""
+
+    def close(self) -> None:
+        """End all that is under way."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Args:
+        job: With every model.
+        items: The models, without a place for their results.
+        out: The folder of all results.
+        bounds: What workers may use.
+        retry: Try those again that failed before.
+        ray: The address of a Ray cluster, "auto" for the one that is found; None to work on this machine.
+    """
+
+    job: Job
+    items: list[Item]
+    out: Path
+    bounds: Bounds
+    retry: bool = False
+    ray: str | None = None
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Args:
+        total: How many models there are.
+        before: How many were done in earlier runs.
+        statuses: How the attempts of this run ended.
+        verdicts: Of those that were done.
+        reasons: Of those that failed.
+        at_work: The models that are being worked on.
+        began: When, by `time.monotonic`.
+    """
+
+    total: int
+    before: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    at_work: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def ended(self) -> int:
+        """How many models have been tried."""
+        return self.before + sum(self.statuses.values())
+
+    @property
+    def per_second(self) -> float:
+        """How many attempts end in a second."""
+        return sum(self.statuses.values()) / max(time.monotonic() - self.began, 1e-6)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it will take, None where nobody can tell yet."""
+        rate = self.per_second
+        return (self.total - self.ended) / rate if rate > 0 and self.statuses else None
+
+    def count(self, record: Record) -> None:
+        """Take a record into account."""
+        self.statuses[record["status"]] += 1
+        if record["verdict"] is not None and record["status"] == Status.DONE.value:
+            self.verdicts[record["verdict"]] += 1
+        if record["reason"] is not None:
+            self.reasons[record["reason"]["kind"]] += 1
+
+
+Watch: TypeAlias = Callable[[Progress], None]
+
+
+def check_plan(job: Job) -> None:
+    """Refuse what cannot be done, before any model is looked for.
+
+    Raises:
+        UsageError: Packages are missing, or the options do not go together.
+    """
+    if job.action is Action.EXPORT:
+        from sb3port.commands.export import ExportOptions, check_options
+
+        check_options(None, ExportOptions(target=job.target, verify=job.verify))
+    elif job.action is not Action.SCAN and job.verify:
+        need("sb3", "verifying", "leave it out with --no-verify")
+    if job.episodes:
+        need("torch", "evaluating")
+    if job.action is not Action.CONVERT and (job.episodes or job.owner):
+        raise UsageError("only ports are evaluated or pushed", "drop the one or the other")
+
+
+def run(plan: Plan, watch: Watch = lambda _: None) -> Progress:
+    """Try every model that has not been tried, and put what comes of it in its place.
+
+    Args:
+        plan: What to do.
+        watch: Called now and then.
+
+    Raises:
+        UsageError: The folder holds something else, or a bulk run of another kind.
+    """
+    with Ledger(plan.out / LEDGER) as ledger:
+        return _Run(plan, ledger, watch).run()
+
+
+class _Run:
+    """A run under way."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, watch: Watch) -> None:
+        self.plan, self.ledger, self.watch = plan, ledger, watch
+        self.attempts = Attempts(plan.out)
+        self.tried: dict[str, _Tried] = {}
+        for record in ledger.records():
+            self._know(record)
+        self.places = Places([item.name for item in plan.items])
+        self.left: deque[Item] = deque()
+        self.progress = Progress(0)
+
+    def run(self) -> Progress:
+        """Do it all."""
+        self._adopt()
+        self.attempts.clean_others()
+        self._plan(self.plan.items)
+        self.progress.began, shown = time.monotonic(), 0.0
+        workers = self._workers() if self.left else None
+        try:
+            while workers is not None and self.progress.ended < self.progress.total:
+                while self.left and workers.room > 0:
+                    workers.submit(self._task(self.left.popleft()))
+                self._note(workers.wait(_SECONDS))
+                if time.monotonic() - shown > _SECONDS:
+                    self.progress.at_work, shown = workers.at_work, time.monotonic()
+                    self.watch(self.progress)
+        finally:
+            if workers is not None:
+                workers.close()
+            self.attempts.clean()
+        self.watch(self.progress)
+        return self.progress
+
+    def _workers(self) -> Workers:
+        plan, fetches = self.plan, any(item.on_hub for item in self.left)
+        if plan.ray is not None:
+            from sb3port.commands.bulk.on_ray import RayWorkers
+
+            return RayWorkers(plan.job, plan.bounds, plan.ray)
+        return Crew(plan.job, plan.bounds, fetches)
+
+    def _plan(self, items: Iterable[Item]) -> None:
+        """Take models up: those that were tried already are counted, others are to be done."""
+        for item in items:
+            placed = self.places.placed(item)
+            tried = self.tried.get(item.name)
+            self.progress.total += 1
+            if tried is None or (self.plan.retry and tried.status == Status.FAILED.value):
+                self.left.append(placed)
+            else:
+                self.progress.before += 1
+                self._plan_members(placed, tried.members, tried.revision)
+
+    def _plan_members(self, item: Item, names: Sequence[str], revision: str | None) -> None:
+        """Take up the checkpoints of a repository that holds several."""
+        if names:
+            self.places.release(item)
+            self._plan(member(item, name, revision) for name in names)
+
+    def _task(self, item: Item) -> Task:
+        tried = self.tried.get(item.name)
+        return self.attempts.task(item, tried.attempt + 1 if tried is not None else 1)
+
+    def _know(self, record: Record) -> None:
+        if record["options"] != self.plan.job.options:
+            raise UsageError(
+                f"{self.plan.out} holds a bulk run with other options ({_shown(record['options'])})",
+                "run it with the same ones, or choose another folder with --out",
+            )
+        before = self.tried.get(record["model"])
+        out = record["out"] or (before.out if before is not None else None)
+        revision = record["source"].get("revision")
+        found = _Tried(record["attempt"], record["status"], out, tuple(record["members"]), revision)
+        self.tried[record["model"]] = found
+
+    def _adopt(self) -> None:
+        """Note what an earlier run has done, and was killed before it could note it."""
+
+        def known(name: str, attempt: int) -> bool:
+            tried = self.tried.get(name)
+            return tried is not None and tried.attempt >= attempt
+
+        left = [
+            (task, r) for task, r in self.attempts.left_over(known) if r["options"] == self.plan.job.options
+        ]
+        unique = {(record["model"], record["attempt"]): (task, record) for task, record in left}
+        self._enter(list(unique.values()))
+
+    def _note(self, ended: list[tuple[Task, Record]]) -> None:
+        """Put results in their places, then write to the ledger, then forget the attempts."""
+        for (task, _), record in zip(ended, self._enter(ended), strict=True):
+            self.progress.count(record)
+            self._plan_members(task.item, record["members"], record["source"]["revision"])
+
+    def _enter(self, ended: list[tuple[Task, Record]]) -> list[Record]:
+        records = [self.attempts.place(task, record, self._replaces(record)) for task, record in ended]
+        self.attempts.flush([task for task, record in ended if record["out"] is not None])
+        self.ledger.append(records)
+        for task, record in zip([task for task, _ in ended], records, strict=True):
+            self._know(record)
+            self.attempts.done(task)
+        return records
+
+    def _replaces(self, record: Record) -> bool:
+        before = self.tried.get(record["model"])
+        return before is not None and before.out is not None
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What is kept in mind of the last attempt at a model."""
+
+    attempt: int
+    status: str
+    out: str | None
+    members: tuple[str, ...]
+    revision: str | None
+
+
+def _shown(options: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items())

@@ -1,0 +1,1 @@
+"""Bulk runs on paper, from the records of their ledger alone."""
