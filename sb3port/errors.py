@@ -183,6 +183,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "fast": ("torch", "numba"),
     "onnx": ("torch", "onnx", "onnxruntime", "onnxscript"),
     "plot": ("matplotlib",),
+    "ray": ("ray",),
     "video": ("av", "PIL"),
 }
 

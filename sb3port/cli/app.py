@@ -13,6 +13,7 @@ import typer
 
 from sb3port.checkpoint.version import __version__
 from sb3port.cli import (
+    bulk,
     convert,
     diff,
     export,
@@ -56,6 +57,7 @@ _GROUPS: dict[str, tuple[tuple[str, Callable[..., None], Any], ...]] = {
         ("convert", convert.convert, convert),
         ("export", export.export, export),
         ("repair", repair.repair, repair),
+        ("bulk", bulk.bulk, bulk),
     ),
     "Trust it": (
         ("inspect", inspect.inspect, inspect),

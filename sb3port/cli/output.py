@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from sb3port.cli.console import OutputConsole
     from sb3port.cli.progress_bar import ProgressBar
+    from sb3port.commands.bulk.running import Progress
 
 _GAP = 2
 _NOTHING = terminal("")
@@ -109,6 +110,17 @@ class Output:
         shown = not self.quiet and self._stderr.is_terminal
         with ProgressBar(self._stderr, name, shown) as bar:
             yield bar
+
+    @contextmanager
+    def table_of_progress(self) -> "Iterator[Callable[[Progress], None]]":
+        """Draw on a terminal how far a bulk run is."""
+        if self.quiet or not self._stderr.is_terminal:
+            yield lambda _: None
+            return
+        from sb3port.cli.bulk_progress import bulk_progress
+
+        with bulk_progress(self._stderr) as show:
+            yield show
 
     def result(self, schema: str, content: Mapping[str, Any], essence: TerminalText) -> bool:
         """Print the result where it is JSON or quiet.

@@ -34,7 +34,9 @@ VARIANTS = tuple(
 )
 
 
-def organisation(root: Path, count: int, variants: Sequence[Path] = VARIANTS, owner: str = "org") -> list[str]:
+def organisation(
+    root: Path, count: int, variants: Sequence[Path] = VARIANTS, owner: str = "org"
+) -> list[str]:
     """Write repositories below `root/<owner>`, and give their names."""
     names = []
     for number in range(count):

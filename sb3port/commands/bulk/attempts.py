@@ -1,7 +1,7 @@
 """The folders in which attempts are made, and how results get from there to their places.
 
-They lie in `.bulk`, in the folder of all results: one for this process, and in it one for each attempt. What a
-process has left there that was killed is put in its place if it was done, and else removed; nothing is
+They lie in `.bulk`, in the folder of all results: one for this process, and in it one for each attempt. What
+a process has left there that was killed is put in its place if it was done, and else removed; nothing is
 removed but what is in a folder that has our mark.
 """
 
@@ -127,7 +127,7 @@ class Attempts:
         shutil.rmtree(task.folder, ignore_errors=True)
 
     def clean(self) -> None:
-        """Remove what is left of this process and of others, and the folder of them all if nothing is in it."""
+        """Remove what is left of this process and of others."""
         for folder in self._folders():
             shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):

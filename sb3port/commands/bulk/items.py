@@ -72,7 +72,9 @@ def find_items(
 
 def _fits(name: str, wanted: str) -> bool:
     lower, pattern = name.lower(), wanted.lower()
-    return fnmatch.fnmatchcase(lower, pattern) if any(c in wanted for c in "*?[") else pattern in lower
+    if not any(character in wanted for character in "*?["):
+        return pattern in lower
+    return any(fnmatch.fnmatchcase(text, pattern) for text in (lower, lower.removesuffix(".zip")))
 
 
 def _of_author(author: str, wanted: str | None) -> Iterator[Item]:

@@ -1,7 +1,8 @@
 """Where results go: a folder for each model, none of which is the same as another, or within one."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from pathlib import PurePosixPath
 
 from sb3port.commands.bulk.job import Item
@@ -14,7 +15,7 @@ _MOST_BYTES = 200  # of one name, for the folders that grow beside it have longe
 
 
 class Places:
-    """Gives each model a place, as its path has it, without `.zip`.
+    """Gives each model a place, as its path has it, without `.zip`; `name/name.zip` goes to `name`.
 
     Where another lies within that place, or has it, whatever the case of its letters, the model keeps its
     whole name, `.zip` and all; where that is taken, too, it gets a number.
@@ -27,14 +28,15 @@ class Places:
         self._taken = {name.casefold() for name in OURS}
         self._holding: set[str] = set()
         for name in names:
-            self._hold(_plain(name))
+            self._hold(_short(name))
 
     def placed(self, item: Item) -> Item:
         """Give the model with its place."""
         plain = _plain(item.name)
         whole = str(PurePosixPath(*map(_part, PurePosixPath(item.name).parts)))
         numbered = (f"{whole}-{number}" for number in range(2, 1_000_000))
-        dest = next(place for place in (plain, whole, *_first(numbered, self)) if self.is_free(place))
+        known = (_short(item.name), plain, whole)
+        dest = next(place for place in chain(known, numbered) if self.is_free(place))
         self._taken.add(dest.casefold())
         self._hold(dest)
         return replace(item, dest=dest)
@@ -53,8 +55,10 @@ class Places:
         self._holding.update(str(parent) for parent in PurePosixPath(place.casefold()).parents)
 
 
-def _first(numbered: Iterable[str], places: Places) -> Collection[str]:
-    return next(([place] for place in numbered if places.is_free(place)), [])
+def _short(name: str) -> str:
+    """Give the folder of a zip that is called like it, else the path without `.zip`."""
+    plain = PurePosixPath(_plain(name))
+    return str(plain.parent if name.endswith(".zip") and plain.name == plain.parent.name else plain)
 
 
 def _plain(name: str) -> str:

@@ -29,5 +29,3 @@ def _write(path: Path, content: Medium) -> Path:
     with staged_file(path, force=True) as staging:
         staging.write_text(content.text, encoding="utf-8", newline="\n")
     return path
-
-

@@ -66,21 +66,23 @@ class Progress:
 
     Args:
         total: How many models there are.
-        before: How many were done in earlier runs.
+        before: How many of them were tried in earlier runs.
         statuses: How the attempts of this run ended.
-        verdicts: Of those that were done.
-        reasons: Of those that failed.
+        outcomes: The same in more words, of all runs: the verdict, or why they failed.
+        failed_before: How many of those that were tried before failed.
         at_work: The models that are being worked on.
         began: When, by `time.monotonic`.
+        seconds: For how long it has worked.
     """
 
-    total: int
+    total: int = 0
     before: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
-    verdicts: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failed_before: int = 0
     at_work: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
 
     @property
     def ended(self) -> int:
@@ -88,23 +90,25 @@ class Progress:
         return self.before + sum(self.statuses.values())
 
     @property
+    def failed_in_all(self) -> int:
+        """How many failed, now or before."""
+        return self.failed_before + self.statuses[Status.FAILED.value]
+
+    @property
+    def done_in_all(self) -> int:
+        """How many were done, now or before."""
+        return self.outcomes.total() - self.failed_in_all - self.outcomes[Status.SEVERAL.value]
+
+    @property
     def per_second(self) -> float:
         """How many attempts end in a second."""
-        return sum(self.statuses.values()) / max(time.monotonic() - self.began, 1e-6)
+        return sum(self.statuses.values()) / max(self.seconds, 1e-6)
 
     @property
     def seconds_left(self) -> float | None:
         """How long it will take, None where nobody can tell yet."""
         rate = self.per_second
         return (self.total - self.ended) / rate if rate > 0 and self.statuses else None
-
-    def count(self, record: Record) -> None:
-        """Take a record into account."""
-        self.statuses[record["status"]] += 1
-        if record["verdict"] is not None and record["status"] == Status.DONE.value:
-            self.verdicts[record["verdict"]] += 1
-        if record["reason"] is not None:
-            self.reasons[record["reason"]["kind"]] += 1
 
 
 Watch: TypeAlias = Callable[[Progress], None]
@@ -153,7 +157,7 @@ class _Run:
             self._know(record)
         self.places = Places([item.name for item in plan.items])
         self.left: deque[Item] = deque()
-        self.progress = Progress(0)
+        self.progress = Progress()
 
     def run(self) -> Progress:
         """Do it all."""
@@ -167,6 +171,7 @@ class _Run:
                 while self.left and workers.room > 0:
                     workers.submit(self._task(self.left.popleft()))
                 self._note(workers.wait(_SECONDS))
+                self.progress.seconds = time.monotonic() - self.progress.began
                 if time.monotonic() - shown > _SECONDS:
                     self.progress.at_work, shown = workers.at_work, time.monotonic()
                     self.watch(self.progress)
@@ -195,6 +200,8 @@ class _Run:
                 self.left.append(placed)
             else:
                 self.progress.before += 1
+                self.progress.failed_before += tried.status == Status.FAILED.value
+                self.progress.outcomes[tried.outcome] += 1
                 self._plan_members(placed, tried.members, tried.revision)
 
     def _plan_members(self, item: Item, names: Sequence[str], revision: str | None) -> None:
@@ -216,7 +223,8 @@ class _Run:
         before = self.tried.get(record["model"])
         out = record["out"] or (before.out if before is not None else None)
         revision = record["source"].get("revision")
-        found = _Tried(record["attempt"], record["status"], out, tuple(record["members"]), revision)
+        members = tuple(record["members"])
+        found = _Tried(record["attempt"], record["status"], _outcome(record), out, members, revision)
         self.tried[record["model"]] = found
 
     def _adopt(self) -> None:
@@ -235,7 +243,8 @@ class _Run:
     def _note(self, ended: list[tuple[Task, Record]]) -> None:
         """Put results in their places, then write to the ledger, then forget the attempts."""
         for (task, _), record in zip(ended, self._enter(ended), strict=True):
-            self.progress.count(record)
+            self.progress.statuses[record["status"]] += 1
+            self.progress.outcomes[_outcome(record)] += 1
             self._plan_members(task.item, record["members"], record["source"]["revision"])
 
     def _enter(self, ended: list[tuple[Task, Record]]) -> list[Record]:
@@ -258,9 +267,18 @@ class _Tried:
 
     attempt: int
     status: str
+    outcome: str
     out: str | None
     members: tuple[str, ...]
     revision: str | None
+
+
+def _outcome(record: Record) -> str:
+    if record["reason"] is not None:
+        return str(record["reason"]["kind"])
+    return str(
+        record["verdict"] if record["status"] == Status.DONE.value and record["verdict"] else record["status"]
+    )
 
 
 def _shown(options: dict[str, object]) -> str:

@@ -3,7 +3,7 @@
 import sys
 from contextlib import suppress
 
-import sb3port.commands.bulk.warm  # noqa: F401
+import sb3port.commands.bulk.warm
 
 with suppress(ImportError):  # who needs them says so
     import sb3_contrib

@@ -52,7 +52,7 @@ def _serve_in_order(connection: Connection, job: Job) -> None:
         header, blob = _receive(connection)
         task = task_of(header["task"])
         # Ours, and from another of our own processes.
-        source: Source | None = pickle.loads(blob) if blob else None  # noqa: S301
+        source: Source | None = pickle.loads(blob) if blob else None
         send(connection, {"task": task.to_json(), "record": do(task, job, source, header["fetched"])})
 
 

@@ -27,7 +27,7 @@ def render_csv(records: Iterable[Record]) -> CsvFile:
 
 
 def _cell(value: object) -> object:
-    """Give a value as it is, and a text on one line; one that begins as formulas do gets a quote before it."""
+    """Give a text on one line, with a quote before it where it begins as formulas do."""
     if not isinstance(value, str):
         return value
     text = one_line(value)

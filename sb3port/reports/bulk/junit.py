@@ -10,7 +10,7 @@ _BUGS = ("bug", "crashed", "time", "memory")
 
 
 def render_bulk_junit(records: Sequence[Record]) -> XmlFile:
-    """Give one suite with a case for each record; what is a failure of ours, and not of the model, is an error."""
+    """Give one suite with a case for each record; an error is what ended a process, or is a bug."""
     rows = [row_of(record) for record in records]
     failed = [row for row in rows if row.status == "failed"]
     counts = {
