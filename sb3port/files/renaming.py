@@ -7,7 +7,9 @@ import ctypes
 import errno
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +54,8 @@ def exchange(source: Path, dest: Path) -> None:
 
 def flush(path: Path) -> None:
     """Bring a file, or all of a folder, to the disk: after a loss of power it is there as it is now."""
+    if _later.get():
+        return
     if path.is_dir():
         for folder, _, names in os.walk(path, topdown=False):
             for name in names:
@@ -59,6 +63,39 @@ def flush(path: Path) -> None:
             _fsync(Path(folder))
     else:
         _fsync(path)
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, but nothing of what has these names."""
+    if not _later.get():
+        _fsync(folder)
+
+
+@contextmanager
+def flushed_later() -> Iterator[None]:
+    """Leave it to others to bring to the disk what is written in this block, all at once: see `flush_all`."""
+    token = _later.set(True)
+    try:
+        yield
+    finally:
+        _later.reset(token)
+
+
+def flush_all(folder: Path) -> None:
+    """Bring everything on the file system of a folder to the disk."""
+    library = ctypes.CDLL(None, use_errno=True) if platform.system() == "Linux" else None
+    if library is None:
+        if hasattr(os, "sync"):
+            os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        library.syncfs(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_later: ContextVar[bool] = ContextVar("later", default=False)
 
 
 def _fsync(path: Path) -> None:

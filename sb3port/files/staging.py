@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.errors import UsageError
-from sb3port.files.renaming import exchange, flush, rename_new
+from sb3port.files.renaming import exchange, flush, flush_folder, rename_new
 
 _MARK = "-sb3port-"
 _OWNER = "sb3port-staging.json"
@@ -192,13 +192,8 @@ def _take_place(made: Path, dest: Path, force: bool) -> Path | None:
 
 def flush_names(folder: Path) -> None:
     """Bring the names in a folder to the disk, where the system can."""
-    if os.name != "nt":
-        with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    with suppress(OSError):
+        flush_folder(folder)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Reports written to a folder, and to the summary of a CI run."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -77,8 +78,9 @@ def keep_report(report: Mapping[str, Any], port: Path) -> Report:
         report: As JSON values; infinity and NaN may be floats.
         port: The folder.
     """
-    content = canonical(report)
-    (port / FILES["json"]).write_text(render_json(content).text, encoding="utf-8", newline="\n")
+    text = render_json(report).text
+    (port / FILES["json"]).write_text(text, encoding="utf-8", newline="\n")
+    content: Report = json.loads(text)
     return content
 
 

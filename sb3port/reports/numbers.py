@@ -21,9 +21,11 @@ def maybe(value: Any) -> float | None:
 
 def strict(value: Any) -> Any:
     """Write infinity and NaN as texts, however deep they are."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, dict | Mapping):
         return {key: strict(item) for key, item in value.items()}
     return [strict(item) for item in value] if isinstance(value, list | tuple) else value
 

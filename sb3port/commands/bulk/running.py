@@ -3,6 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -14,6 +15,7 @@ from sb3port.commands.bulk.ledger import Ledger
 from sb3port.commands.bulk.placing import LEDGER, Places
 from sb3port.commands.bulk.records import Record, Status
 from sb3port.errors import UsageError, need
+from sb3port.files.renaming import flush_all
 
 _SECONDS = 0.25  # after which whoever watches is told again
 
@@ -158,6 +160,10 @@ class _Run:
         self.places = Places([item.name for item in plan.items])
         self.left: deque[Item] = deque()
         self.progress = Progress()
+        self.ended: list[tuple[Task, Record]] = []
+        self.flushed: list[tuple[Task, Record]] = []
+        self.flushing: Future[None] | None = None
+        self.flusher = ThreadPoolExecutor(1)
 
     def run(self) -> Progress:
         """Do it all."""
@@ -170,7 +176,7 @@ class _Run:
             while workers is not None and self.progress.ended < self.progress.total:
                 while self.left and workers.room > 0:
                     workers.submit(self._task(self.left.popleft()))
-                self._note(workers.wait(_SECONDS))
+                self._wait(workers)
                 self.progress.seconds = time.monotonic() - self.progress.began
                 if time.monotonic() - shown > _SECONDS:
                     self.progress.at_work, shown = workers.at_work, time.monotonic()
@@ -178,9 +184,24 @@ class _Run:
         finally:
             if workers is not None:
                 workers.close()
+            self.flusher.shutdown()
             self.attempts.clean()
         self.watch(self.progress)
         return self.progress
+
+    def _wait(self, workers: Workers) -> None:
+        """Wait for results, and put those in their places that have been brought to the disk meanwhile.
+
+        That takes the disk as long for many as for one, and nobody waits for it.
+        """
+        self.ended += workers.wait(0.02 if self.flushing else _SECONDS)
+        if self.flushing is not None and self.flushing.done():
+            self.flushing.result()
+            self._note(self.flushed)
+            self.flushing, self.flushed = None, []
+        if self.flushing is None and self.ended:
+            self.flushed, self.ended = self.ended, []
+            self.flushing = self.flusher.submit(flush_all, self.plan.out)
 
     def _workers(self) -> Workers:
         plan, fetches = self.plan, any(item.on_hub for item in self.left)

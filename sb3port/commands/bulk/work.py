@@ -5,7 +5,6 @@ place; and then, when all is done, `record.json`. Who started it puts that in it
 """
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -31,10 +30,12 @@ from sb3port.commands.failures import known_error
 from sb3port.commands.policies import Policy, find_policy
 from sb3port.errors import Sb3portError, VerificationFailed
 from sb3port.files.budget import budget
+from sb3port.files.renaming import flushed_later
 from sb3port.files.texts.json_text import json_text
 from sb3port.parity.comparison.report import ParityReport
 from sb3port.readers.places.pairing import Several
 from sb3port.readers.places.source import Source, resolve
+from sb3port.readers.places.source_files import remembered_folders
 
 RESULT, RECORD = "result", "record.json"
 _MOST_FINDINGS = 20
@@ -106,7 +107,8 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
     """
     attempt = _Attempt(task, job, new_record(task, job))
     began, cpu = time.perf_counter(), time.process_time()
-    record = _guarded(attempt, lambda: _ACTIONS[job.action](attempt, source))
+    with flushed_later(), remembered_folders():
+        record = _guarded(attempt, lambda: _ACTIONS[job.action](attempt, source))
     record["seconds"] = round(time.perf_counter() - began, 4)
     record["cpu_seconds"] = round(time.process_time() - cpu, 4)
     record["fetched"] = list(fetched) if fetched is not None else None
@@ -115,13 +117,13 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
 
 
 def keep(task: Task, record: Record) -> None:
-    """Write a record to where it is found if nobody hears of it otherwise."""
+    """Write a record to where it is found if nobody hears of it otherwise.
+
+    It and the result are brought to the disk together with others, before the result is put in its place.
+    """
     path = Path(task.folder) / RECORD
     unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(json_text({"task": task.to_json(), "record": record}).text.encode("ascii"))
-        file.flush()
-        os.fsync(file.fileno())
+    unfinished.write_text(json_text({"task": task.to_json(), "record": record}).text, encoding="ascii")
     unfinished.replace(path)
 
 

@@ -16,4 +16,35 @@ def json_text(value: Any, indent: int | None = None, sort_keys: bool = False, en
     Raises:
         ValueError: A number in it is infinite or NaN, which JSON has no way to write.
     """
-    return JsonText(json.dumps(value, indent=indent, sort_keys=sort_keys, allow_nan=False) + end)
+    if indent is None:
+        return JsonText(json.dumps(value, sort_keys=sort_keys, allow_nan=False) + end)
+    return JsonText(_indented(value, " " * indent, sort_keys, "\n") + end)
+
+
+def _indented(value: Any, indent: str, sort_keys: bool, newline: str) -> str:
+    """Write what `json.dumps` writes with an indent, for which it has no fast way before Python 3.14."""
+    inner = newline + indent
+    if isinstance(value, dict) and value:
+        items = sorted(value.items()) if sort_keys else value.items()
+        rows = [
+            f"{_key(key)}: {_indented(item, indent, sort_keys, inner)}"
+            if isinstance(item, _HOLDING)
+            else f"{_key(key)}: {_plain(item)}"
+            for key, item in items
+        ]
+        return f"{{{inner}{f',{inner}'.join(rows)}{newline}}}"
+    if isinstance(value, list | tuple) and value:
+        rows = [
+            _indented(item, indent, sort_keys, inner) if isinstance(item, _HOLDING) else _plain(item)
+            for item in value
+        ]
+        return f"[{inner}{f',{inner}'.join(rows)}{newline}]"
+    return _plain(value)
+
+
+def _key(key: Any) -> str:
+    return _plain(key) if isinstance(key, str) else _plain({key: 0})[1:-4]
+
+
+_HOLDING = (dict, list, tuple)
+_plain = json.JSONEncoder(allow_nan=False).encode

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -229,11 +230,15 @@ def environment() -> dict[str, Any]:
 
     The instructions that torch uses are named once it is imported.
     """
-    packages = ("sb3port", "lerobot", "stable-baselines3", "sb3-contrib", "torch", "numpy")
     torch = sys.modules.get("torch")
     capability = {"cpu_capability": torch.backends.cpu.get_cpu_capability()} if torch else {}
+    return {"python": platform.python_version(), **_versions(), "device": "cpu", "threads": 1, **capability}
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     versions = {}
-    for name in packages:
+    for name in ("sb3port", "lerobot", "stable-baselines3", "sb3-contrib", "torch", "numpy"):
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
-    return {"python": platform.python_version(), **versions, "device": "cpu", "threads": 1, **capability}
+    return versions

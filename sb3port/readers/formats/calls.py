@@ -51,6 +51,7 @@ _FUNCTION_MAKERS = ("_make_function", "_make_skel_func", "_fill_function")
 _SETTERS = ("_class_setstate", "_function_setstate", "_fill_function", "_rehydrate_skeleton_class")
 _UFUNC = "_ufunc_reconstruct"
 _MAX_DEPTH = 4
+_LOOKED_INTO = (Record, Global, list, tuple, dict)
 # The calls that would build a class, and where among the arguments its name is.
 CLASSES = (
     *(f"{module}.{name}" for module in _PICKLERS for name in ("_make_skeleton_class", "_make_skeleton_enum")),
@@ -167,7 +168,7 @@ def _any_within(args: tuple[Any, ...], is_one: Callable[[Any], bool]) -> bool:
         seen.add(id(value))
         spend(Cost.VALUES, len(value), "a pickle")
         items = value.values() if isinstance(value, dict) else value
-        pending.extend((item, depth - 1) for item in items)
+        pending.extend((item, depth - 1) for item in items if isinstance(item, _LOOKED_INTO))
     return False
 
 

@@ -174,6 +174,8 @@ _NAMES_IN_CODE = frozenset(
     }
 )
 
+_ROOTS_AND_RUNNERS = _DANGEROUS_ROOTS | _RUNNERS
+
 
 def group_of(name: Global) -> Group:
     """Tell what a name in a pickle means for whoever loads it with SB3.
@@ -250,7 +252,7 @@ def _is_dangerous(name: Global, root: str) -> bool:
         return root != "__main__" and not (of_python and _is_plain(root, name.name))
     if root == "cloudpickle":
         return _CLOUDPICKLE.fullmatch(name.name) is None
-    return root in (_PACKAGES | _OTHER_LOADERS) and _is_loading(name)
+    return (root in _PACKAGES or root in _OTHER_LOADERS) and _is_loading(name)
 
 
 def _is_loading(name: Global) -> bool:
@@ -278,4 +280,4 @@ def is_way_around(name: str) -> bool:
     if any(_INTERNAL.fullmatch(part) and part not in _METHODS for part in (*through, last)):
         return True
     bare = {part.strip("_") for part in through}
-    return last.strip("_") in _RUNNERS or not bare.isdisjoint(_DANGEROUS_ROOTS | _RUNNERS)
+    return last.strip("_") in _RUNNERS or not bare.isdisjoint(_ROOTS_AND_RUNNERS)

@@ -1,6 +1,5 @@
 """The stack machine of the symbolic pickle reader: what each opcode does to records in place of objects."""
 
-import pickletools
 import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO, TypeAlias
@@ -8,6 +7,7 @@ from typing import Any, BinaryIO, TypeAlias
 from sb3port.files.budget import Cost, spend
 from sb3port.readers.formats.calls import is_code, is_module, named_by, reached_by
 from sb3port.readers.formats.groups import NESTED
+from sb3port.readers.formats.operations import operations
 from sb3port.readers.formats.records import CALLED, Global, PersistentId, Record, checked_key
 
 # No integer in an honest pickle has more than 128 bits, and few of its keys are numbers.
@@ -41,12 +41,12 @@ class Machine:
 
     def run(self, data: bytes | BinaryIO) -> Any:
         """Read a whole pickle, and give what it would build."""
-        for count, (opcode, arg, _) in enumerate(pickletools.genops(data)):
+        for count, (name, arg) in enumerate(operations(data)):
             if count % _BLOCK == 0:
                 spend(Cost.OPCODES, _BLOCK, self.where)
-            if opcode.name == "STOP":
+            if name == "STOP":
                 return self.stack.pop()
-            HANDLERS[opcode.name](self, arg)
+            HANDLERS[name](self, arg)
         raise ValueError("no STOP opcode")
 
     def mark(self) -> None:

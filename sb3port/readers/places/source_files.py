@@ -6,7 +6,10 @@ A folder of this machine and a repository on the Hub are the same to those who c
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -116,6 +119,83 @@ def surroundings(root: Path, checkpoint: Candidate) -> LocalFiles:
     return LocalFiles(root, sorted(set(_Surroundings(root).names(checkpoint.folder))))
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """What is in a folder, but for what is hidden.
+
+    Args:
+        files: Names of files, also by links.
+        folders: Names of folders, sorted, not by links.
+        count: Of all that was looked at.
+    """
+
+    files: Sequence[str] = ()
+    folders: Sequence[str] = ()
+    count: int = 0
+
+    @cached_property
+    def of_training(self) -> list[str]:
+        """The folders whose names tell no model."""
+        return list(filter(is_part_of_training, self.folders))
+
+
+_remembered: ContextVar[dict[tuple[int, ...], _Listing] | None] = ContextVar("remembered", default=None)
+_lists: dict[tuple[int, ...], _Listing] = {}
+_MOST_REMEMBERED = 64
+_LARGE = 200  # entries, from which on a list is worth remembering
+
+
+@contextmanager
+def remembered_folders() -> Iterator[None]:
+    """Remember in this block, and from one to the next, what is in large folders, until they change.
+
+    The same thousands of entries lie around each of thousands of checkpoints.
+    """
+    token = _remembered.set(_lists)
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+def _list(folder: Path, most: int) -> _Listing:
+    """List a folder, up to so many entries."""
+    lists = _remembered.get()
+    try:
+        if lists is None:
+            return _look(folder, most)
+        state = folder.stat()
+        key = (state.st_dev, state.st_ino, state.st_mtime_ns)
+        if key in lists and lists[key].count < most:
+            return lists[key]
+        listing = _look(folder, most)
+    except OSError:
+        return _Listing()
+    if _LARGE <= listing.count < most:
+        if len(lists) >= _MOST_REMEMBERED:
+            lists.clear()
+        lists[key] = listing
+    return listing
+
+
+def _look(folder: Path, most: int) -> _Listing:
+    files: list[str] = []
+    folders: list[str] = []
+    count = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if count >= most:
+                break
+            count += 1
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif entry.is_file():
+                files.append(entry.name)
+    return _Listing(files, sorted(folders), count)
+
+
 class _Surroundings:
     """Lists files around a checkpoint: up to so many, never a whole tree, and without refusing anything.
 
@@ -132,9 +212,9 @@ class _Surroundings:
         """List the files of a folder, and those near it."""
         found = [*self._below(folder, DOWN)]
         for above in self._above(folder):
-            files, folders = self._scan(above)
+            files, listing = self._scan(above)
             found += files
-            for inside in filter(is_part_of_training, folders):  # of what may be thousands, a few
+            for inside in listing.of_training:  # of what may be thousands, a few
                 place = self._named(above / inside)
                 if place.name not in ("", ".."):  # one that leads to the source has been listed
                     found += self._below(place, DOWN - 1)
@@ -145,31 +225,17 @@ class _Surroundings:
         for _ in range(depth + 1):
             deeper: list[PurePosixPath] = []
             for place in level:
-                files, folders = self._scan(place)
+                files, listing = self._scan(place)
                 yield from files
-                deeper += [self._named(place / inside) for inside in folders]
+                deeper += [self._named(place / inside) for inside in listing.folders]
             level = deeper
 
-    def _scan(self, folder: PurePosixPath) -> tuple[list[str], list[str]]:
+    def _scan(self, folder: PurePosixPath) -> "tuple[list[str], _Listing]":
         """List paths of files and names of folders; a folder that cannot be looked into has none."""
-        files: list[str] = []
-        folders: list[str] = []
         start = "" if folder == PurePosixPath() else f"{folder}/"
-        try:
-            with os.scandir(self.root / folder) as entries:
-                for entry in entries:
-                    if self.left <= 0:
-                        break
-                    self.left -= 1
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.name)
-                    elif entry.is_file():
-                        files.append(start + entry.name)
-        except OSError:
-            pass
-        return files, sorted(folders)
+        listing = _list(self.root / folder, self.left)
+        self.left -= listing.count
+        return [start + name for name in listing.files], listing
 
     def _named(self, folder: PurePosixPath) -> PurePosixPath:
         """Give a folder that leads to the source, and was come to from above, the name that it has else."""
