@@ -20,7 +20,7 @@ from sb3port.checkpoint.checkpoint import SourceFile
 from sb3port.errors import NotPortable
 from sb3port.files.untrusted import measured, open_untrusted, parse_json, read_untrusted
 from sb3port.readers.formats.audit import refuse_dangerous
-from sb3port.readers.formats.pickles import Pickle, names_in, read_pickle
+from sb3port.readers.formats.pickles import Pickle, names_in, read_again
 from sb3port.readers.formats.zips import open_zip, read_member
 
 REQUIRED = ("data", "policy.pth")
@@ -65,7 +65,7 @@ class Archive:
             NotPortable: It is not base64, or not a pickle.
         """
         if key not in self._pickles:
-            self._pickles[key] = read_pickle(self.pickled(key), self.where(key))
+            self._pickles[key] = read_again(self.pickled(key), self.where(key))
         return self._pickles[key]
 
     def pickled(self, key: str) -> bytes:

@@ -6,7 +6,9 @@ no more than be refused. What the records mean is for other modules to say, each
 """
 
 import pickletools
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -65,6 +67,40 @@ def read_pickle(data: bytes | BinaryIO, where: str) -> Pickle:
         reason = str(broken) or type(broken).__name__
         raise MalformedPickle(f"{where} is not a whole pickle: {reason[:200]}") from broken
     return Pickle(value, imports, tuple(machine.references), frozenset(machine.codes))
+
+
+_remembered: ContextVar[dict[bytes, Pickle] | None] = ContextVar("remembered", default=None)
+_pickles: dict[bytes, Pickle] = {}
+_MOST_REMEMBERED, _SMALL = 1000, 16 * 1024
+
+
+@contextmanager
+def remembered_pickles() -> Iterator[None]:
+    """Let `read_again` remember in this block, and from one to the next, what it has read."""
+    token = _remembered.set(_pickles)
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+def read_again(data: bytes, where: str) -> Pickle:
+    """Read a pickle as `read_pickle`, or remember what came of the same bytes, where that is wanted.
+
+    Many models have the same spaces, classes and schedules. It is not for pickles that refer to something
+    outside of them, which may be another thing the next time.
+    """
+    known = _remembered.get()
+    if known is None or len(data) > _SMALL:
+        return read_pickle(data, where)
+    if data not in known:
+        found = read_pickle(data, where)
+        if found.references:
+            return found
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        known[data] = found
+    return known[data]
 
 
 @metered
