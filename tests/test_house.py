@@ -25,7 +25,7 @@ FLOORS = (
 )
 # Within some rooms, likewise; "" stands for the files that are in none of them.
 ROOMS_WITHIN = {
-    "commands": ("publishing", ""),
+    "commands": ("publishing", "", "bulk"),
     "parity": ("observations", "comparison", "oracle", "checks"),
     "ports": ("card", ""),
     "ppo": ("", "rollout", "engines", "runs"),

@@ -37,7 +37,7 @@ def bulk(
         list[str] | None,
         typer.Argument(
             metavar="LIST|FOLDER...",
-            help="Folders with checkpoints at any depth, text files with a SOURCE in every line, or a SOURCE.",
+            help="Folders with checkpoints at any depth, text files with a SOURCE in each line, or a SOURCE.",
             show_default=False,
         ),
     ] = None,

@@ -17,6 +17,7 @@ class Reading(BaseHandler):
 
     routes: ClassVar[dict[str, str]] = {
         r"GET /api/whoami-v2": "whoami",
+        r"GET /api/models": "models",
         r"GET /api/models/(?P<repo_id>[^/]+/[^/]+)(/revision/(?P<revision>.+))?": "model_info",
         r"GET /api/models/(?P<repo_id>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(/(?P<path>.+))?": "tree",
         r"GET /api/models/(?P<repo_id>[^/]+/[^/]+)/refs": "refs",
@@ -30,6 +31,16 @@ class Reading(BaseHandler):
             raise Refused(401, None, "Invalid credentials in Authorization header")
         token = {"accessToken": {"displayName": "loopback", "role": "write"}}
         self.reply_json({"type": "user", "name": self.hub.user, "orgs": [], "auth": token})
+
+    def models(self) -> None:
+        """List repositories, as `HfApi.list_models` asks for them, a few on a page as the real Hub does."""
+        author, search = self.query.get("author", ""), self.query.get("search", "").lower()
+        found = [name for name in self.hub.repos if name.startswith(f"{author}/") and search in name.lower()]
+        first = int(self.query.get("cursor", 0))
+        rows = [{"_id": name, "id": name} for name in found[first : first + self.hub.page]]
+        after = first + self.hub.page
+        url = f"{self.hub.endpoint}/api/models?author={author}&search={search}&cursor={after}"
+        self.reply_json(rows, headers={"Link": f'<{url}>; rel="next"'} if after < len(found) else None)
 
     def model_info(self, repo_id: str, revision: str | None) -> None:
         """Tell what `HfApi.model_info` reads."""

@@ -33,6 +33,7 @@ class LoopbackHub:
         private: Repositories that exist for holders of the token only.
         gated: Repositories that everyone can list but whose files only holders of the token can read.
         failing: A status that answers every request, or None.
+        page: How many models a list has on a page.
         redirects: Whether large files are served from another host, as the real Hub does.
         ranges: Whether a part of a file can be asked for.
         card_errors: What is wrong with the metadata of every model card.
@@ -50,6 +51,7 @@ class LoopbackHub:
     gated: set[str] = field(default_factory=set)
     failing: int | None = None
     redirects: bool = False
+    page: int = 1000
     ranges: bool = True
     card_errors: list[str] = field(default_factory=list)
     retry_after: str | None = None

@@ -5,6 +5,7 @@ a process has left there that was killed is put in its place if it was done, and
 removed but what is in a folder that has our mark.
 """
 
+import filecmp
 import json
 import re
 import secrets
@@ -109,6 +110,8 @@ class Attempts:
             else:
                 rename_new(made, dest)
         except FileExistsError:
+            if _is_same(made, dest):  # whoever wrote it, and lost the note of it
+                return record
             taken = failed({**record, "out": None}, Reason.NEEDS_OPTION, f"{dest} exists", _CHOOSE, "place")
         except OSError as error:
             sentence = f"{dest} cannot be written: {error.strerror or error}"
@@ -139,6 +142,18 @@ class Attempts:
         for folder in self._folders():
             if folder != self._mine:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_same(made: Path, there: Path) -> bool:
+    """Whether two folders hold the same, to the byte."""
+    if there.is_symlink() or not there.is_dir():
+        return False
+    compared = filecmp.dircmp(made, there, ignore=[])
+    if compared.left_only or compared.right_only or compared.common_funny:
+        return False
+    files = compared.common_files
+    same = filecmp.cmpfiles(made, there, files, shallow=False)[0]
+    return len(same) == len(files) and all(_is_same(made / n, there / n) for n in compared.common_dirs)
 
 
 _CHOOSE = "move it away, or choose another folder with --out"

@@ -259,7 +259,7 @@ class Crew:
     def _start(self, fetches: bool) -> _Worker:
         ours, theirs = multiprocessing.Pipe()
         memory = None if fetches else self.bounds.memory
-        arguments = (theirs, self.job, memory, _DOWNLOADS if fetches else 1)
+        arguments = (theirs, self.job, memory, _DOWNLOADS if fetches else 1, dict(os.environ))
         process = self._context.Process(target=serve, args=arguments, daemon=False)  # type: ignore[attr-defined]
         with _one_thread():
             process.start()

@@ -10,6 +10,7 @@ import pickle
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -25,7 +26,9 @@ from sb3port.readers.places.source import Source
 READY = b"ready"
 
 
-def serve(connection: Connection, job: Job, memory: int | None, threads: int) -> None:
+def serve(
+    connection: Connection, job: Job, memory: int | None, threads: int, variables: Mapping[str, str]
+) -> None:
     """Be a worker, until the other end is closed.
 
     Args:
@@ -33,8 +36,10 @@ def serve(connection: Connection, job: Job, memory: int | None, threads: int) ->
         job: What is done with every model.
         memory: How many bytes it may use beside what it has now, None for any.
         threads: 1 to do what is asked in order; more to find so many models' files at a time.
+        variables: The environment variables of who started it, which may have changed since.
     """
     _be_apart()
+    os.environ.update(variables)
     allow_more(job.limits)
     if memory is not None:
         _limit(memory)

@@ -1,0 +1,166 @@
+"""Bulk runs on folders: every model is found, done once, put in its place, and told of."""
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from sb3port.commands.bulk.job import Action, Job
+from sb3port.commands.bulk.ledger import Ledger
+from sb3port.errors import UsageError
+from tests.cli.files import zip_of
+
+from .organisation import FIXTURES, VARIANTS, model, organisation
+from .runs import bulk, by_model, essence, ledger, poisoned, tree
+
+SCHEMA = json.loads(files("sb3port.commands.bulk").joinpath("ledger.schema.json").read_text())
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A folder as people have them: repositories, rl_zoo3's logs, and what is no checkpoint."""
+    root = tmp_path / "models"
+    organisation(root, 3)
+    run = root / "logs" / "ppo" / "Pendulum-v1_1"
+    shutil.copytree(
+        FIXTURES / "ppo-Pendulum-v1", run / "Pendulum-v1", ignore=shutil.ignore_patterns("*.zip", "*.np?")
+    )
+    zipped = FIXTURES / "ppo-Pendulum-v1" / "ppo-Pendulum-v1.zip"
+    for name in ("Pendulum-v1.zip", "best_model.zip", "rl_model_1000_steps.zip"):
+        shutil.copyfile(zipped, run / name)
+    shutil.unpack_archive(zipped, root / "unpacked" / "mine")
+    shutil.copy(FIXTURES / "ppo-Pendulum-v1" / "vec_normalize.pkl", root / "unpacked" / "mine")
+    (root / "broken.zip").write_bytes(zipped.read_bytes()[:5000])
+    zip_of(root / "pictures.zip", {f"{number}.png": b"" for number in range(200)})
+    return root
+
+
+def test_every_model_in_a_folder(models: Path, tmp_path: Path) -> None:
+    out = models / "ports"
+    progress = bulk(out, models)
+    found = by_model(out)
+    assert progress.total == len(found) == 8
+    assert progress.failed_in_all == 1
+    assert found["broken.zip"]["reason"]["kind"] == "not portable"
+    assert found["broken.zip"]["out"] is None
+    places = {line["model"]: line["out"] for line in found.values() if line["out"]}
+    assert places == {
+        "logs/ppo/Pendulum-v1_1/Pendulum-v1.zip": "logs/ppo/Pendulum-v1_1/Pendulum-v1",
+        "logs/ppo/Pendulum-v1_1/best_model.zip": "logs/ppo/Pendulum-v1_1/best_model",
+        "logs/ppo/Pendulum-v1_1/rl_model_1000_steps.zip": "logs/ppo/Pendulum-v1_1/rl_model_1000_steps",
+        "org/ppo-CartPole-v1-00001/ppo-CartPole-v1-00001.zip": "org/ppo-CartPole-v1-00001",
+        "org/ppo-Pendulum-v1-00000/ppo-Pendulum-v1-00000.zip": "org/ppo-Pendulum-v1-00000",
+        "org/ppo-Pendulum-v1-half-00002/ppo-Pendulum-v1-half-00002.zip": "org/ppo-Pendulum-v1-half-00002",
+        "unpacked/mine": "unpacked/mine",
+    }
+    for line in found.values():
+        jsonschema.validate(line, SCHEMA)
+        assert line["out"] is None or (out / line["out"] / "sb3port.json").is_file()
+    # The run of rl_zoo3 has its statistics in a folder beside the zips.
+    assert found["logs/ppo/Pendulum-v1_1/best_model.zip"]["policy"]["normalised"]
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_nothing_is_done_twice(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    bulk(out, models)
+    before, content = ledger(out), tree(out)
+    again = bulk(out, models)
+    assert (again.before, again.statuses.total(), again.failed_in_all) == (8, 0, 1)
+    assert (ledger(out), tree(out)) == (before, content)
+    # What failed is tried again when that is wanted, and what is new is found.
+    shutil.copyfile(models / "logs/ppo/Pendulum-v1_1/best_model.zip", models / "broken.zip")
+    model(VARIANTS[1], models / "new", 7)
+    last = bulk(out, models, retry=True)
+    assert (last.before, last.statuses.total(), last.failed_in_all) == (7, 2, 0)
+    assert [(line["model"], line["attempt"]) for line in ledger(out)][-2:] in (
+        [("broken.zip", 2), ("new/new.zip", 1)],
+        [("new/new.zip", 1), ("broken.zip", 2)],
+    )
+
+
+def test_a_torn_line_is_no_line(models: Path, tmp_path: Path) -> None:
+    """After a loss of power the last line may be cut; its port, which is the same again, stays as it is."""
+    out = tmp_path / "out"
+    bulk(out, models / "org")
+    whole, content = essence(out), tree(out)
+    path = out / "ledger.jsonl"
+    path.write_bytes(path.read_bytes()[:-40])
+    progress = bulk(out, models / "org")
+    assert (progress.before, progress.failed_in_all) == (2, 0)
+    assert (essence(out), tree(out)) == (whole, content)
+
+
+def test_what_somebody_else_has_there_stays(models: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "out" / "ppo-CartPole-v1-00001"
+    theirs.mkdir(parents=True)
+    (theirs / "thesis.tex").write_text("mine")
+    bulk(tmp_path / "out", models / "org")
+    refused = by_model(tmp_path / "out")["ppo-CartPole-v1-00001/ppo-CartPole-v1-00001.zip"]
+    assert (refused["status"], refused["out"], refused["reason"]["stage"]) == ("failed", None, "place")
+    assert [path.name for path in theirs.iterdir()] == ["thesis.tex"]
+
+
+def test_poison_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash of the interpreter, a hang, too much memory, and a bug of ours: each has its reason."""
+    names = ["good-1", "crash", "good-2", "hang", "good-3", "eat", "good-4", "bug", "good-5"]
+    for number, name in enumerate(names):
+        model(VARIANTS[number % 2], tmp_path / "models" / name, number)
+    monkeypatch.setattr("sb3port.commands.bulk.crew.serve", poisoned)
+    progress = bulk(tmp_path / "out", tmp_path / "models", timeout=4.0, memory=2 << 30)
+    found = {name.partition("/")[0]: line for name, line in by_model(tmp_path / "out").items()}
+    kinds = {name: line["reason"]["kind"] for name, line in found.items() if line["reason"]}
+    assert kinds == {"crash": "crashed", "hang": "time", "eat": "memory", "bug": "bug"}
+    assert "SIGSEGV" in found["crash"]["reason"]["sentence"]
+    assert "--timeout" in found["hang"]["reason"]["sentence"]
+    assert progress.done_in_all == 5
+    assert all((tmp_path / "out" / f"good-{number}" / "config.json").is_file() for number in range(1, 6))
+    for line in found.values():
+        jsonschema.validate(line, SCHEMA)
+
+
+def test_repair_export_and_scan(tmp_path: Path) -> None:
+    organisation(tmp_path / "models", 2)
+    bulk(tmp_path / "repaired", tmp_path / "models", job=Job(Action.REPAIR, verify=False))
+    bulk(tmp_path / "numpy", tmp_path / "models", job=Job(Action.EXPORT, "numpy", verify=False))
+    name = "org/ppo-Pendulum-v1-00000"
+    assert sorted(path.suffix for path in (tmp_path / "repaired" / name).iterdir() if "zip" in path.name) == [
+        ".zip"
+    ]
+    assert (tmp_path / "repaired" / name / "vec_normalize.pkl").is_file()
+    assert any(path.suffix == ".npz" for path in (tmp_path / "numpy" / name).rglob("*"))
+    bulk(tmp_path / "scanned", tmp_path / "models", job=Job(Action.SCAN))
+    for line in by_model(tmp_path / "scanned").values():
+        jsonschema.validate(line, SCHEMA)
+        assert (line["status"], line["verdict"], line["out"]) == ("done", "clean", None)
+    assert by_model(tmp_path / "scanned")[f"{name}/ppo-Pendulum-v1-00000.zip"]["scan"]["files"] == 2
+
+
+def test_one_kind_of_run_in_a_folder(tmp_path: Path) -> None:
+    organisation(tmp_path / "models", 1)
+    bulk(tmp_path / "out", tmp_path / "models")
+    with pytest.raises(UsageError, match="other options"):
+        bulk(tmp_path / "out", tmp_path / "models", job=Job(Action.SCAN))
+    with (
+        Ledger(tmp_path / "out" / "ledger.jsonl"),
+        pytest.raises(UsageError, match="another sb3port bulk works"),
+    ):
+        bulk(tmp_path / "out", tmp_path / "models")
+    (tmp_path / "out" / "ledger.jsonl").write_text("{}\n")
+    with pytest.raises(UsageError, match="no record"):
+        bulk(tmp_path / "out", tmp_path / "models")
+
+
+@pytest.mark.long
+def test_verified_and_evaluated(tmp_path: Path) -> None:
+    organisation(tmp_path / "models", 3)
+    bulk(tmp_path / "out", tmp_path / "models", job=Job(episodes=2))
+    for line in by_model(tmp_path / "out").values():
+        assert (line["status"], line["verdict"]) == ("done", "bit-exact"), line["reason"]
+        assert line["evaluation"]["episodes"] == 2
+        assert (
+            json.loads((tmp_path / "out" / line["out"] / "parity.json").read_text())["verdict"] == "bit-exact"
+        )
