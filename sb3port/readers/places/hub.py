@@ -90,10 +90,15 @@ def list_repo(repo_id: str, revision: str | None = None) -> RepoFiles:
                 cached = _list_cache(repo_id, revision)
             if cached is not None:
                 return cached
-            if wait is None or not away.busy or (away.wait or 0.0) > _MAX_WAIT:
-                raise
-            time.sleep(away.wait or wait)
+            _wait(away, wait)
     raise AssertionError("unreachable")
+
+
+def _wait(away: HubAway, seconds: float | None) -> None:
+    """Wait for a busy Hub, or raise that it is away: it is not busy, or has been asked often enough."""
+    if seconds is None or not away.busy or (away.wait or 0.0) > _MAX_WAIT:
+        raise away
+    time.sleep(away.wait or seconds)
 
 
 def list_models(author: str, search: str | None = None) -> list[str]:
@@ -107,8 +112,14 @@ def list_models(author: str, search: str | None = None) -> list[str]:
         UsageError: There are none.
         SourceUnreachable: The Hub cannot be asked.
     """
-    with plain_errors(author, f"the list of {author}'s models"):
-        found = [model.id for model in _api().list_models(author=author, search=search)]
+    found: list[str] = []
+    for wait in (*_WAITS, None):
+        try:
+            with plain_errors(author, f"the list of {author}'s models"):
+                found = [model.id for model in _api().list_models(author=author, search=search)]
+            break
+        except HubAway as away:
+            _wait(away, wait)
     if not found:
         named = f" with {search} in their names" if search else ""
         raise UsageError(f"{author} has no models on the Hub{named}")

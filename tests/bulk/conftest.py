@@ -1,0 +1,23 @@
+"""The loopback Hub and its client, for those tests that take them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub.hub_client import Client
+from tests.hub.loopback import serve
+from tests.hub.state import LoopbackHub
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """A Hub without repositories, to which the real client is pointed, here and in workers."""
+    (tmp_path / "hub").mkdir()
+    with serve(tmp_path / "hub") as hub:
+        client = Client(monkeypatch, tmp_path / "home")
+        client.point_to(hub.endpoint)
+        # What workers read, each when it imports the library.
+        for name, value in (("ENDPOINT", hub.endpoint), ("HUB_CACHE", client.cache), ("HUB_DISABLE_XET", 1)):
+            monkeypatch.setenv(f"HF_{name}", str(value))
+        yield hub
