@@ -182,7 +182,8 @@ def _cores() -> int:
 
 def _found(count: int, passed_over: int) -> TerminalText:
     others = terminal("; {:,} zips that are something else are passed over", passed_over)
-    return terminal("{:,} models{}", count, others if passed_over else terminal(""))
+    models = "1 model" if count == 1 else f"{count:,} models"
+    return terminal("{}{}", models, others if passed_over else terminal(""))
 
 
 def _run(output: Output, plan: "Plan") -> "Progress":

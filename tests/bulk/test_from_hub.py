@@ -42,7 +42,7 @@ def test_an_owner_s_models(hub: LoopbackHub, tmp_path: Path) -> None:
 
 
 def test_a_poisoned_organisation(hub: LoopbackHub, tmp_path: Path) -> None:
-    """What is gated, gone, truncated or no checkpoint is told of, each with its reason; the rest is ported."""
+    """What is gated, gone, cut or no checkpoint is told of, each with its reason; the rest is ported."""
     names = [f"org/good-{number}" for number in range(4)]
     for number, name in enumerate(names):
         model(VARIANTS[number], hub.root / name, number)

@@ -5,6 +5,7 @@ place; and then, when all is done, `record.json`. Who started it puts that in it
 """
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -107,14 +108,19 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
         fetched: How many seconds that took, and how many of computing.
     """
     attempt = _Attempt(task, job, new_record(task, job))
-    began, cpu = time.perf_counter(), time.process_time()
+    began, cpu = time.perf_counter(), _computed()
     with flushed_later(), remembered_folders(), remembered_pickles():
         record = _guarded(attempt, lambda: _ACTIONS[job.action](attempt, source))
     record["seconds"] = round(time.perf_counter() - began, 4)
-    record["cpu_seconds"] = round(time.process_time() - cpu, 4)
+    record["cpu_seconds"] = round(_computed() - cpu, 4)
     record["fetched"] = list(fetched) if fetched is not None else None
     keep(task, record)
     return record
+
+
+def _computed() -> float:
+    """Seconds of computing so far, of this process and of those that it has started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def keep(task: Task, record: Record) -> None:

@@ -1,0 +1,193 @@
+"""How many models `sb3port bulk` ports in a second, how much memory that takes, and how both grow.
+
+    python benchmarks/bulk.py [--models N] [--verified N] [--growth N ...] [--jobs N]
+
+A generated organisation, the fixtures' variants with other weights, is ported from a folder and from a loopback
+Hub, with and without verification, and in the same run SB3's own `load`, `predict` and `save` go through those
+that it can load. Times are by the clock and of computing, because the clock depends on what else the machine does.
+The Hub is a process of its own, whose computing is not counted.
+"""
+
+import argparse
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+SERVER = """
+import sys, threading
+from pathlib import Path
+from tests.hub.loopback import serve
+with serve(Path(sys.argv[1])) as hub:
+    print(hub.endpoint, flush=True)
+    sys.stdin.read()
+"""
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Run every part in a process of its own, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", type=int, default=2000)
+    parser.add_argument("--verified", type=int, default=400)
+    parser.add_argument("--growth", type=int, nargs="*", default=[100, 1000, 10_000])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--part", nargs="*", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.part:
+        PARTS[asked.part[0]](*asked.part[1:])
+        return
+    from tests.bulk.organisation import organisation
+
+    jobs = str(asked.jobs)
+    with tempfile.TemporaryDirectory(prefix="bulk-") as scratch:
+        root = Path(scratch)
+        organisation(root / "models", asked.models)
+        organisation(root / "few", asked.verified)
+        print(f"{asked.jobs} workers; load of the machine {os.getloadavg()[0]:.1f}")
+        print(
+            "what                          models   seconds   a second   CPU ms each   per CPU second   peak MB: at 200, in all"
+        )
+        part("SB3: load, predict, save", "sb3", root / "few")
+        part("folder, not verified", "folder", root / "models", root / "out-1", jobs, "")
+        part("folder, verified", "folder", root / "few", root / "out-2", jobs, "verify")
+        hub(root / "few", root / "out-3", jobs)
+        for count in asked.growth:
+            organisation(root / f"grown-{count}", count)
+            part(f"growth: {count:,}", "folder", root / f"grown-{count}", root / f"out-{count}", jobs, "")
+            size = (root / f"out-{count}" / "ledger.jsonl").stat().st_size
+            print(f"    ledger {size / 1e6:.1f} MB")
+
+
+def part(name: str, *words: object, **variables: str) -> None:
+    """Run a part, and print its row."""
+    command = [sys.executable, __file__, "--part", *map(str, words)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    row = json.loads(done.stdout.splitlines()[-1])
+    each = row["cpu"] / row["models"]
+    print(
+        f"{name:<28} {row['models']:>7,} {row['seconds']:>9.1f} {row['models'] / row['seconds']:>10.1f}"
+        f" {1e3 * each:>13.1f} {1 / each:>16.1f}   {row['peak_200']:>6.0f} {row['peak']:>6.0f}",
+        flush=True,
+    )
+    if row.get("client"):
+        print(
+            f"    of which the client of the Hub {1e3 * row['client'] / row['models']:.1f} ms of computing each"
+        )
+
+
+def hub(models: Path, out: Path, jobs: str) -> None:
+    """Serve models from a process of its own, and port them."""
+    command = [sys.executable, "-c", SERVER, str(models)]
+    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    endpoint = server.stdout.readline().strip()
+    variables = {"HF_ENDPOINT": endpoint, "HF_HOME": str(out) + "-cache", "HF_HUB_DISABLE_XET": "1"}
+    part("loopback Hub, not verified", "author", "org", out, jobs, "", **variables)
+    server.kill()
+
+
+def folder(models: str, out: str, jobs: str, verify: str, author: str = "") -> None:
+    """Port a folder, or an author's models, and print what it took as JSON."""
+    from sb3port.commands.bulk.crew import Bounds
+    from sb3port.commands.bulk.items import find_items
+    from sb3port.commands.bulk.job import Job
+    from sb3port.commands.bulk.report import write_report
+    from sb3port.commands.bulk.running import Plan, Progress, run
+
+    peaks = [0.0, 0.0]
+
+    def watch(progress: Progress) -> None:
+        peaks[1] = max(peaks[1], resident())
+        if progress.ended <= 200 or not peaks[0]:
+            peaks[0] = peaks[1]
+
+    began = time.perf_counter()
+    items = find_items([models] if models else [], author or None).items
+    plan = Plan(Job(verify=bool(verify)), items, Path(out), Bounds(int(jobs)))
+    done = run(plan, watch)
+    write_report(Path(out))
+    watch(done)
+    seconds = time.perf_counter() - began
+    lines = [json.loads(line) for line in (Path(out) / "ledger.jsonl").open()]
+    assert done.failed_in_all == 0, next(line["reason"] for line in lines if line["reason"])
+    client = sum(line["fetched"][1] for line in lines if line["fetched"])
+    cpu = sum(line["cpu_seconds"] for line in lines) + client + time.process_time()
+    told = {"models": len(lines), "seconds": seconds, "cpu": cpu, "client": client}
+    print(json.dumps({**told, "peak_200": peaks[0], "peak": peaks[1]}))
+
+
+def author(name: str, *rest: str) -> None:
+    """Port an author's models."""
+    folder("", *rest, author=name)
+
+
+def sb3(models: str) -> None:
+    """Load, ask and save every model that today's SB3 can load, one after the other."""
+    import torch
+    from stable_baselines3 import PPO
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    paths = [
+        p
+        for kind in ("box-linear", "rank2", "box-unequal")
+        for p in glob.glob(f"{models}/org/ppo-{kind}-*/*.zip")
+    ]
+    loadable = [path for path in paths if goes(PPO, path, models)]
+    began, cpu = time.perf_counter(), time.process_time()
+    for path in loadable:
+        goes(PPO, path, models)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    told = {
+        "models": len(loadable),
+        "seconds": seconds,
+        "cpu": cpu,
+        "peak_200": resident(),
+        "peak": resident(),
+    }
+    print(json.dumps(told))
+
+
+def goes(algorithm: object, path: str, scratch: str) -> bool:
+    """Load a model, ask it for an action, and save it; say whether SB3 can."""
+    try:
+        model = algorithm.load(path, device="cpu")  # type: ignore[attr-defined]
+        model.predict(model.observation_space.sample(), deterministic=True)
+        model.save(f"{scratch}/saved.zip")
+    except Exception:
+        return False
+    return True
+
+
+def resident() -> float:
+    """Give the megabytes that this process and all below it have in memory; what they share counts for each."""
+    known, total = {os.getpid()}, 0
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(entry.name)] = (int(fields[1]), int(fields[21]))
+    while more := {pid for pid, (parent, _) in parents.items() if parent in known} - known:
+        known |= more
+    total = sum(parents[pid][1] for pid in known if pid in parents)
+    return total * PAGE / 1e6
+
+
+PARTS = {"folder": folder, "author": author, "sb3": sb3}
+
+if __name__ == "__main__":
+    main()
