@@ -9,7 +9,6 @@ The Hub is a process of its own, whose computing is not counted.
 """
 
 import argparse
-import glob
 import json
 import os
 import subprocess
@@ -57,7 +56,7 @@ def main() -> None:
         print(
             "what                          models   seconds   a second   CPU ms each   per CPU second   peak MB: at 200, in all"
         )
-        part("SB3: load, predict, save", "sb3", root / "few")
+        part("SB3: load, predict, save", "sb3", root / "few", root)
         part("folder, not verified", "folder", root / "models", root / "out-1", jobs, "")
         part("folder, verified", "folder", root / "few", root / "out-2", jobs, "verify")
         hub(root / "few", root / "out-3", jobs)
@@ -132,22 +131,19 @@ def author(name: str, *rest: str) -> None:
     folder("", *rest, author=name)
 
 
-def sb3(models: str) -> None:
+def sb3(models: str, scratch: str) -> None:
     """Load, ask and save every model that today's SB3 can load, one after the other."""
     import torch
     from stable_baselines3 import PPO
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    paths = [
-        p
-        for kind in ("box-linear", "rank2", "box-unequal")
-        for p in glob.glob(f"{models}/org/ppo-{kind}-*/*.zip")
-    ]
-    loadable = [path for path in paths if goes(PPO, path, models)]
+    kinds = ("box-linear", "rank2", "box-unequal")
+    paths = [path for kind in kinds for path in sorted(Path(models).glob(f"org/ppo-{kind}-*/*.zip"))]
+    loadable = [path for path in paths if goes(PPO, path, scratch)]
     began, cpu = time.perf_counter(), time.process_time()
     for path in loadable:
-        goes(PPO, path, models)
+        goes(PPO, path, scratch)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     told = {
         "models": len(loadable),
@@ -159,7 +155,7 @@ def sb3(models: str) -> None:
     print(json.dumps(told))
 
 
-def goes(algorithm: object, path: str, scratch: str) -> bool:
+def goes(algorithm: object, path: Path, scratch: str) -> bool:
     """Load a model, ask it for an action, and save it; say whether SB3 can."""
     try:
         model = algorithm.load(path, device="cpu")  # type: ignore[attr-defined]
@@ -171,8 +167,8 @@ def goes(algorithm: object, path: str, scratch: str) -> bool:
 
 
 def resident() -> float:
-    """Give the megabytes that this process and all below it have in memory; what they share counts for each."""
-    known, total = {os.getpid()}, 0
+    """Give the megabytes that this process and all below it have; what they share counts for each."""
+    known = {os.getpid()}
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -21,13 +21,19 @@ def maybe(value: Any) -> float | None:
 
 def strict(value: Any) -> Any:
     """Write infinity and NaN as texts, however deep they are."""
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is float:
         return value if math.isfinite(value) else str(value)
-    if value is None or isinstance(value, str | int):
+    if kind in _AS_THEY_ARE:
         return value
-    if isinstance(value, dict | Mapping):
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
         return {key: strict(item) for key, item in value.items()}
     return [strict(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 
 
 def size_text(value: Any) -> str:
