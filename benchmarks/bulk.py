@@ -2,10 +2,10 @@
 
     python benchmarks/bulk.py [--models N] [--verified N] [--growth N ...] [--jobs N]
 
-A generated organisation, the fixtures' variants with other weights, is ported from a folder and from a loopback
-Hub, with and without verification, and in the same run SB3's own `load`, `predict` and `save` go through those
-that it can load. Times are by the clock and of computing, because the clock depends on what else the machine does.
-The Hub is a process of its own, whose computing is not counted.
+A generated organisation, the fixtures' variants with other weights, is ported from a folder and from a
+loopback Hub, with and without verification, and in the same run SB3's own `load`, `predict` and `save` go
+through those that it can load. Times are by the clock and of computing, because the clock depends on what
+else the machine does. The Hub is a process of its own, whose computing is not counted.
 """
 
 import argparse
@@ -53,9 +53,8 @@ def main() -> None:
         organisation(root / "models", asked.models)
         organisation(root / "few", asked.verified)
         print(f"{asked.jobs} workers; load of the machine {os.getloadavg()[0]:.1f}")
-        print(
-            "what                          models   seconds   a second   CPU ms each   per CPU second   peak MB: at 200, in all"
-        )
+        columns = "models   seconds   a second   CPU ms each   per CPU second   peak MB: at 200, in all"
+        print(f"{'what':<30}{columns}", flush=True)
         part("SB3: load, predict, save", "sb3", root / "few", root)
         part("folder, not verified", "folder", root / "models", root / "out-1", jobs, "")
         part("folder, verified", "folder", root / "few", root / "out-2", jobs, "verify")
@@ -80,9 +79,8 @@ def part(name: str, *words: object, **variables: str) -> None:
         flush=True,
     )
     if row.get("client"):
-        print(
-            f"    of which the client of the Hub {1e3 * row['client'] / row['models']:.1f} ms of computing each"
-        )
+        each = 1e3 * row["client"] / row["models"]
+        print(f"    of which the client of the Hub computes {each:.1f} ms", flush=True)
 
 
 def hub(models: Path, out: Path, jobs: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, blocks, commands, languages, masked, run
 
 # Whose shell and Python blocks run here; `export` is in `test_export`, too. All console blocks do.
-SHELL = ("porting", "verifying", "running", "export", "sharing", "safety")
+SHELL = ("porting", "verifying", "running", "export", "sharing", "safety", "bulk")
 PYTHON = ("running", "sharing")
 # What runs in tests of its own.
 ELSEWHERE = {
