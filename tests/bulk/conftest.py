@@ -15,9 +15,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
     """A Hub without repositories, to which the real client is pointed, here and in workers."""
     (tmp_path / "hub").mkdir()
     with serve(tmp_path / "hub") as hub:
-        client = Client(monkeypatch, tmp_path / "home")
-        client.point_to(hub.endpoint)
-        # What workers read, each when it imports the library.
-        for name, value in (("ENDPOINT", hub.endpoint), ("HUB_CACHE", client.cache), ("HUB_DISABLE_XET", 1)):
-            monkeypatch.setenv(f"HF_{name}", str(value))
+        point_to(hub, tmp_path / "home", monkeypatch)
         yield hub
+
+
+def point_to(hub: LoopbackHub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the real client to a Hub: here, and in workers, each of which reads variables anew."""
+    client = Client(monkeypatch, home)
+    client.point_to(hub.endpoint)
+    for name, value in (("ENDPOINT", hub.endpoint), ("HUB_CACHE", client.cache), ("HUB_DISABLE_XET", 1)):
+        monkeypatch.setenv(f"HF_{name}", str(value))

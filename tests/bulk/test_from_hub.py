@@ -1,13 +1,16 @@
 """Bulk runs on the Hub: an owner's models, repositories of several, and all that goes wrong on the way."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from sb3port.commands.bulk.job import Job
+from tests.hub.loopback import HubHandler, serve
 from tests.hub.state import LoopbackHub
 
+from .conftest import point_to
 from .organisation import FIXTURES, VARIANTS, model
 from .runs import bulk, by_model, ledger, tree
 
@@ -74,6 +77,28 @@ def test_a_poisoned_organisation(hub: LoopbackHub, tmp_path: Path) -> None:
     }
     assert all((tmp_path / "out" / name / "sb3port.json").is_file() for name in names)
     assert len(ledger(tmp_path / "out")) == 9
+
+
+class Hanging(HubHandler):
+    """A Hub that never ends to send some files."""
+
+    def send_file(self, content: bytes, headers: dict[str, str]) -> None:
+        if "/hang" in self.path:
+            time.sleep(60)
+        super().send_file(content, headers)
+
+
+def test_downloads_that_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [*(f"org/good-{number}" for number in range(6)), "org/hang-1", "org/hang-2"]
+    for number, name in enumerate(names):
+        model(VARIANTS[number], tmp_path / "hub" / name, number)
+    with serve(tmp_path / "hub", handler=Hanging) as hub:
+        point_to(hub, tmp_path / "home", monkeypatch)
+        bulk(tmp_path / "out", author="org", timeout=5.0)
+    found = by_model(tmp_path / "out")
+    kinds = {name: line["reason"]["kind"] for name, line in found.items() if line["reason"]}
+    assert kinds == {"org/hang-1": "time", "org/hang-2": "time"}
+    assert len(found) == len(names)
 
 
 def test_straight_to_the_hub(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,13 +26,17 @@ if __name__ == "__main__":
 """
 
 
+def started(script: Path, models: Path, out: Path) -> "subprocess.Popen[bytes]":
+    """Start a run whose workers take their time."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, script, models, out], env=variables, cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+
+
 def killed(script: Path, models: Path, out: Path, seconds: float) -> bool:
     """Start a run, and kill it after so many seconds of work; say whether it was still at work."""
-    process = subprocess.Popen(
-        [sys.executable, script, models, out],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-    )
+    process = started(script, models, out)
     while process.poll() is None and not (out / ".bulk").is_dir():
         time.sleep(0.005)
     time.sleep(seconds)
@@ -58,6 +62,25 @@ def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
     bulk(out, models)
     assert essence(out) == essence(undisturbed)
     assert tree(out) == tree(undisturbed)
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C keeps what is done, and leaves nothing that is not."""
+    models, script, out = tmp_path / "models", tmp_path / "script.py", tmp_path / "out"
+    organisation(models, COUNT)
+    script.write_text(SCRIPT)
+    process = started(script, models, out)
+    while not (out / "ledger.jsonl").is_file() or not ledger(out):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() != 0
+    done = ledger(out)
+    assert 0 < len(done) < COUNT
+    assert {path.name for path in out.iterdir()} == {"ledger.jsonl", "org"}
+    assert len(list(out.glob("org/*/sb3port.json"))) == len(done)
+    bulk(out, models)
+    assert ledger(out)[: len(done)] == done
+    assert len(ledger(out)) == COUNT
 
 
 def assert_whole(out: Path) -> None:

@@ -14,7 +14,7 @@ from sb3port.readers.formats.archive import ZipKind, zip_kind
 from sb3port.readers.formats.zips import open_zip
 from sb3port.readers.places.layouts import suffixless, unzipped, zips
 from sb3port.readers.places.locations import read_location, refuse_absent
-from sb3port.readers.places.source import local_path
+from sb3port.readers.places.source import absolute, local_path
 from sb3port.readers.places.source_files import LocalFiles, list_folder
 
 _TAIL = 4096
@@ -92,13 +92,18 @@ class _Finder:
         self.found = found
         self.leave_out = Path(os.path.realpath(leave_out)) if leave_out is not None else None
 
-    def find(self, labels: Sequence[str]) -> None:
-        """Look through several, each below its own name where there are more than one."""
+    def find(self, labels: Sequence[str], lists: bool = True) -> None:
+        """Look through several, each below its own name where there are more than one.
+
+        Args:
+            labels: What is named.
+            lists: Whether lists may be among them; there are none in lists.
+        """
         alone = len(labels) == 1
         for label in labels:
             path = local_path(label) if label.strip() else None
-            if path is not None and path.is_file() and not _may_be_checkpoint(path):
-                self.find(_lines(path))
+            if lists and path is not None and path.is_file() and not _may_be_checkpoint(path):
+                self.find(_lines(path), lists=False)
             else:
                 self._add(label, path, "" if alone else _below(label))
 
@@ -108,9 +113,10 @@ class _Finder:
         elif path.is_dir():
             self._add_folder(path, prefix)
         else:
-            self.found.items.append(Item(prefix or path.name, str(path)))
+            self.found.items.append(Item(prefix or path.name, str(absolute(path))))
 
-    def _add_folder(self, root: Path, prefix: str) -> None:
+    def _add_folder(self, folder: Path, prefix: str) -> None:
+        root = absolute(folder)  # workers may be elsewhere
         with budget(_MANY_FILES):
             files = list_folder(root)
         inside = self._inside(root)

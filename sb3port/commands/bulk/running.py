@@ -184,8 +184,7 @@ class _Run:
         finally:
             if workers is not None:
                 workers.close()
-            self.flusher.shutdown()
-            self.attempts.clean()
+            self._finish()
         self.watch(self.progress)
         return self.progress
 
@@ -202,6 +201,17 @@ class _Run:
         if self.flushing is None and self.ended:
             self.flushed, self.ended = self.ended, []
             self.flushing = self.flusher.submit(flush_all, self.plan.out)
+
+    def _finish(self) -> None:
+        """Note what has ended, also where the run was interrupted, and leave nothing else."""
+        self.flusher.shutdown()
+        if self.flushed or self.ended:
+            flush_all(self.plan.out)
+            # Ctrl-C may have come between two of these steps.
+            noted = {(record["model"], record["attempt"]) for record in self.ledger.records()}
+            ended = [*self.flushed, *self.ended]
+            self._note([one for one in ended if (one[0].item.name, one[0].attempt) not in noted])
+        self.attempts.clean()
 
     def _workers(self) -> Workers:
         plan, fetches = self.plan, any(item.on_hub for item in self.left)
