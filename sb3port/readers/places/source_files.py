@@ -222,12 +222,13 @@ class _Surroundings:
 
     def _below(self, folder: PurePosixPath, depth: int) -> Iterator[str]:
         level = [folder]
-        for _ in range(depth + 1):
+        for left in reversed(range(depth + 1)):
             deeper: list[PurePosixPath] = []
             for place in level:
                 files, listing = self._scan(place)
                 yield from files
-                deeper += [self._named(place / inside) for inside in listing.folders]
+                if left:  # of what may be thousands, nobody looks into any
+                    deeper += [self._named(place / inside) for inside in listing.folders]
             level = deeper
 
     def _scan(self, folder: PurePosixPath) -> "tuple[list[str], _Listing]":
