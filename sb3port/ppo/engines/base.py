@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -36,8 +37,7 @@ class Learner:
     device: torch.device
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What an engine chose for n environments.
 
     Args:
@@ -53,8 +53,7 @@ class Decision:
     memory: NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
-class Recall:
+class Recall(NamedTuple):
     """What a recurrent policy remembers of n environments.
 
     Args:
@@ -109,7 +108,15 @@ class UpdateStatistics:
 
 
 class Engine(ABC):
-    """Holds a policy and its optimiser."""
+    """Holds a policy and its optimiser.
+
+    Attributes:
+        values_one_by_one: Whether `values` gives other bits for one observation than for that one among others,
+            and SB3's are wanted, which asks for what a time limit cut off one by one. Where not, it is asked
+            for all of a rollout at once.
+    """
+
+    values_one_by_one: ClassVar[bool] = True
 
     @abstractmethod
     def act(self, observations: Observations, masks: Array | None, recall: Recall | None) -> Decision:
