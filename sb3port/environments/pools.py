@@ -4,6 +4,7 @@ Its own way begins an episode one step after it ended the last. It can reset som
 which is what is done here, in the same step.
 """
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -52,16 +53,23 @@ class Pool(VectorEnv[Any, Any, Any]):
     def __init__(self, spec: EnvSpec, count: int, kwargs: Any) -> None:
         import envpool
 
-        self._id, self._kwargs, self.num_envs, self.spec = spec.id, dict(kwargs), count, spec
-        if spec.max_episode_steps is not None:
-            self._kwargs.setdefault("max_episode_steps", spec.max_episode_steps)
+        self._id, self._kwargs, self.num_envs, self.spec = spec.id, dict(kwargs), count, deepcopy(spec)
+        limit = self._kwargs.setdefault("max_episode_steps", spec.max_episode_steps)
+        if limit is None:
+            del self._kwargs["max_episode_steps"]
+        self.spec.max_episode_steps = limit
         made = envpool.make_spec(self._id, **self._kwargs)
         self.single_observation_space, self.single_action_space = made.observation_space, made.action_space
         self.observation_space = batch_space(self.single_observation_space, count)
         self.action_space = batch_space(self.single_action_space, count)
         self._pool: Any = None
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+    def reset(
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,  # noqa: ARG002 (Gymnasium's form)
+    ) -> tuple[Any, Any]:
         """Begin the first episodes."""
         import envpool
 

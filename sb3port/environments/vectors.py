@@ -2,8 +2,8 @@
 
 Gymnasium's `make_vec` makes them of an environment that is registered with a `vector_entry_point`; EnvPool
 brings its own. When an episode ends, its last observation has to be there beside the first one of the next
-episode, so that its value counts where a time limit cut it off, as it does in SB3. Gymnasium knows three modes
-(`AutoresetMode`):
+episode, so that its value counts where a time limit cut it off, as it does in SB3. Gymnasium knows three
+modes (`AutoresetMode`):
 
 - "SameStep" gives both in one step;
 - "Disabled" does so when it is told which environments to reset;
@@ -23,7 +23,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.checkpoint.spaces import Box, Space, parts
+from sb3port.checkpoint.spaces import Box, Simple, Space, parts
 from sb3port.environments.making import Env, open_env
 from sb3port.environments.same_spaces import same_bounds
 from sb3port.environments.wrapping import Wrapping
@@ -63,7 +63,7 @@ def opened(env_id: str, wrapping: Wrapping, make: Callable[[EnvSpec], Vector]) -
     """
     if wrapping.wrappers:
         raise UsageError(
-            f"a vector environment steps all at once, and {', '.join(wrapping.names)} goes around single ones",
+            f"vector environments step all at once, and {', '.join(wrapping.names)} goes around single ones",
             _OTHER,
         )
     single = open_env(env_id, wrapping.env_kwargs, disable_env_checker=True)
@@ -137,19 +137,16 @@ def _refuse_other_spaces(vector: Vector, single: Env, env_id: str) -> None:
 
 
 def _are_same(one: Space, other: Space, with_bounds: bool) -> bool:
-    """Whether spaces hold the same numbers; those of observations may be declared to lie within other bounds."""
+    """Whether spaces hold the same numbers; nothing is computed of bounds of observations."""
     ours, theirs = parts(one), parts(other)
     if type(one) is not type(other) or set(ours) != set(theirs):
         return False
-    for key, part in ours.items():
-        have = theirs[key]
-        if not isinstance(part, Box) or not isinstance(have, Box):
-            if part != have:
-                return False
-        elif (
-            part.shape != have.shape
-            or np.dtype(part.dtype).kind != np.dtype(have.dtype).kind
-            or (with_bounds and not same_bounds(part, have))
-        ):
-            return False
-    return True
+    return all(_are_same_parts(part, theirs[key], with_bounds) for key, part in ours.items())
+
+
+def _are_same_parts(one: Simple, other: Simple, with_bounds: bool) -> bool:
+    if not isinstance(one, Box) or not isinstance(other, Box):
+        return one == other
+    kinds = np.dtype(one.dtype).kind, np.dtype(other.dtype).kind
+    same = one.shape == other.shape and kinds[0] == kinds[1]
+    return same and (not with_bounds or same_bounds(one, other))

@@ -111,9 +111,9 @@ class Engine(ABC):
     """Holds a policy and its optimiser.
 
     Attributes:
-        values_one_by_one: Whether `values` gives other bits for one observation than for that one among others,
-            and SB3's are wanted, which asks for what a time limit cut off one by one. Where not, it is asked
-            for all of a rollout at once.
+        values_one_by_one: Whether it wants to be asked one by one for the values of what time limits cut off,
+            as SB3 does: one row alone gives other bits than the same row among others. Else it is asked once
+            for those of a whole rollout.
     """
 
     values_one_by_one: ClassVar[bool] = True

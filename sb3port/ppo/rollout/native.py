@@ -1,4 +1,4 @@
-"""Vector environments, which step many at once: what each step gave, and the statistics of episodes as arrays."""
+"""Vector environments, which step many at once, with the statistics of their episodes as arrays."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,9 @@ class NativeVector(Environments):
             vector.single_action_space,
         )
         self.count = vector.num_envs
-        self.time_limit = None if vector.spec is None else vector.spec.max_episode_steps
+        self.time_limit = None
+        if vector.spec is not None:
+            self.time_limit = vector.spec.kwargs.get("max_episode_steps", vector.spec.max_episode_steps)
         self._seed: int | None = None
         self._totals, self._lengths = np.zeros(self.count), np.zeros(self.count, np.int64)
 

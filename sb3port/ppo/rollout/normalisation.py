@@ -67,7 +67,7 @@ class RunningMoments:
 
 
 def _moments(rows: Array) -> tuple[Array, Array]:
-    """Give mean and variance of rows, `(1, ...)`: the sums of `np.mean` and `np.var`, the first taken once."""
+    """Give mean and variance of rows, `(1, ...)`: the sums of `np.mean` and `np.var`, one of them once."""
     if rows.dtype.kind != "f" or rows.dtype.itemsize < _SINGLE:
         return np.mean(rows, axis=0, keepdims=True), np.var(rows, axis=0, keepdims=True)
     n = len(rows)

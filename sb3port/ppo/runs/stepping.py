@@ -22,7 +22,7 @@ from sb3port.ppo.rollout.subprocesses import Subprocesses
 from sb3port.ppo.runs.settings import RunSettings
 
 AT_ONCE = ("vector", "envpool")
-MESSAGE_SECONDS = 1.2e-4
+MESSAGE_SECONDS = 1.4e-4
 """What an action to a process and its answer cost; `benchmarks/vector_environments.py` measures it."""
 
 _AUTO = "auto"
