@@ -155,11 +155,13 @@ def test_own_wrappers_are_imported_only_when_named(cli: Cli) -> None:
 
 
 def test_environments_stepped_at_once(cli: Cli) -> None:
-    result = cli(*CARTPOLE, "--steps", 256, "--vec-env", "auto", "--n-envs", 2).succeeds()
+    result = cli(*CARTPOLE, "--steps", 256, "--vec-env", "auto")
+    result.succeeds()
     assert "--vec-env auto takes " in result.err
     at_once = ("train", "--env", "CartPole-v1", "--out", "at_once", *TINY, "--vec-env", "vector")
     assert "2 environments" in cli(*at_once, "--steps", 256).err
-    result = cli("train", "--resume", "at_once", "--steps", 512).succeeds()
+    result = cli("train", "--resume", "at_once", "--steps", 512)
+    result.succeeds()
     assert "begin anew" not in result.err
 
 
