@@ -60,7 +60,7 @@ def ours(run: Run) -> dict[str, Any]:
     """Train with sb3port."""
     from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
     from sb3port.ppo.runs.evaluating import Evaluator
-    from sb3port.ppo.runs.running import maker_of
+    from sb3port.ppo.runs.stepping import maker_of
 
     told = {"engine": run.learner, "seed": run.seed}
     trainer = begin_training(RunOptions(run.env, steps=run.steps, run=told), PolicyOptions(), lambda _: None)

@@ -181,6 +181,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "lerobot": ("lerobot", "lerobot_policy_ppo"),
     "dataset": ("lerobot", "pyarrow"),
     "fast": ("torch", "numba"),
+    "envpool": ("torch", "gymnasium", "envpool"),
     "onnx": ("torch", "onnx", "onnxruntime", "onnxscript"),
     "plot": ("matplotlib",),
     "ray": ("ray",),

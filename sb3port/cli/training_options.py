@@ -63,6 +63,9 @@ class Vectors(StrEnum):
 
     DUMMY = "dummy"
     SUBPROC = "subproc"
+    VECTOR = "vector"
+    ENVPOOL = "envpool"
+    AUTO = "auto"
 
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -107,7 +110,11 @@ NEnvs = Annotated[
 ]
 VecEnv = Annotated[
     Vectors,
-    one_of(Vectors, "dummy steps them in this process, subproc in one each.", metavar="KIND"),
+    one_of(
+        Vectors,
+        "dummy steps them in this process, subproc in one each, vector and envpool all at once.",
+        metavar="KIND",
+    ),
 ]
 SaveEvery = Annotated[
     int | None,

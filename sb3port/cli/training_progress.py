@@ -48,7 +48,7 @@ def _in_words(trainer: "Trainer") -> TerminalText:
     from sb3port.families.descriptions import environment_text
 
     settings, done = trainer.settings, trainer.counters.num_timesteps
-    kind = {"dummy": "environment", "subproc": "process"}[settings.vec_env]
+    kind = "process" if settings.vec_env == "subproc" else "environment"
     count = kind if settings.n_envs == 1 else f"{kind}{'es' if kind == 'process' else 's'}"
     steps = f"{done:,} to {settings.until:,}" if done else f"{settings.until:,}"
     if trainer.is_over:

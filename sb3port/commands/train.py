@@ -107,10 +107,12 @@ def begin_training(
     environment = _environment(plan.environment, options)
     refuse_unknown(environment, plan)
     run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
-    from sb3port.ppo.runs.running import make_environments, prepare
+    from sb3port.ppo.runs.running import prepare
     from sb3port.ppo.runs.starting import start_fresh
+    from sb3port.ppo.runs.stepping import chosen, make_environments
 
     prepare(run.device)
+    run = chosen(run, warn)
     envs = make_environments(run)
     kwargs = dict(plan.policy_kwargs)
     optimizer = str(kwargs.pop("optimizer_class", "Adam")), kwargs.pop("optimizer_kwargs", None)
@@ -153,10 +155,12 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tu
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     use_extractor(checkpoint.spec, policy.options.extractor, policy.label)
-    from sb3port.ppo.runs.running import make_environments, prepare
+    from sb3port.ppo.runs.running import prepare
     from sb3port.ppo.runs.starting import start_from
+    from sb3port.ppo.runs.stepping import chosen, make_environments
 
     prepare(run.device)
+    run = chosen(run, warn)
     envs = make_environments(run)
     for sentence in (
         *check_spaces(envs, checkpoint.spec, run.env),

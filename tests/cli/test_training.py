@@ -106,6 +106,9 @@ NEW = "train --env CartPole-v1 --out run"
         (f"{NEW} --engine warp", "--engine is 'warp', but it must be one of auto, exact, fast"),
         (f"{NEW} --device abacus", "no device abacus"),
         (f"{NEW} --vec-env many", "--vec-env is 'many', but it must be one of dummy, subproc"),
+        ("train --env Pendulum-v1 --out run --vec-env vector", "registered without a vector environment"),
+        (f"{NEW} --vec-env vector --wrapper FrameSkip", "FrameSkip goes around single ones"),
+        (f"{NEW} --vec-env envpool", "--vec-env envpool needs envpool"),
         (f"{NEW} --gamma 1.5", "it must be between 0 and 1"),
         (f"{NEW} --learning-rate fast", "give a number, or lin_X"),
         (f"{NEW} --policy-kwargs dict(net", "write it as Python does"),
@@ -149,6 +152,17 @@ def test_own_wrappers_are_imported_only_when_named(cli: Cli) -> None:
     first = Path("run/checkpoints/000128")
     cli("train", "--resume", first).fails(2, "a file alone does not decide", " ".join(own))
     cli("train", "--resume", first, *own).succeeds()
+
+
+def test_environments_stepped_at_once(cli: Cli) -> None:
+    result = cli(*CARTPOLE, "--steps", 256, "--vec-env", "auto")
+    result.succeeds()
+    assert "--vec-env auto takes " in result.err
+    at_once = ("train", "--env", "CartPole-v1", "--out", "at_once", *TINY, "--vec-env", "vector")
+    assert "2 environments" in cli(*at_once, "--steps", 256).err
+    result = cli("train", "--resume", "at_once", "--steps", 512)
+    result.succeeds()
+    assert "begin anew" not in result.err
 
 
 def test_the_bar_shows_speed_return_and_time(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

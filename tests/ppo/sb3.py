@@ -27,9 +27,9 @@ from sb3port.commands.policies import find_policy, read_options
 from sb3port.commands.train import RunOptions, begin_finetuning
 from sb3port.environments.fresh_spec import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
-from sb3port.ppo.runs.running import make_environments
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.starting import start_fresh
+from sb3port.ppo.runs.stepping import make_environments
 from sb3port.ppo.runs.trainer import Trainer
 from tests.ports import port_of
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -36,8 +37,7 @@ class Learner:
     device: torch.device
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What an engine chose for n environments.
 
     Args:
@@ -53,8 +53,7 @@ class Decision:
     memory: NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True)
-class Recall:
+class Recall(NamedTuple):
     """What a recurrent policy remembers of n environments.
 
     Args:
@@ -109,7 +108,15 @@ class UpdateStatistics:
 
 
 class Engine(ABC):
-    """Holds a policy and its optimiser."""
+    """Holds a policy and its optimiser.
+
+    Attributes:
+        values_one_by_one: Whether it wants to be asked one by one for the values of what time limits cut off,
+            as SB3 does: one row alone gives other bits than the same row among others. Else it is asked once
+            for those of a whole rollout.
+    """
+
+    values_one_by_one: ClassVar[bool] = True
 
     @abstractmethod
     def act(self, observations: Observations, masks: Array | None, recall: Recall | None) -> Decision:

@@ -111,9 +111,9 @@ _NUMBERS = ("rewards", "starts", "values", "log_probs", "advantages", "returns")
 def store(room: Array, step: int, values: Array) -> None:
     """Write one step, an image with its channels moved to the front where they come last."""
     target = room[step]
-    if values.shape != target.shape and values.ndim == 4:
-        values = values.transpose(0, 3, 1, 2)
-    target[:] = values.reshape(target.shape)
+    if values.shape != target.shape:
+        values = (values.transpose(0, 3, 1, 2) if values.ndim == 4 else values).reshape(target.shape)
+    target[:] = values
 
 
 def _stored(part: Simple) -> tuple[tuple[int, ...], Any]:

@@ -7,8 +7,7 @@ observation under "".
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -22,8 +21,7 @@ from sb3port.ppo.rollout.episodes import EndedEpisode, Episodes, MakeEnv, Record
 Observations: TypeAlias = dict[str, Array]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What one step of all environments gave.
 
     Args:
@@ -73,7 +71,10 @@ class Environments(ABC):
 
     @abstractmethod
     def play(self, recordings: Sequence[Recording]) -> Observations:
-        """Come back to where other environments of this kind were, and give what is seen there."""
+        """Come back to where other environments of this kind were, and give what is seen there.
+
+        It is empty where they cannot be brought back at all.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -102,7 +103,6 @@ class InProcess(Environments):
         self.observation_space, self.action_space = first.observation_space, first.action_space
         self.time_limit = time_limit(first)
         self.count = count
-        self._single = None if isinstance(first.observation_space, spaces.Dict) else first.observation_space
 
     def reset(self, seed: int | None) -> Observations:
         """Begin the first episodes; environment i gets the seed `seed + i`."""

@@ -4,9 +4,9 @@ Source: `stable_baselines3/common/on_policy_algorithm.py` and its descendants in
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -41,6 +41,15 @@ class Progress:
     episodes: deque[tuple[float, int, bool | None]] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
 
+class _CutOff(NamedTuple):
+    """The last observation of an episode that a time limit ended, as the policy sees it, `(1, ...)`."""
+
+    step: int
+    env: int
+    seen: Observations
+    recall: Recall | None
+
+
 class Collector:
     """Fills rollouts.
 
@@ -69,6 +78,8 @@ class Collector:
         self._rollout = empty_rollout(spec, settings.n_steps, envs.count)
         self.progress = Progress({}, np.ones(envs.count, np.bool_))
         self._seen: Observations = {}
+        self._none_ended = np.zeros(envs.count, np.bool_)
+        self._cut_off: list[_CutOff] = []
 
     def begin(self, seed: int | None) -> None:
         """Begin the first episodes.
@@ -103,6 +114,7 @@ class Collector:
             if settings.use_sde and frequency > 0 and step % frequency == 0:
                 self._engine.reset_noise(self._envs.count)
             self._advance(step)
+        self._add_values()
         last = self._engine.values(self._seen, self._recall())
         self._rollout.finish(last, self.progress.ended, settings.gamma, settings.gae_lambda)
         self._refuse_unfinite()
@@ -112,16 +124,28 @@ class Collector:
         rollout, progress = self._rollout, self.progress
         masks = self._envs.masks() if self._masked else None
         decision = self._decide(masks)
-        result = self._envs.step(self._to_env(decision.actions))
         self._write(index, decision, masks)
+        result = self._envs.step(self._to_env(decision.actions))
         progress.observations, progress.memory = result.observations, decision.memory
-        progress.ended = np.zeros(self._envs.count, np.bool_)
         rollout.rewards[index] = self._receive(result)
-        for episode in result.ended:
+        progress.ended = self._none_ended
+        if result.ended:
+            self._end(index, result.ended)
+
+    def _end(self, index: int, episodes: Sequence[EndedEpisode]) -> None:
+        """Take note of the episodes that ended with a step."""
+        progress = self.progress
+        progress.ended = np.zeros(self._envs.count, np.bool_)
+        for episode in episodes:
             progress.ended[episode.index] = True
             progress.episodes.append((episode.total, episode.length, episode.success))
-            if episode.truncated:
-                rollout.rewards[index, episode.index] += self._value_after(episode)
+            if not episode.truncated:
+                continue
+            cut_off = self._last_of(index, episode)
+            if self._engine.values_one_by_one:
+                self._add_value(cut_off, self._engine.values(cut_off.seen, cut_off.recall)[0])
+            else:
+                self._cut_off.append(cut_off)
 
     def _decide(self, masks: Array | None) -> Decision:
         try:
@@ -134,7 +158,8 @@ class Collector:
         rollout, progress = self._rollout, self.progress
         for key, room in rollout.observations.items():
             store(room, index, self._seen[key])
-        rollout.actions[index] = decision.actions.reshape(rollout.actions[index].shape)
+        actions = rollout.actions[index]
+        actions[:] = decision.actions.reshape(actions.shape)
         rollout.starts[index] = progress.ended
         rollout.values[index] = decision.values
         rollout.log_probs[index] = decision.log_probs
@@ -152,16 +177,31 @@ class Collector:
         self._seen = self._normaliser.observe(result.observations, ended)
         return self._normaliser.scale(result.rewards, ended)
 
-    def _value_after(self, episode: EndedEpisode) -> np.float32:
-        """What a time limit cut off: the discounted value of the last observation, on its own."""
+    def _last_of(self, index: int, episode: EndedEpisode) -> "_CutOff":
+        """Give what the policy would have seen next, had a time limit not ended the episode."""
         seen = single(self._envs.observation_space, episode.observation)
         if self._normaliser is not None:
             seen = self._normaliser.last(episode.index, seen)
         memory, recall = self.progress.memory, None
         if memory is not None:
             recall = Recall(memory[[episode.index]], np.zeros(1, np.float32))
-        value: np.float32 = self._engine.values(seen, recall)[0]
-        return np.float32(self._settings.gamma) * value
+        return _CutOff(index, episode.index, seen, recall)
+
+    def _add_value(self, cut_off: "_CutOff", value: np.float32) -> None:
+        """Add to a reward what a time limit cut off: the discounted value of the last observation."""
+        self._rollout.rewards[cut_off.step, cut_off.env] += np.float32(self._settings.gamma) * value
+
+    def _add_values(self) -> None:
+        """Do so for all that was cut off, where the engine takes its observations together."""
+        if not self._cut_off:
+            return
+        rows = [cut_off.seen for cut_off in self._cut_off]
+        seen = {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
+        recalls = [cut_off.recall for cut_off in self._cut_off if cut_off.recall is not None]
+        recall = Recall(*map(np.concatenate, zip(*recalls, strict=True))) if recalls else None
+        for cut_off, value in zip(self._cut_off, self._engine.values(seen, recall), strict=True):
+            self._add_value(cut_off, value)
+        self._cut_off.clear()
 
     def _recall(self) -> Recall | None:
         memory = self.progress.memory
@@ -185,10 +225,26 @@ def environment_actions(space: spaces.Space[Any], spec: PolicySpec) -> Callable[
     sb3-contrib's RecurrentPPO clips actions even where they are squashed.
     """
     if isinstance(space, spaces.Box):
-        low, high = space.low, space.high
         if spec.squash_output and spec.lstm_hidden_size is None:
+            low, high = space.low, space.high
             return lambda actions: low + (0.5 * (actions.reshape(-1, *space.shape) + 1.0) * (high - low))
-        return lambda actions: np.minimum(np.maximum(actions.reshape(-1, *space.shape), low), high)
+        return _Clip(space)
     if isinstance(space, spaces.MultiBinary) and not spec.maskable:
         return lambda actions: actions.astype(np.float32)
     return lambda actions: actions
+
+
+class _Clip:
+    """Gives actions the shape of their space, and clips them to it."""
+
+    def __init__(self, space: spaces.Box) -> None:
+        self._space = space
+        self._low, self._high = space.low[None], space.high[None]
+
+    def __call__(self, actions: Array) -> Array:
+        rows = actions.reshape(-1, *self._space.shape)
+        if len(self._low) != len(rows):  # NumPy takes half the time for limits of the same shape
+            counts = (len(rows), *(1 for _ in self._space.shape))
+            self._low, self._high = np.tile(self._space.low, counts), np.tile(self._space.high, counts)
+        clipped: Array = np.maximum(rows, self._low)
+        return np.minimum(clipped, self._high, out=clipped)

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,24 +16,19 @@ from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, PolicySpe
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.environments.choosing import choose_environment, needed_words
 from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.environments.making import open_wrapped
-from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import TrainingDiverged, UsageError
 from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.reading import read_port
 from sb3port.ppo.hyperparameters import SCHEDULES
-from sb3port.ppo.rollout.environments import Environments, InProcess
-from sb3port.ppo.rollout.episodes import MakeEnv
-from sb3port.ppo.rollout.subprocesses import Subprocesses
 from sb3port.ppo.runs.checkpoints import find_checkpoint, point, pointed, save_checkpoint
 from sb3port.ppo.runs.evaluating import Evaluator
 from sb3port.ppo.runs.logs import TrainingLog
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.starting import restored
+from sb3port.ppo.runs.stepping import AT_ONCE, make_environments, maker_of
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.ppo.runs.training_state import apply_state, read_state
 
-_VEC_ENVS: dict[str, Callable[..., Environments]] = {"dummy": InProcess, "subproc": Subprocesses}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -85,22 +79,6 @@ def prepare(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"there is no device {device} here", "take --device cpu") from error
-
-
-def make_environments(settings: RunSettings) -> Environments:
-    """Make the environments of a run.
-
-    Raises:
-        UsageError: There is no such environment, or no such way to run several.
-    """
-    if settings.vec_env not in _VEC_ENVS:
-        raise UsageError(f"there is no --vec-env {settings.vec_env}", f"known: {', '.join(_VEC_ENVS)}")
-    return _VEC_ENVS[settings.vec_env](maker_of(settings), settings.n_envs)
-
-
-def maker_of(settings: RunSettings) -> MakeEnv:
-    """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
-    return partial(open_wrapped, settings.env, wrapping_in(settings.environment), disable_env_checker=True)
 
 
 def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watcher) -> Outcome:
@@ -239,7 +217,10 @@ def resume(
     before(origin.spec)
     trainer = restored(settings, origin, make_environments(settings))
     if not apply_state(trainer, state):
-        warn(f"{settings.env} draws random numbers of its own, so that its episodes begin anew here")
+        at_once = f"the vector environment of {settings.env} cannot be put back to where it was"
+        alone = f"{settings.env} draws random numbers of its own"
+        why = at_once if settings.vec_env in AT_ONCE else alone
+        warn(f"{why}, so that its episodes begin anew here")
     point(folder, LAST)
     out = folder.parents[1]
     return trainer, origin, path if path.resolve() == out else out

@@ -23,7 +23,8 @@ class RunSettings:
         until: It ends when so many environment steps are done, those of an earlier training included.
         hyperparameters: SB3's.
         n_envs: How many environments.
-        vec_env: "dummy" for environments in this process, "subproc" for one process each.
+        vec_env: "dummy" for environments in this process, "subproc" for one process each, "vector" and
+            "envpool" for all at once; "auto" until `stepping.chosen` chose one of them.
         seed: Of all random numbers.
         device: Where to compute, a name of torch's.
         engine: A name of `engines.table`.

@@ -73,7 +73,9 @@ def apply_state(trainer: Trainer, state: TrainingState) -> bool:
     trainer.counters = state.counters
     progress = state.progress
     seen = trainer.envs.play(state.recordings)
-    same = all(np.array_equal(seen[key], array) for key, array in progress.observations.items())
+    same = bool(seen) and all(
+        np.array_equal(seen[key], array) for key, array in progress.observations.items()
+    )
     if trainer.normaliser is not None and state.returns is not None:
         trainer.normaliser.returns = state.returns
         trainer.normaliser.put_back(state.frames)

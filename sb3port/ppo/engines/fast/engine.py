@@ -30,6 +30,8 @@ class FastEngine(Engine):
         compiled: Whether Numba computes, else NumPy.
     """
 
+    values_one_by_one = False
+
     def __init__(self, learner: Learner, compiled: bool) -> None:
         spec, self._settings = learner.spec, learner.settings
         self._tensors = policy_tensors(learner.policy)
