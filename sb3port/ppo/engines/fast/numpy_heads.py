@@ -73,6 +73,7 @@ class GaussianHead(Head):
 
     @override
     def refresh(self) -> None:
+        """Compute the standard deviations from the parameter."""
         self._log_stds = self._log_std.astype(np.float64)
         self.stds = np.exp(self._log_stds)[None]
         self._constant = float(self._log_stds.sum()) + len(self._log_std) * _HALF_LOG_2PI
@@ -81,12 +82,14 @@ class GaussianHead(Head):
     def draw(
         self, outputs: Doubles, latents: Floats, noise: Doubles, matrices: Doubles, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Draw actions `(B, A)`, and give their log-likelihoods in nats, `(B,)`."""
         return outputs + noise * self.stds, -0.5 * (noise * noise).sum(1) - self._constant
 
     @override
     def evaluate(
         self, outputs: Doubles, latents: Floats, actions: Floats, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Give log-likelihoods and entropies in nats, each `(B,)`."""
         self._distance = (actions - outputs) / self.stds
         self._squares = self._distance * self._distance
         entropy = self._constant + 0.5 * len(self._log_std)
@@ -94,6 +97,7 @@ class GaussianHead(Head):
 
     @override
     def backward(self, of_log_prob: Doubles, of_entropy: float) -> Doubles:
+        """Give the gradient of the outputs, `(B, n)`, and write that of `log_std` where there is one."""
         rows = of_log_prob[:, None]
         self._gradient[:] = (rows * (self._squares - 1)).sum(0) + of_entropy * len(rows)
         return rows * self._distance / self.stds
@@ -115,6 +119,7 @@ class StateDependentHead(Head):
 
     @override
     def refresh(self) -> None:
+        """Compute the standard deviations from the parameter."""
         given = self._log_std.astype(np.float64)
         stds = slopes = np.exp(np.minimum(given, 0) if self._expln else given)
         if self._expln:
@@ -128,6 +133,7 @@ class StateDependentHead(Head):
     def draw(
         self, outputs: Doubles, latents: Floats, noise: Doubles, matrices: Doubles, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Draw actions `(B, A)`, and give their log-likelihoods in nats, `(B,)`."""
         moved = np.matmul(matrices, latents.astype(np.float64)[:, :, None])[:, :, 0]
         variance = self._variance(latents)
         terms = -0.5 * (moved * moved / variance + np.log(variance)) - _HALF_LOG_2PI
@@ -137,6 +143,7 @@ class StateDependentHead(Head):
     def evaluate(
         self, outputs: Doubles, latents: Floats, actions: Floats, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Give log-likelihoods and entropies in nats, each `(B,)`."""
         self._variances = self._variance(latents)
         self._distance = actions - outputs
         self._squares = self._distance**2 / self._variances
@@ -145,6 +152,7 @@ class StateDependentHead(Head):
 
     @override
     def backward(self, of_log_prob: Doubles, of_entropy: float) -> Doubles:
+        """Give the gradient of the outputs, `(B, n)`, and write that of `log_std` where there is one."""
         rows = of_log_prob[:, None]
         of_variance = (rows * (self._squares - 1) + of_entropy) * 0.5 / self._variances
         of_squares = of_variance.T @ self._latent_squared
@@ -173,6 +181,7 @@ class CategoricalHead(Head):
     def draw(
         self, outputs: Doubles, latents: Floats, noise: Doubles, matrices: Doubles, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Draw actions `(B, A)`, and give their log-likelihoods in nats, `(B,)`."""
         rows, columns, log_probs = np.arange(len(outputs)), [], np.zeros(len(outputs))
         for index, (part, _) in enumerate(self._parts(outputs, masks)):
             chances = np.exp(part)
@@ -187,6 +196,7 @@ class CategoricalHead(Head):
     def evaluate(
         self, outputs: Doubles, latents: Floats, actions: Floats, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Give log-likelihoods and entropies in nats, each `(B,)`."""
         rows, self._kept = np.arange(len(outputs)), []
         log_probs, entropies = np.zeros(len(outputs)), np.zeros(len(outputs))
         for column, (part, allowed) in zip(actions.T, self._parts(outputs, masks), strict=True):
@@ -200,6 +210,7 @@ class CategoricalHead(Head):
 
     @override
     def backward(self, of_log_prob: Doubles, of_entropy: float) -> Doubles:
+        """Give the gradient of the outputs, `(B, n)`, and write that of `log_std` where there is one."""
         rows, result = np.arange(len(of_log_prob)), []
         for taken, part, chances, entropy, allowed in self._kept:
             gradient = -of_log_prob[:, None] * chances
@@ -228,6 +239,7 @@ class BernoulliHead(Head):
     def draw(
         self, outputs: Doubles, latents: Floats, noise: Doubles, matrices: Doubles, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Draw actions `(B, A)`, and give their log-likelihoods in nats, `(B,)`."""
         actions = (noise < _chance(outputs)).astype(np.float64)
         return actions, (outputs * actions - np.logaddexp(0, outputs)).sum(1)
 
@@ -235,12 +247,14 @@ class BernoulliHead(Head):
     def evaluate(
         self, outputs: Doubles, latents: Floats, actions: Floats, masks: Array
     ) -> tuple[Doubles, Doubles]:
+        """Give log-likelihoods and entropies in nats, each `(B,)`."""
         self._logits, self._actions, self._chances = outputs, actions, _chance(outputs)
         softplus = np.logaddexp(0, outputs)
         return (outputs * actions - softplus).sum(1), (softplus - outputs * self._chances).sum(1)
 
     @override
     def backward(self, of_log_prob: Doubles, of_entropy: float) -> Doubles:
+        """Give the gradient of the outputs, `(B, n)`, and write that of `log_std` where there is one."""
         spread = self._chances * (1 - self._chances)
         return of_log_prob[:, None] * (self._actions - self._chances) - of_entropy * self._logits * spread
 
