@@ -84,7 +84,8 @@ class FastEngine(Engine):
         diverged = False
         while len(epochs) < settings.n_epochs and not diverged:
             order = np.random.permutation(rollout.size)
-            sums, diverged = self._arithmetic.learn_epoch(transitions, order, sizes, settings)
+            with np.errstate(all="ignore"):  # what diverges is named by who called
+                sums, diverged = self._arithmetic.learn_epoch(transitions, order, sizes, settings)
             epochs.append(sums)
         self._arithmetic.refresh()
         squashing = float(_squashing(transitions.actions).mean()) if self._squashes else 0.0
