@@ -1,6 +1,7 @@
 """The fast engine's arithmetic in NumPy alone: BLAS for the products, gradients by hand."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class NumpyArithmetic(Arithmetic):
         """Compute the gradient of one minibatch's loss, into the parameters' flat array."""
         self._head.refresh()
         count, settings, masks = len(chosen), self._settings, transitions.masks
-        outputs, values = self._forward(transitions.rows[chosen])
+        outputs, values = self._forward(transitions.rows.take(chosen, 0))
         log_probs, entropy = self._head.evaluate(
             outputs,
             self._actor.latents,
@@ -182,10 +183,16 @@ class Chain:
             if slopes is not None:
                 gradient *= slopes
             np.dot(self._inputs[index].T, gradient, out=weights)
-            gradient.sum(0, out=biases)
+            np.dot(_ones(len(gradient)), gradient, out=biases)
             if index or self._passes_down:
                 gradient = np.dot(gradient, self._layers[index][0].T)
         return gradient if self._passes_down else None
+
+
+@lru_cache(maxsize=4)
+def _ones(count: int) -> Floats:
+    """A row of ones, by which BLAS sums columns."""
+    return np.ones(count, np.float32)
 
 
 def _scaled(advantages: Floats, normalises: bool) -> Doubles:
