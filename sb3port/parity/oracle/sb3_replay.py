@@ -1,0 +1,186 @@
+"""SB3's and sb3-contrib's own policy classes of algorithms that learn from replayed steps, and of ARS."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib import ARS, QRDQN, TQC, CrossQ
+from sb3_contrib.ars.policies import ARSPolicy
+from sb3_contrib.crossq.policies import CrossQPolicy
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from sb3_contrib.tqc.policies import TQCPolicy
+from stable_baselines3 import DDPG, DQN, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.dqn.policies import DQNPolicy
+from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import TD3Policy
+from torch import Tensor
+
+from sb3port.checkpoint.checkpoint import Array, ReplaySpec
+from sb3port.checkpoint.spaces import Discrete
+from sb3port.families.registry import family_of
+from sb3port.networks.mlp import activation_class
+from sb3port.networks.outputs import Outputs, rows_at
+
+REPLAY_ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+    "sac": SAC,
+    "td3": TD3,
+    "ddpg": DDPG,
+    "dqn": DQN,
+    "qrdqn": QRDQN,
+    "tqc": TQC,
+    "crossq": CrossQ,
+    "ars": ARS,
+}
+_CLASSES: dict[str, type[BasePolicy]] = {
+    cls.__name__: cls
+    for cls in (SACPolicy, TD3Policy, DQNPolicy, QRDQNPolicy, TQCPolicy, CrossQPolicy, ARSPolicy)
+}
+_Named: TypeAlias = Iterator[tuple[str, Tensor]]
+_SDE = ("use_sde", "log_std_init", "use_expln", "clip_mean")
+_RENORM = ("batch_norm", "batch_norm_momentum", "batch_norm_eps", "renorm_warmup_steps")
+
+
+def replay_class(spec: ReplaySpec) -> type[BasePolicy]:
+    """Give SB3's class of a policy."""
+    return _CLASSES[family_of(spec).name]
+
+
+def replay_arguments(spec: ReplaySpec, extractor: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the keyword arguments with which SB3 builds a policy.
+
+    Args:
+        spec: The policy.
+        extractor: Those of its features extractor.
+    """
+    kinds = {network.kind.name for network in family_of(spec).networks}
+    arguments: dict[str, Any] = {"activation_fn": activation_class(spec.activation_fn)}
+    if "plain" in kinds:
+        squash = spec.squash_output
+        return arguments | {
+            "net_arch": list(spec.net_arch.pi),
+            "with_bias": spec.with_bias,
+            "squash_output": squash,
+        }
+    arguments |= {**extractor, "normalize_images": spec.normalize_images}
+    if kinds & {"choices", "quantiles"}:
+        arguments["net_arch"] = list(spec.net_arch.qf or ())
+    else:
+        arguments["net_arch"] = {"pi": list(spec.net_arch.pi), "qf": list(spec.net_arch.qf or ())}
+        arguments |= {
+            "n_critics": spec.n_critics,
+            "share_features_extractor": spec.share_features_extractor,
+        }
+    arguments |= {"n_quantiles": spec.n_quantiles} if kinds & {"quantiles", "quantile_critics"} else {}
+    arguments |= {name: getattr(spec, name) for name in _SDE} if "gaussian" in kinds else {}
+    return arguments | ({name: getattr(spec, name) for name in _RENORM} if spec.algorithm == "crossq" else {})
+
+
+def replay_source(name: str, spec: ReplaySpec) -> str:
+    """Name the checkpoint's tensor for one of SB3's, which has a shared extractor's twice."""
+    for network in family_of(spec).networks:
+        own = f"{network.prefix}features_extractor."
+        if network.shares and spec.share_features_extractor and name.startswith(own):
+            return f"{network.shares}.features_extractor.{name.removeprefix(own)}"
+    return name
+
+
+def replay_outputs(policy: Any, spec: ReplaySpec, batch: Any, actions: Tensor) -> Outputs:
+    """Compute what the networks give, by the names of `sb3port.networks.outputs`.
+
+    Args:
+        policy: SB3's.
+        spec: What it was built from.
+        batch: Normalised observations, as `obs_to_tensor` gives them.
+        actions: Actions that are evaluated.
+    """
+    found = dict(_COMPUTED[family_of(spec).networks[0].kind.name](policy, batch, actions))
+    found["mode"] = policy._predict(batch, deterministic=True)
+    return {name: tensor.detach().numpy() for name, tensor in found.items()}
+
+
+def _of_gaussian(policy: Any, batch: Any, actions: Tensor) -> _Named:
+    mean, log_std, kwargs = policy.actor.get_action_dist_params(batch)
+    yield "mean", mean
+    if not kwargs:
+        yield "log_std", log_std
+    distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
+    yield "log_prob", distribution.log_prob(actions)
+    yield from _of_critics(policy, batch, actions)
+
+
+def _of_squashed(policy: Any, batch: Any, actions: Tensor) -> _Named:
+    yield "mean", policy.actor(batch)
+    yield "target_mean", policy.actor_target(batch)
+    yield from _of_critics(policy, batch, actions)
+
+
+def _of_critics(policy: Any, batch: Any, actions: Tensor) -> _Named:
+    for prefix, critic in (("", policy.critic), ("target_", getattr(policy, "critic_target", None))):
+        if critic is None:
+            continue
+        found = critic(batch, actions)
+        if isinstance(found, tuple):
+            yield f"{prefix}q_values", torch.cat(found, dim=1)
+        else:
+            yield f"{prefix}quantiles", found
+
+
+def _of_choices(policy: Any, batch: Any, _: Tensor) -> _Named:
+    yield "q_values", policy.q_net(batch)
+    yield "target_q_values", policy.q_net_target(batch)
+
+
+def _of_quantiles(policy: Any, batch: Any, _: Tensor) -> _Named:
+    for prefix, net in (("", policy.quantile_net), ("target_", policy.quantile_net_target)):
+        yield f"{prefix}quantiles", net(batch)
+        yield f"{prefix}q_values", net(batch).mean(dim=1)
+
+
+def _of_plain(policy: Any, batch: Any, _: Tensor) -> _Named:
+    outputs = policy.action_net(policy.extract_features(batch, policy.features_extractor))
+    yield "logits" if isinstance(policy.action_space, spaces.Discrete) else "mean", outputs
+
+
+_COMPUTED: dict[str, Callable[[Any, Any, Tensor], _Named]] = {
+    "gaussian": _of_gaussian,
+    "squashed": _of_squashed,
+    "choices": _of_choices,
+    "quantiles": _of_quantiles,
+    "plain": _of_plain,
+}
+
+
+def replay_sample(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any) -> Array:
+    """Draw actions as SB3 does, with the generators as they are.
+
+    Args:
+        policy: SB3's.
+        spec: What it was built from.
+        normalized: Observations as `predict` takes them; DQN's is asked row by row, so that each has its own
+            chance.
+        batch: The same as `obs_to_tensor` gives them.
+    """
+    if spec.use_sde:
+        policy.reset_noise(_count(batch))
+    if not isinstance(spec.action_space, Discrete) or spec.algorithm == "ars":
+        return np.asarray(policy._predict(batch, deterministic=False).numpy())
+    model = _explorer(policy, spec)
+    rows = [rows_at(normalized, row, _count(batch)) for row in range(_count(batch))]
+    return np.concatenate([model.predict(row, deterministic=False)[0] for row in rows])
+
+
+def _count(batch: Any) -> int:
+    return len(next(iter(batch.values())) if isinstance(batch, dict) else batch)
+
+
+def _explorer(policy: Any, spec: ReplaySpec) -> Any:
+    """Give SB3's model around a policy, because it is the model that takes random actions."""
+    model: Any = object.__new__(REPLAY_ALGORITHMS[spec.algorithm])
+    model.policy, model.exploration_rate = policy, spec.exploration_rate
+    model.observation_space, model.action_space = policy.observation_space, policy.action_space
+    return model
+
