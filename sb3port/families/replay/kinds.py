@@ -102,11 +102,7 @@ def _gaussian_read(tensors: Mapping[str, Array], _: Space) -> dict[str, Any]:
     if log_std is not None and "mu.weight" in tensors:
         read["clip_mean"] = 0.0
     sizes = _widths("sde_features_extractor", tensors)
-    return read | ({"sde_net_arch": sizes} if sizes else {}) | {"batch_norm": _has_norm(tensors)}
-
-
-def _has_norm(tensors: Mapping[str, Array]) -> bool:
-    return any(name.endswith(".ra_mean") for name in tensors)
+    return read | ({"sde_net_arch": sizes} if sizes else {})
 
 
 def _tanh_shapes(spec: ReplaySpec, features: int) -> Shapes:

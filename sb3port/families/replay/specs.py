@@ -22,7 +22,7 @@ def read_networks(family: Family, tensors: Mapping[str, Array], actions: Space) 
         found: NetArch = read.pop("net_arch")
         arch = replace(arch, pi=arch.pi or found.pi, qf=arch.qf or found.qf)
         fields = {**read, **fields}
-    return {**fields, "net_arch": arch}
+    return {**fields, "net_arch": arch, "batch_norm": any(is_statistic(name) for name in tensors)}
 
 
 def below(tensors: Mapping[str, Array], network: Network) -> dict[str, Array]:

@@ -124,6 +124,12 @@ class GaussianActor(Actor):
         """Draw actions."""
         return self.distribution(latents).sample()
 
+    def drawn(self, features: Tensor, latent: Tensor) -> Tensor:
+        """Draw actions for what the features extractor and `latent_pi` have given."""
+        extract = self.sde_features_extractor
+        self._noisy = latent if extract is None else extract(features)
+        return self.sample(latent)
+
     def compared(self, latents: Tensor) -> dict[str, Tensor]:
         """Means, and without gSDE logarithms of standard deviations, which with it are no matter of rows."""
         found = {"mean": self.mu(latents)}

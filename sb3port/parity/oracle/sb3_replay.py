@@ -166,11 +166,33 @@ def replay_sample(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any) ->
     """
     if spec.use_sde:
         policy.reset_noise(_count(batch))
-    if not isinstance(spec.action_space, Discrete) or spec.algorithm == "ars":
-        return np.asarray(policy._predict(batch, deterministic=False).numpy())
+    if not _chooses(spec):
+        return replay_actions(policy, spec, normalized, batch, False)
     model = _explorer(policy, spec)
     rows = [rows_at(normalized, row, _count(batch)) for row in range(_count(batch))]
     return np.concatenate([model.predict(row, deterministic=False)[0] for row in rows])
+
+
+def replay_actions(
+    policy: Any, spec: ReplaySpec, normalized: Any, batch: Any, deterministic: bool
+) -> Array:
+    """Choose actions as SB3's models do, before they are clipped or unscaled.
+
+    Args:
+        policy: SB3's.
+        spec: What it was built from.
+        normalized: Observations as `predict` takes them.
+        batch: The same as `obs_to_tensor` gives them.
+        deterministic: Whether nothing is left to chance.
+    """
+    if _chooses(spec) and not deterministic:
+        return np.asarray(_explorer(policy, spec).predict(normalized, deterministic=False)[0])
+    return np.asarray(policy._predict(batch, deterministic=deterministic).numpy())
+
+
+def _chooses(spec: ReplaySpec) -> bool:
+    """Whether it is the model, and not its policy, that takes random actions."""
+    return isinstance(spec.action_space, Discrete) and spec.algorithm != "ars"
 
 
 def _count(batch: Any) -> int:
