@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import Array
 from sb3port.checkpoint.spaces import Dict, Discrete
+from sb3port.families.features import batch_keys
 from sb3port.inference.batches import normalized_outputs, raw_batch
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, all_seeded, flat_actions
@@ -57,13 +58,14 @@ class ReplayPort:
 
     def _sample(self, batch: Batch) -> Array:
         """Draw actions; of DQN's each has its own chance, as if it had been asked for alone."""
-        count = len(next(iter(batch.values())))
+        seen = {key: batch[key] for key in batch_keys(self.space).values()}
+        count = len(next(iter(seen.values())))
         with all_seeded(self.policy.seed):
             if self.policy.spec.use_sde:
                 self.policy.reset_noise(count)
             if not isinstance(self.action_space, Discrete):
                 return np.asarray(self.policy.predict(batch, False)[0].numpy())
-            rows = [{key: tensor[row : row + 1] for key, tensor in batch.items()} for row in range(count)]
+            rows = [{key: tensor[row : row + 1] for key, tensor in seen.items()} for row in range(count)]
             return np.concatenate([self.policy.predict(row, False)[0].numpy() for row in rows])
 
 

@@ -122,17 +122,22 @@ def read_running(folder: Path) -> Running:
 
 
 @metered
-def check_processors_of(folder: Path) -> None:
+def check_processors_of(folder: Path) -> PolicySpec:
     """Refuse a port, or a policy that LeRobot saved, whose processors are not those of its policy.
+
+    Returns:
+        What its policy computes.
 
     Raises:
         Unsafe: See `gate.check_processors`.
         NotPortable: It is damaged.
     """
     try:
-        check_processors(folder, _own_spec(folder))
+        spec = _own_spec(folder)
+        check_processors(folder, spec)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+    return spec
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:

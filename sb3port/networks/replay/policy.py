@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sb3port.checkpoint.checkpoint import ReplaySpec
 from sb3port.checkpoint.spaces import Box, Discrete
 from sb3port.errors import NoAction
+from sb3port.families.features import batch_keys
 from sb3port.families.registry import family_of
 from sb3port.families.replay.specs import is_shared
 from sb3port.networks.gymnasium_spaces import gymnasium_space
@@ -50,6 +51,7 @@ class ReplayPolicy(nn.Module):
         check_replay(spec)
         self.spec, self._family = spec, family_of(spec)
         self.preprocess = Preprocessor(spec.observation_space, spec.normalize_images)
+        self._keys = list(batch_keys(spec.observation_space).values())
         made: dict[str, Network] = {}
         for network in self._family.networks:
             lender = made[network.shares].extractor if is_shared(spec, network) else None
@@ -103,7 +105,7 @@ class ReplayPolicy(nn.Module):
             raise ValueError("a state and episode starts are for recurrent policies, but this one is not.")
         if not deterministic and self._explores():
             assert self._choices is not None
-            count = len(next(iter(batch.values())))
+            count = len(batch[self._keys[0]])
             drawn = [self._choices.sample() for _ in range(count)]
             return torch.from_numpy(np.asarray(drawn, np.int64)), None
         latents = self.latents(self.preprocess(batch))
