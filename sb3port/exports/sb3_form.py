@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
 
-from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
+from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec, ReplaySpec
 from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     ExpressionSchedule,
@@ -70,7 +70,9 @@ def _refuse_lost(checkpoint: Checkpoint) -> None:
     lost = {
         f"the features extractor {spec.features_extractor}, which is not SB3's": not _is_of_sb3(spec),
         "gSDE's own layers (sde_net_arch), which SB3 has not had since 1.3": spec.sde_net_arch is not None,
-        "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output and not spec.use_sde,
+        "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output
+        and not spec.use_sde
+        and not isinstance(spec, ReplaySpec),
     }
     for what, has in lost.items():
         if has:
