@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
+from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec, ReplaySpec
 from sb3port.checkpoint.schedules import (
@@ -21,6 +22,13 @@ from sb3port.families.hyperparameters import true_settings
 from sb3port.families.specs import expected_shapes
 
 _NET = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.(\d+)\.(.+)")
+_HER_ARGUMENTS = "replay_buffer_kwargs"
+# HER's arguments that SB3 had until 1.8: it draws goals whenever it learns, since then.
+_GONE = ("online_sampling", "max_episode_length")
+_OFFLINE = (
+    "HER drew its goals when episodes ended (online_sampling=False), which SB3 has not done since 1.8: training "
+    "goes on with goals that are drawn when it learns"
+)
 _COPIED = (
     "SB3 has had no shared layers since 1.8, so each net begins with a copy of them: the outputs are the "
     "same, but the copies part when training goes on, and their optimiser state starts anew"
@@ -50,9 +58,21 @@ def sb3_form(checkpoint: Checkpoint, rates: Mapping[str, float] | None = None) -
         for name, schedule in schedules.items()
         if isinstance(schedule, ExpressionSchedule)
     ]
-    training = replace(checkpoint.training, schedules=schedules)
-    warnings = (*checkpoint.warnings, *formulas)
+    replay = _todays_replay(checkpoint)
+    training = replace(checkpoint.training, schedules=schedules, replay=replay)
+    gone = [_OFFLINE] if checkpoint.training.replay.get(_HER_ARGUMENTS, {}).get("online_sampling") is False else []
+    warnings = (*checkpoint.warnings, *formulas, *gone)
     return _unshared(replace(checkpoint, training=training, warnings=warnings))
+
+
+def _todays_replay(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give the settings of an algorithm that learns from replayed steps without what SB3 has lost of them."""
+    replay = dict(checkpoint.training.replay)
+    if _HER_ARGUMENTS in replay:
+        kept = {name: value for name, value in replay[_HER_ARGUMENTS].items() if name not in _GONE}
+        replay = {name: value for name, value in replay.items() if name != _HER_ARGUMENTS}
+        replay |= {_HER_ARGUMENTS: kept} if kept else {}
+    return replay
 
 
 def _schedules(checkpoint: Checkpoint, rates: Mapping[str, float]) -> dict[str, Schedule]:

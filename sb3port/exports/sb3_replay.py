@@ -45,8 +45,6 @@ _BUFFERS = {
     "NStepReplayBuffer": "stable_baselines3.common.buffers",
     "HerReplayBuffer": "stable_baselines3.her.her_replay_buffer",
 }
-# HER's arguments that SB3 has had until 1.8: it always draws its goals when it learns.
-_GONE = ("online_sampling", "max_episode_length")
 # What the buffer is made of. It is small where nothing is learned: SB3 makes it anew when it loads a model.
 SMALL_BUFFER = {
     "buffer_size": 1,
@@ -107,8 +105,7 @@ def replay_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     name = str(given.get("replay_buffer_class", "")).rpartition(".")[2]
     if name in _BUFFERS:
         settings["replay_buffer_class"] = getattr(import_module(_BUFFERS[name]), name)
-        kwargs = given.get("replay_buffer_kwargs", {})
-        settings["replay_buffer_kwargs"] = {key: kwargs[key] for key in kwargs if key not in _GONE}
+        settings["replay_buffer_kwargs"] = dict(given.get("replay_buffer_kwargs", {}))
     return settings
 
 
@@ -152,6 +149,7 @@ def finish_replay(model: Any, checkpoint: Checkpoint) -> None:
         with torch.no_grad():
             model.log_ent_coef.copy_(torch.from_numpy(coefficient.copy()))
     if checkpoint.spec.algorithm == "ars":
+        model.pop_size = 2 * checkpoint.training.hyperparameters.get("n_delta", model.n_delta)
         model.weights = torch.nn.utils.parameters_to_vector(model.policy.parameters()).detach()
 
 
