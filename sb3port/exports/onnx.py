@@ -12,8 +12,8 @@ import torch
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.errors import NotPortable
 from sb3port.exports.deployment import Deployment
-from sb3port.exports.replay_deployment import make_deployment
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
+from sb3port.exports.replay_deployment import make_deployment
 from sb3port.exports.torch_program import quiet_tracing, trace
 
 BATCH = "batch"

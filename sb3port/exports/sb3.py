@@ -137,7 +137,9 @@ def build_model(
         if isinstance(spec, ReplaySpec):
             finish_replay(model, checkpoint)
         elif checkpoint.optimizer is not None:
-            load_state(model.policy.optimizer, of_parameters(checkpoint.optimizer, model.policy, checkpoint.tensors))
+            load_state(
+                model.policy.optimizer, of_parameters(checkpoint.optimizer, model.policy, checkpoint.tensors)
+            )
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError, AttributeError) as error:
         raise NotPortable(
             f"SB3 cannot express this {display_name(spec.algorithm)} model: {str(error)[:500]}"

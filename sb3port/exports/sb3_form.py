@@ -60,7 +60,11 @@ def sb3_form(checkpoint: Checkpoint, rates: Mapping[str, float] | None = None) -
     ]
     replay = _todays_replay(checkpoint)
     training = replace(checkpoint.training, schedules=schedules, replay=replay)
-    gone = [_OFFLINE] if checkpoint.training.replay.get(_HER_ARGUMENTS, {}).get("online_sampling") is False else []
+    gone = (
+        [_OFFLINE]
+        if checkpoint.training.replay.get(_HER_ARGUMENTS, {}).get("online_sampling") is False
+        else []
+    )
     warnings = (*checkpoint.warnings, *formulas, *gone)
     return _unshared(replace(checkpoint, training=training, warnings=warnings))
 

@@ -46,7 +46,7 @@ _BUFFERS = {
     "HerReplayBuffer": "stable_baselines3.her.her_replay_buffer",
 }
 # What the buffer is made of. It is small where nothing is learned: SB3 makes it anew when it loads a model.
-SMALL_BUFFER = {
+SMALL_BUFFER: Mapping[str, Any] = {
     "buffer_size": 1,
     "replay_buffer_class": None,
     "replay_buffer_kwargs": {},

@@ -13,8 +13,8 @@ from torch.export import Dim, ExportedProgram
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.errors import NotPortable
 from sb3port.exports.deployment import Deployment
-from sb3port.exports.replay_deployment import make_deployment
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
+from sb3port.exports.replay_deployment import make_deployment
 
 METADATA_FILE = "sb3port.json"
 

@@ -106,8 +106,11 @@ def _replayed(
     return Algorithm(name, key, frozenset(signature), settings, ("learning_rate",), rates, {}, kept)
 
 
-_GREEDY = ("target_update_interval", "exploration_fraction", "exploration_initial_eps", "exploration_final_eps")
-_GREEDY = (*_GREEDY, "exploration_rate", "max_grad_norm", "_n_calls")
+_EXPLORATION = ("fraction", "initial_eps", "final_eps", "rate")
+_GREEDY = (
+    *("target_update_interval", "max_grad_norm", "_n_calls"),
+    *(f"exploration_{name}" for name in _EXPLORATION),
+)
 _DELAYED = ("policy_delay", "target_policy_noise", "target_noise_clip")
 TQC = _replayed(
     "TQC",
@@ -149,6 +152,7 @@ ALGORITHMS = (PPO, TRPO, A2C, MASKABLE_PPO, RECURRENT_PPO, *_REPLAYING)
 ON_POLICY = tuple(algorithm for algorithm in ALGORITHMS if algorithm.trains_here)
 SUPPORTED = ", ".join(algorithm.name for algorithm in ALGORITHMS)
 _BY_KEY = {algorithm.key: algorithm for algorithm in ALGORITHMS}
+
 
 def algorithm_of(key: str) -> Algorithm:
     """Give the algorithm of a key such as "ppo".

@@ -73,7 +73,7 @@ def build_spec(
         "use_sde": options.use_sde,
     }
     if options.family.networks:
-        spec = _replay_spec(spaces, tensors, options, common | known)
+        spec: PolicySpec = _replay_spec(spaces, tensors, options, common | known)
     else:
         known |= _full_std(tensors, options.use_sde)
         spec = PolicySpec(

@@ -58,7 +58,7 @@ class PortActor:
 def seed_choices(port: Port | ReplayPort, seed: int) -> None:
     """Seed what DQN and QR-DQN explore with: NumPy's global generator, and that of the space."""
     if isinstance(port, ReplayPort):
-        np.random.seed(seed)  # noqa: NPY002
+        np.random.seed(seed)
         port.policy.seed(seed)
 
 

@@ -99,7 +99,9 @@ def _mlp(spec: PolicySpec, tensors: Mapping[str, Array], acting: ActingLayers) -
     activation = activation_of(spec.activation_fn)
     if not acting.norms or not isinstance(spec, ReplaySpec):
         return Mlp(layers, activation)
-    return NormedMlp([Renorm(tensors, name, spec.batch_norm_eps) for name in acting.norms], layers, activation)
+    return NormedMlp(
+        [Renorm(tensors, name, spec.batch_norm_eps) for name in acting.norms], layers, activation
+    )
 
 
 def _refuse_own(spec: PolicySpec) -> None:

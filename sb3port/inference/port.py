@@ -70,7 +70,11 @@ class Port:
         network |= {"final_states": torch.stack(final)} if final is not None else {}
         network |= {"sample": self._sample(batch, len(observations), pi, starts)}
         found = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
-        return {**normalized_outputs(self.space, batch, observations), **found, **self._acts(batch, observations)}
+        return {
+            **normalized_outputs(self.space, batch, observations),
+            **found,
+            **self._acts(batch, observations),
+        }
 
     @torch.no_grad()
     def act(

@@ -43,7 +43,7 @@ class ReplayNetwork(TorchNetwork):
     @torch.inference_mode()
     def sample(self, features: Input, masks: Array | None) -> Array:
         """See `policy.Network`; DQN draws one chance for all rows, as SB3's `predict` does."""
-        if self._choices is None or np.random.rand() >= self._spec.exploration_rate:  # noqa: NPY002
+        if self._choices is None or np.random.rand() >= self._spec.exploration_rate:
             return super().sample(features, masks)
         count = len(next(iter(features.values())) if isinstance(features, dict) else features)
         return np.array([self._choices.sample() for _ in range(count)])

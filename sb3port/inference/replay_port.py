@@ -67,5 +67,3 @@ class ReplayPort:
                 return np.asarray(self.policy.predict(batch, False)[0].numpy())
             rows = [{key: tensor[row : row + 1] for key, tensor in seen.items()} for row in range(count)]
             return np.concatenate([self.policy.predict(row, False)[0].numpy() for row in rows])
-
-

@@ -133,12 +133,12 @@ def all_seeded(*seeds: Callable[[int], object]) -> Iterator[None]:
 @contextmanager
 def temporary_seed(seed: int) -> Iterator[None]:
     """Let NumPy's global generator, which SB3's DQN has for its chances, begin from a seed; undone behind."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
+    before = np.random.get_state()
+    np.random.seed(seed)
     try:
         yield
     finally:
-        np.random.set_state(before)  # noqa: NPY002
+        np.random.set_state(before)
 
 
 @contextmanager

@@ -63,7 +63,15 @@ def policy_type(spec: PolicySpec) -> str:
 def _replays(spec: ReplaySpec) -> dict[str, Any]:
     """Give the fields of `Sb3Config`."""
     plain = (
-        *("activation_fn", "normalize_images", "use_sde", "log_std_init", "full_std", "use_expln", "clip_mean"),
+        *(
+            "activation_fn",
+            "normalize_images",
+            "use_sde",
+            "log_std_init",
+            "full_std",
+            "use_expln",
+            "clip_mean",
+        ),
         *("squash_output", "n_critics", "n_quantiles", "batch_norm", "batch_norm_momentum", "batch_norm_eps"),
         *("renorm_warmup_steps", "with_bias", "exploration_rate"),
     )

@@ -124,9 +124,7 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     )
 
 
-def _optimizers(
-    folder: Path, spec: PolicySpec, tensors: Mapping[str, Array]
-) -> dict[str, OptimizerState]:
+def _optimizers(folder: Path, spec: PolicySpec, tensors: Mapping[str, Array]) -> dict[str, OptimizerState]:
     """Read those of an algorithm that has several, each in a folder of its name."""
     if not isinstance(spec, ReplaySpec):
         return {}

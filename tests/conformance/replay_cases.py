@@ -1,4 +1,4 @@
-"""The policies of several networks that conformance is tested with: algorithms, spaces and options crossed."""
+"""The policies of several networks that conformance is tested with: all crossed with all."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,7 +57,9 @@ _OPTIONS = {
     **{f"{key}-normalized": _case(key, FLOAT64, normalize=True) for key in (*CONTINUOUS, *CHOOSING, "ars")},
     **{f"{key}-gsde": _case(key, OBSERVATIONS["vector"], settings=_SDE) for key in ("sac", "tqc", "crossq")},
     **{
-        f"{key}-gsde-{name}": _case(key, OBSERVATIONS["vector"], action=action, settings=_SDE, policy_kwargs=kwargs)
+        f"{key}-gsde-{name}": _case(
+            key, OBSERVATIONS["vector"], action=action, settings=_SDE, policy_kwargs=kwargs
+        )
         for key in ("sac", "tqc")
         for name, action, kwargs in (
             ("expln", UNEVEN, {"use_expln": True}),

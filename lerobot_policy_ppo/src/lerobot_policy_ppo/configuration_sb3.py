@@ -15,7 +15,15 @@ from sb3port.networks.replay.policy import check_replay
 
 _NETWORKS = ("pi", "qf")
 # What a spec says in the words of `sb3port`, and what these policies do not have.
-_OTHERS = {"algorithm", "observation_space", "action_space", "net_arch", "sde_net_arch", "assumed", "ortho_init"}
+_OTHERS = {
+    "algorithm",
+    "observation_space",
+    "action_space",
+    "net_arch",
+    "sde_net_arch",
+    "assumed",
+    "ortho_init",
+}
 _OTHERS |= {"maskable", "lstm_hidden_size", "n_lstm_layers", "shared_lstm", "enable_critic_lstm"}
 
 
@@ -75,7 +83,13 @@ class Sb3Config(SpacesConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         # Integers become floats here rather than on loading, so that saving again gives the same bytes.
-        for name in ("log_std_init", "clip_mean", "batch_norm_momentum", "batch_norm_eps", "exploration_rate"):
+        for name in (
+            "log_std_init",
+            "clip_mean",
+            "batch_norm_momentum",
+            "batch_norm_eps",
+            "exploration_rate",
+        ):
             setattr(self, name, float(getattr(self, name)))
 
     def get_optimizer_preset(self) -> AdamConfig:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from typing_extensions import Self, override
 
 from lerobot_policy_ppo.configuration_sb3 import (
-    Sb3Config,
     Sb3ArsConfig,
+    Sb3Config,
     Sb3CrossqConfig,
     Sb3DdpgConfig,
     Sb3DqnConfig,

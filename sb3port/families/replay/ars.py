@@ -1,7 +1,7 @@
 """`ARSPolicy` and `ARSLinearPolicy`, one network without a critic. Source: `sb3_contrib/ars/policies.py`."""
 
-from sb3port.families.base import Network
 from sb3port.checkpoint.spaces import Box, Discrete
+from sb3port.families.base import Network
 from sb3port.families.replay.family import replay_family
 from sb3port.families.replay.kinds import PLAIN
 

@@ -59,6 +59,3 @@ def replay_family(
         networks=networks,
         defaults={"activation_fn": "ReLU", **(defaults or {})},
     )
-
-
-

@@ -74,7 +74,9 @@ def is_statistic(name: str) -> bool:
     return name.rpartition(".")[2] in STATISTICS
 
 
-def parameters_by_optimiser(spec: ReplaySpec, family: Family, shapes: Mapping[str, Any]) -> dict[str, list[str]]:
+def parameters_by_optimiser(
+    spec: ReplaySpec, family: Family, shapes: Mapping[str, Any]
+) -> dict[str, list[str]]:
     """Name the parameters that each optimiser of today's SB3 has, in order.
 
     Args:
@@ -94,5 +96,3 @@ def parameters_by_optimiser(spec: ReplaySpec, family: Family, shapes: Mapping[st
 def _optimises_shared(family: Family) -> bool:
     """TD3's critics learn the features extractor that they share, those of SAC and its kin do not."""
     return family.name == "TD3Policy"
-
-

@@ -110,7 +110,7 @@ class GaussianActor(Actor):
         return latent
 
     def mode(self, latents: Tensor) -> Tensor:
-        """tanh of the means."""
+        """Tanh of the means."""
         return torch.tanh(self.mu(latents))
 
     def distribution(self, latents: Tensor) -> ActionDistribution:
@@ -133,7 +133,9 @@ class GaussianActor(Actor):
     def compared(self, latents: Tensor) -> dict[str, Tensor]:
         """Means, and without gSDE logarithms of standard deviations, which with it are no matter of rows."""
         found = {"mean": self.mu(latents)}
-        return found if self.spec.use_sde else found | {"log_std": torch.clamp(self.log_std(latents), *_LOG_STD)}
+        return (
+            found if self.spec.use_sde else found | {"log_std": torch.clamp(self.log_std(latents), *_LOG_STD)}
+        )
 
 
 class SquashedActor(Actor):

@@ -176,7 +176,7 @@ class ReplayPolicy(nn.Module):
     def _explores(self) -> bool:
         """Whether these actions are random ones; SB3 draws one number for all rows of a call."""
         return self._choices is not None and bool(
-            self._family.networks[0].name and np.random.rand() < self.spec.exploration_rate  # noqa: NPY002
+            self._family.networks[0].name and np.random.rand() < self.spec.exploration_rate
         )
 
 

@@ -13,6 +13,7 @@ import torch
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.inference.port import Port, load_port
+from sb3port.inference.replay_port import ReplayPort
 from sb3port.networks.compiler import without_compiler
 from sb3port.networks.observations import ObservationSet
 from sb3port.parity.checks.candidates import compare_with_oracle
@@ -70,7 +71,7 @@ class Subject:
         return Oracle(self.checkpoint)
 
     @cached_property
-    def port(self) -> Port:
+    def port(self) -> Port | ReplayPort:
         """The port, loaded in this process, without LeRobot."""
         return load_port(self.folder)
 

@@ -35,7 +35,7 @@ class Sb3Actor:
         """Begin an episode; gSDE draws its exploration matrix anew."""
         torch.manual_seed(seed)
         if isinstance(self.spec, ReplaySpec):
-            np.random.seed(seed)  # noqa: NPY002
+            np.random.seed(seed)
             self._oracle.policy.action_space.seed(seed)
         self._memory = _zeros(self.spec) if self.spec.lstm_hidden_size is not None else None
         if self.spec.use_sde:

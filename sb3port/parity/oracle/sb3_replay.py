@@ -173,9 +173,7 @@ def replay_sample(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any) ->
     return np.concatenate([model.predict(row, deterministic=False)[0] for row in rows])
 
 
-def replay_actions(
-    policy: Any, spec: ReplaySpec, normalized: Any, batch: Any, deterministic: bool
-) -> Array:
+def replay_actions(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any, deterministic: bool) -> Array:
     """Choose actions as SB3's models do, before they are clipped or unscaled.
 
     Args:
@@ -205,4 +203,3 @@ def _explorer(policy: Any, spec: ReplaySpec) -> Any:
     model.policy, model.exploration_rate = policy, spec.exploration_rate
     model.observation_space, model.action_space = policy.observation_space, policy.action_space
     return model
-

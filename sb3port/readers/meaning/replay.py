@@ -43,7 +43,9 @@ def read_replay(archive: Archive, algorithm: Algorithm) -> dict[str, Any]:
 def replay_warnings(archive: Archive, algorithm: Algorithm) -> list[str]:
     """Say which of them are left out, and what of them SB3 does not do any more."""
     lost = [
-        name for name in algorithm.replay if archive.data.get(name) is not None and _read(archive, name) is None
+        name
+        for name in algorithm.replay
+        if archive.data.get(name) is not None and _read(archive, name) is None
     ]
     kept = [name for name in lost if not (name in _TEXTS and is_number(archive.value(name)))]
     warnings = [f"{', '.join(kept)} cannot be read, and SB3's default takes their place"] if kept else []

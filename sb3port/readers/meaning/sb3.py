@@ -17,8 +17,8 @@ from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import PPO, algorithm_of, identify
-from sb3port.families.hyperparameters import training_doubts
 from sb3port.families.base import Family
+from sb3port.families.hyperparameters import training_doubts
 from sb3port.families.names import COMPILED, canonical
 from sb3port.families.parameters import parameters_of
 from sb3port.families.registry import recognise_family
@@ -34,10 +34,10 @@ from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning.extractors import Vouched, check_layers, check_name
 from sb3port.readers.meaning.policy_classes import PolicyClass, class_of_saved, read_policy_class
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
+from sb3port.readers.meaning.replay import replay_warnings
 from sb3port.readers.meaning.settings import read_settings
 from sb3port.readers.meaning.spaces import own_classes, read_space
 from sb3port.readers.meaning.statistics import read_statistics
-from sb3port.readers.meaning.replay import replay_warnings
 from sb3port.readers.meaning.training import (
     optimizer_warnings,
     read_optimizer,

@@ -57,9 +57,7 @@ def read_training(
         if values[name] is not None
     }
     replay = read_replay(archive, algorithm)
-    present = [
-        name for name in algorithm.hyperparameters if name in archive.data and name not in replay
-    ]
+    present = [name for name in algorithm.hyperparameters if name in archive.data and name not in replay]
     return TrainingSettings(
         schedules=schedules,
         hyperparameters={name: _setting(name, values[name], f"{where}: {name}") for name in present},

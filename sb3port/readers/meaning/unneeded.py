@@ -12,8 +12,8 @@ from sb3port.readers.formats.records import IN_FILE, Global
 
 # These are read, and whoever reads them says what of them is not known; `lr_schedule` is `learning_rate`, and
 # `exploration_schedule` is made of three other settings.
-_NEEDED = ("policy_class", "policy_kwargs", "observation_space", "action_space", "lr_schedule")
-_NEEDED = (*_NEEDED, "exploration_schedule")
+_SPACES = ("observation_space", "action_space")
+_NEEDED = ("policy_class", "policy_kwargs", *_SPACES, "lr_schedule", "exploration_schedule")
 _MAX_FIELDS = 20
 _MAX_NAMES = 5
 
