@@ -38,7 +38,8 @@ CLASSES = {
 }
 OLD = ("gym", "rl_zoo3", "imitation")
 BYTECODE = "learning_rate: bytecode of Python"
-ZIPS = sorted((REPOSITORY / "fixtures").rglob("*.zip"))
+OFF_POLICY = REPOSITORY / "fixtures" / "off_policy_eras"  # no loading is told of these yet
+ZIPS = sorted(path for path in (REPOSITORY / "fixtures").rglob("*.zip") if OFF_POLICY not in path.parents)
 
 pytestmark = pytest.mark.skipif(
     any(map(find_spec, OLD)), reason=f"SB3 loads more where one of {', '.join(OLD)} is"
