@@ -10,7 +10,7 @@ from sb3port.families.registry import family_of
 from sb3port.networks.weights import build_replay_policy
 
 # What each kind of network gives beside actions.
-_GIVEN = {"choices": ("q_values",), "quantiles": ("q_values", "quantiles"), "critics": ("q_values",)}
+_GIVEN = {"choices": ("q_value",), "quantiles": ("q_value", "quantiles"), "critics": ("q_value",)}
 _GIVEN |= {"quantile_critics": ("quantiles",)}
 
 
@@ -25,7 +25,7 @@ def make_deployment(checkpoint: Checkpoint, options: GraphOptions) -> Deployment
 
 
 class ReplayDeployment(Deployment):
-    """A policy for deployment; its `q_values` and `quantiles` are of the actions that it takes.
+    """A policy for deployment; its `q_value` and `quantiles` are of the actions that it takes.
 
     Of DQN and QR-DQN they are those of all choices.
     """

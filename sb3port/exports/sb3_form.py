@@ -22,7 +22,8 @@ from sb3port.families.hyperparameters import true_settings
 from sb3port.families.specs import expected_shapes
 
 _NET = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.(\d+)\.(.+)")
-_HER_ARGUMENTS = "replay_buffer_kwargs"
+_BUFFER, _HER_ARGUMENTS = "replay_buffer_class", "replay_buffer_kwargs"
+_USUAL_BUFFERS = ("ReplayBuffer", "DictReplayBuffer", "NStepReplayBuffer")
 # HER's arguments that SB3 had until 1.8: it draws goals whenever it learns, since then.
 _GONE = ("online_sampling", "max_episode_length")
 _OFFLINE = (
@@ -76,6 +77,9 @@ def _todays_replay(checkpoint: Checkpoint) -> dict[str, Any]:
         kept = {name: value for name, value in replay[_HER_ARGUMENTS].items() if name not in _GONE}
         replay = {name: value for name, value in replay.items() if name != _HER_ARGUMENTS}
         replay |= {_HER_ARGUMENTS: kept} if kept else {}
+    if str(replay.get(_BUFFER, "")).rpartition(".")[2] in _USUAL_BUFFERS:
+        # SB3 takes it by itself, and would warn of one that is named where there are n-step returns.
+        replay = {name: value for name, value in replay.items() if name not in (_BUFFER, _HER_ARGUMENTS)}
     return replay
 
 

@@ -38,11 +38,8 @@ _WITHOUT_KINDS: dict[str, type[BasePolicy]] = {
     "CrossQPolicy": crossq.CrossQPolicy,
     "ARSPolicy": ars.ARSPolicy,
 }
-# Where SB3's and sb3-contrib's replay buffers are; a file's own name chooses nothing else.
+# The replay buffers that SB3 does not choose by itself; a file's own name chooses nothing else.
 _BUFFERS = {
-    "ReplayBuffer": "stable_baselines3.common.buffers",
-    "DictReplayBuffer": "stable_baselines3.common.buffers",
-    "NStepReplayBuffer": "stable_baselines3.common.buffers",
     "HerReplayBuffer": "stable_baselines3.her.her_replay_buffer",
 }
 # What the buffer is made of. It is small where nothing is learned: SB3 makes it anew when it loads a model.
@@ -102,6 +99,8 @@ def replay_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     settings |= {name: given[name] for name in ("ent_coef", "target_entropy") if name in given}
     if settings.get("target_entropy") == "auto" and isinstance(spec.action_space, Box):
         settings["target_entropy"] = -float(spec.action_space.size)
+    if spec.algorithm != "ars":
+        settings |= {"replay_buffer_class": None, "replay_buffer_kwargs": {}}
     name = str(given.get("replay_buffer_class", "")).rpartition(".")[2]
     if name in _BUFFERS:
         settings["replay_buffer_class"] = getattr(import_module(_BUFFERS[name]), name)

@@ -12,7 +12,7 @@ from sb3port.checkpoint.spaces import Dict, Discrete
 from sb3port.families.features import batch_keys
 from sb3port.inference.batches import normalized_outputs, raw_batch
 from sb3port.networks.observations import Observations
-from sb3port.networks.outputs import Outputs, all_seeded, flat_actions
+from sb3port.networks.outputs import CRITIC_ACTION, NOISE, Outputs, all_seeded, flat_actions
 from sb3port.networks.replay.policy import ReplayPolicy
 
 Batch: TypeAlias = dict[str, Tensor]
@@ -36,7 +36,10 @@ class ReplayPort:
     def outputs(self, observations: Observations, actions: Array) -> Outputs:
         """Compute everything that is compared, on one batch; see `Port.outputs`."""
         batch = self._preprocess(raw_batch(self.space, observations))
-        computed = self.policy.compared(batch, flat_actions(self.action_space, actions))
+        asked = observations.recorded.get(CRITIC_ACTION, actions)
+        both = (flat_actions(self.action_space, given) for given in (actions, asked))
+        noise = observations.recorded.get(NOISE)
+        computed = self.policy.compared(batch, *both, None if noise is None else torch.as_tensor(noise))
         found = {name: tensor.numpy() for name, tensor in computed.items()}
         chosen = np.asarray(self._postprocess(self.policy.select_action(batch)).numpy())
         return {

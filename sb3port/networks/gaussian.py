@@ -64,6 +64,16 @@ class StateDependentGaussian(ActionDistribution):
         variance = torch.mm(self._latent**2, weight_std**2)
         self._normal = Normal(mean, torch.sqrt(variance + _EPSILON))
 
+    @property
+    def mean(self) -> Tensor:
+        """Means before tanh, `(B, A)`."""
+        return self._normal.mean
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviations before tanh, `(B, A)`."""
+        return self._normal.stddev
+
     @override
     def sample(self) -> Tensor:
         """Add the exploration noise to the means, `(B, A)`; in [-1, 1] when squashed."""

@@ -11,10 +11,10 @@ Outputs are arrays by name:
   closed form;
 - `sample`: a random action, drawn after `seeded`; with gSDE, the exploration matrices are drawn first, one
   for every row;
-- `log_std` of a squashed Gaussian, `(n, A)`;
-- `q_values` of given actions, `(n, critics)`, of DQN and QR-DQN those of all choices, `(n, choices)`;
+- `std` of a squashed Gaussian, before tanh, `(n, A)`;
+- `q_value` of given actions, `(n, critics)`, of DQN and QR-DQN those of all choices, `(n, choices)`;
 - `quantiles` of TQC, `(n, critics, quantiles)`, and of QR-DQN, `(n, quantiles, choices)`;
-- `target_mean`, `target_q_values` and `target_quantiles`: the same of the target networks;
+- `target_mode`, `target_q_value` and `target_quantiles`: the same of the target networks;
 - `action`: the deterministic action for the environment, of the action space's shape;
 - `final_states`, of a recurrent policy: the actor's hidden and cell state after the last step, `(2, layers,
   sequences, hidden)`;
@@ -37,15 +37,18 @@ if TYPE_CHECKING:  # who reads recorded outputs needs no torch
 Outputs: TypeAlias = dict[str, Array]
 
 OBSERVATION = "normalized_observation"
+CRITIC_ACTION, NOISE = "critic_action", "noise"
+"""What a recording has for the actions that its critics were asked about, and for the standard normal noise of
+its `sampled_action`, by which SB3 tells its log-probability without inverting tanh."""
 _SEED = 0
 _STAGES = {
     "mean": "network",
     "logits": "network",
-    "log_std": "network",
-    "q_values": "network",
+    "std": "network",
+    "q_value": "network",
     "quantiles": "network",
-    "target_mean": "network",
-    "target_q_values": "network",
+    "target_mode": "network",
+    "target_q_value": "network",
     "target_quantiles": "network",
     "value": "network",
     "mode": "distribution",

@@ -24,6 +24,9 @@ def canonical_networks(
         where: What to call the checkpoint in an error message.
     """
     named = {_OLD_NAMES.get(n, n): array for n, array in without_compiled(tensors, where).items()}
+    # Until SB3 0.10 the policy had the extractor of its networks, too.
+    whole = aliases(named, EXTRACTOR, family.acting + EXTRACTOR, _ALIAS) if family.acting else {}
+    named = {name: array for name, array in named.items() if name not in whole}
     sharing = {n.prefix + EXTRACTOR: f"{n.shares}.{EXTRACTOR}" for n in family.networks if n.shares}
     there = [name for name in named if name.startswith(tuple(sharing))] if sharing else []
     ignored = {n: why for pair in sharing.items() for n, why in aliases(named, *pair, _ALIAS).items()}
@@ -32,4 +35,5 @@ def canonical_networks(
         raise NotPortable(f"{where} shares its features extractor, but saved two that differ")
     shared = all_same if shares is None else shares
     left_out = ignored if shared else {}
-    return {name: array for name, array in named.items() if name not in left_out}, left_out, shared
+    kept = {name: array for name, array in named.items() if name not in left_out}
+    return kept, whole | left_out, shared

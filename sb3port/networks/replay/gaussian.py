@@ -17,15 +17,32 @@ class SquashedGaussian(ActionDistribution):
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
         self._normal = Normal(mean, torch.ones_like(mean) * log_std.exp())
 
+    @property
+    def mean(self) -> Tensor:
+        """Means before tanh, `(B, A)`."""
+        return self._normal.mean
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviations before tanh, `(B, A)`."""
+        return self._normal.stddev
+
     @override
     def sample(self) -> Tensor:
         """Draw one action per row, `(B, A)`, in [-1, 1]."""
         return torch.tanh(self._normal.rsample())
 
+    def sampled_log_prob(self, actions: Tensor, noise: Tensor) -> Tensor:
+        """Log-likelihood of actions that were drawn with this noise, `(B,)`: it needs no inverse of tanh."""
+        return self._log_prob(actions, self._normal.mean + noise * self._normal.stddev)
+
     @override
     def log_prob(self, actions: Tensor) -> Tensor:
         """Log-likelihood of actions `(B, A)` in nats, `(B,)`, by inverting tanh."""
-        log_prob = self._normal.log_prob(inverse_tanh(actions)).sum(dim=1)
+        return self._log_prob(actions, inverse_tanh(actions))
+
+    def _log_prob(self, actions: Tensor, gaussian: Tensor) -> Tensor:
+        log_prob = self._normal.log_prob(gaussian).sum(dim=1)
         log_prob -= torch.sum(torch.log(1 - actions**2 + _EPSILON), dim=1)
         return log_prob
 

@@ -15,7 +15,7 @@ from sb3port.checkpoint.checkpoint import ReplaySpec
 from sb3port.checkpoint.spaces import Box, Discrete
 from sb3port.networks.distributions import ActionDistribution
 from sb3port.networks.extractors import make_extractor
-from sb3port.networks.gaussian import StateDependentHead
+from sb3port.networks.gaussian import StateDependentGaussian, StateDependentHead
 from sb3port.networks.replay.gaussian import SquashedGaussian
 from sb3port.networks.replay.layers import BatchRenorm, make_layers
 
@@ -131,11 +131,10 @@ class GaussianActor(Actor):
         return self.sample(latent)
 
     def compared(self, latents: Tensor) -> dict[str, Tensor]:
-        """Means, and without gSDE logarithms of standard deviations, which with it are no matter of rows."""
-        found = {"mean": self.mu(latents)}
-        return (
-            found if self.spec.use_sde else found | {"log_std": torch.clamp(self.log_std(latents), *_LOG_STD)}
-        )
+        """Means and standard deviations of the Gaussian, before tanh, `(B, A)` each."""
+        normal = self.distribution(latents)
+        assert isinstance(normal, SquashedGaussian | StateDependentGaussian)
+        return {"mean": normal.mean, "std": normal.std}
 
 
 class SquashedActor(Actor):
@@ -158,7 +157,7 @@ class SquashedActor(Actor):
 
     def compared(self, latents: Tensor) -> dict[str, Tensor]:
         """Give the actions, which are all that it computes."""
-        return {"mean": latents}
+        return {"mode": latents}
 
 
 class PlainActor(Actor):
@@ -182,14 +181,14 @@ class PlainActor(Actor):
         return latents if isinstance(self.spec.action_space, Box) else latents.argmax(dim=1)
 
     def compared(self, latents: Tensor) -> dict[str, Tensor]:
-        """Give what the network gives."""
-        return {"mean" if isinstance(self.spec.action_space, Box) else "logits": latents}
+        """Give the actions, or the scores of choices."""
+        return {"mode" if isinstance(self.spec.action_space, Box) else "logits": latents}
 
 
 class ChoosingNetwork(Actor):
     """The network of DQN, which gives the value of each choice."""
 
-    net_name, kept = "q_net", "q_values"
+    net_name, kept = "q_net", "q_value"
 
     def __init__(self, spec: ReplaySpec, extractor: nn.Module | None = None) -> None:
         super().__init__(spec, extractor)
@@ -232,13 +231,13 @@ class QuantileNetwork(ChoosingNetwork):
 
     def compared(self, latents: Tensor) -> dict[str, Tensor]:
         """Give quantiles and their means."""
-        return {"quantiles": latents, "q_values": self.values(latents)}
+        return {"quantiles": latents, "q_value": self.values(latents)}
 
 
 class Critics(Network):
     """The critics of SAC, TD3, DDPG and CrossQ."""
 
-    kept = "q_values"
+    kept = "q_value"
 
     def __init__(self, spec: ReplaySpec, extractor: nn.Module | None = None) -> None:
         super().__init__(spec, extractor)

@@ -17,6 +17,7 @@ from sb3port.families.registry import family_of
 from sb3port.families.replay.specs import is_shared
 from sb3port.networks.gymnasium_spaces import gymnasium_space
 from sb3port.networks.preprocessing import Preprocessor
+from sb3port.networks.replay.gaussian import SquashedGaussian
 from sb3port.networks.replay.modules import KINDS, Actor, Critics, GaussianActor, Network
 
 Batch: TypeAlias = dict[str, Tensor]
@@ -123,24 +124,33 @@ class ReplayPolicy(nn.Module):
         return latents
 
     @torch.no_grad()
-    def compared(self, batch: Batch, actions: Tensor) -> dict[str, Tensor]:
+    def compared(
+        self, batch: Batch, actions: Tensor, asked: Tensor | None = None, noise: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Give all that the networks compute, by the names of `sb3port.networks.outputs`.
 
         Args:
             batch: A preprocessed batch.
             actions: Actions to evaluate, `(B, A)` in [-1, 1] where the policy squashes; not looked at where
                 they are choices.
+            asked: Actions that the critics are asked about, if other ones.
+            noise: That `actions` were drawn with, `(B, A)`, where it is known.
         """
+        asked = actions if asked is None else asked
         seen = self.preprocess(batch)
         latents = self.latents(seen)
         found = {**self.acting.compared(latents), "mode": self.acting.mode(latents)}
         if isinstance(self.acting, GaussianActor):
-            found["log_prob"] = self.acting.distribution(latents).log_prob(actions)
+            normal = self.acting.distribution(latents)
+            if noise is not None and isinstance(normal, SquashedGaussian):
+                found["log_prob"] = normal.sampled_log_prob(actions, noise)
+            else:
+                found["log_prob"] = normal.log_prob(actions)
         for network in self._family.networks[1:]:
             module = self.get_submodule(network.name)
             target = "target_" if network.follows else ""
             if isinstance(module, Critics):
-                found[f"{target}{module.kept}"] = module(seen, actions)
+                found[f"{target}{module.kept}"] = module(seen, asked)
             elif isinstance(module, Actor):
                 target_outputs = module.compared(module.latents(seen))
                 found |= {f"{target}{name}": value for name, value in target_outputs.items()}

@@ -5,7 +5,7 @@ A check that an earlier one makes meaningless is skipped, which is not passed.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from sb3port.parity.comparison.verdicts import DEFAULT, NONE, Tolerance, Verdict
 from sb3port.parity.oracle.noise import NoiseMeter
 from sb3port.parity.oracle.oracle import Oracle
 
-_RELOADED = ("action", "value", "log_prob", "q_values", "quantiles")
+_RELOADED = ("action", "value", "log_prob", "q_value", "quantiles")
 COMPUTED = ("normaliser", "network", "distribution", "action", "recurrent")
 
 
@@ -136,7 +136,7 @@ def check_reload(subject: Subject) -> Iterator[Check]:
         yield skipped("reload", unasked if is_installed() else NO_LEROBOT)
         return
     observations = subject.observations[0]
-    batch = next(observations.batches())
+    batch = replace(next(observations.batches()), recorded={})  # which another process is not given
     sample = subject.oracle.sample(batch)
     expected = subject.oracle.outputs(batch, sample)
     actual = subject.fresh.outputs(batch, sample)

@@ -13,7 +13,7 @@ from sb3port.networks.outputs import Outputs, flat_actions, head_name, is_observ
 from sb3port.parity.oracle.oracle import Oracle
 from sb3port.parity.oracle.sb3_networks import distribution_of, network_outputs
 from sb3port.parity.oracle.sb3_policies import build_policy
-from sb3port.parity.oracle.sb3_replay import replay_outputs
+from sb3port.parity.oracle.sb3_replay import Asked, replay_outputs
 
 
 class NoiseMeter:
@@ -43,7 +43,7 @@ class NoiseMeter:
         flat = _double(flat_actions(self._spec.action_space, actions))
         spec = self._spec
         if isinstance(spec, ReplaySpec):
-            exact = replay_outputs(self._policy, spec, batch, flat)
+            exact = replay_outputs(self._policy, spec, batch, Asked.about(spec, observations, flat))
         else:
             exact = network_outputs(self._policy, spec, batch, observations, flat)
         exact["action"] = _environment_action(spec, exact["mode"])
@@ -62,10 +62,10 @@ class NoiseMeter:
             return exact["mode"]
         actor, single = self._policy.actor, self._oracle.policy.actor
         if not self._spec.use_sde:
-            mean, log_std = (torch.as_tensor(exact[name]) for name in ("mean", "log_std"))
+            mean, std = (torch.as_tensor(exact[name]) for name in ("mean", "std"))
             with seeded():
                 drawn = torch.normal(torch.zeros(mean.shape), torch.ones(mean.shape))
-            return np.asarray(torch.tanh(mean + log_std.exp() * drawn.double()).numpy())
+            return np.asarray(torch.tanh(mean + std * drawn.double()).numpy())
         for name in ("exploration_mat", "exploration_matrices"):
             setattr(actor.action_dist, name, getattr(single.action_dist, name).double())
         return np.asarray(actor(batch, deterministic=False).numpy())

@@ -30,7 +30,7 @@ from sb3port.parity.oracle.sb3_networks import (
 )
 from sb3port.parity.oracle.sb3_normalizer import build_normalizer
 from sb3port.parity.oracle.sb3_policies import build_policy
-from sb3port.parity.oracle.sb3_replay import replay_outputs, replay_sample
+from sb3port.parity.oracle.sb3_replay import Asked, replay_outputs, replay_sample
 
 
 class Oracle:
@@ -88,7 +88,9 @@ class Oracle:
 
     def _network(self, batch: Any, observations: Observations, actions: torch.Tensor) -> Outputs:
         if isinstance(self.spec, ReplaySpec):
-            return replay_outputs(self.policy, self.spec, batch, actions)
+            return replay_outputs(
+                self.policy, self.spec, batch, Asked.about(self.spec, observations, actions)
+            )
         return network_outputs(self.policy, self.spec, batch, observations, actions)
 
     def act(self, observation: Any, mask: Any = None) -> Array:

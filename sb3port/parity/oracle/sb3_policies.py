@@ -69,7 +69,7 @@ def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> Any:
 
 def _build_replay(spec: ReplaySpec, tensors: Mapping[str, Array]) -> Any:
     no_schedule = () if spec.algorithm == "ars" else (lambda _: 0.0,)
-    policy: Any = as_it_was(replay_class(spec), spec)(
+    policy: Any = replay_class(spec)(
         policy_space(spec.observation_space),
         gymnasium_space(spec.action_space),
         *no_schedule,

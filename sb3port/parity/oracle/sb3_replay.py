@@ -1,6 +1,8 @@
 """SB3's and sb3-contrib's own policy classes of algorithms that learn from replayed steps, and of ARS."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +16,7 @@ from sb3_contrib.tqc.policies import TQCPolicy
 from stable_baselines3 import DDPG, DQN, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.torch_layers import create_mlp
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
@@ -23,7 +26,8 @@ from sb3port.checkpoint.checkpoint import Array, ReplaySpec
 from sb3port.checkpoint.spaces import Discrete
 from sb3port.families.registry import family_of
 from sb3port.networks.mlp import activation_class
-from sb3port.networks.outputs import Outputs, rows_at
+from sb3port.networks.observations import Observations
+from sb3port.networks.outputs import CRITIC_ACTION, NOISE, Outputs, flat_actions, rows_at
 
 REPLAY_ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "sac": SAC,
@@ -45,8 +49,32 @@ _RENORM = ("batch_norm", "batch_norm_momentum", "batch_norm_eps", "renorm_warmup
 
 
 def replay_class(spec: ReplaySpec) -> type[BasePolicy]:
-    """Give SB3's class of a policy."""
-    return _CLASSES[family_of(spec).name]
+    """Give SB3's class of a policy, with the layers for gSDE's noise that it had until 1.2."""
+    cls = _CLASSES[family_of(spec).name]
+    if spec.sde_net_arch is None:
+        return cls
+    return type(cls.__name__, (_SdeFeatures, cls), {"sizes": list(spec.sde_net_arch)})
+
+
+class _SdeFeatures:
+    """Gives the actor of SAC or TQC the features extractor for gSDE's noise that it had once."""
+
+    def make_actor(self: Any, features_extractor: Any = None) -> Any:
+        actor = super().make_actor(features_extractor)  # type: ignore[misc]
+        inputs, outputs = actor.features_dim, [actor.features_dim, *self.sizes][-1]
+        layers = create_mlp(inputs, -1, self.sizes, actor.activation_fn)
+        actor.sde_features_extractor = torch.nn.Sequential(*layers)
+        width = actor.log_std.shape[1]
+        actor.log_std = torch.nn.Parameter(torch.zeros(outputs, width))
+        actor.reset_noise()
+        actor.get_action_dist_params = partial(_with_features, actor)
+        return actor
+
+
+def _with_features(actor: Any, obs: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    features = actor.extract_features(obs, actor.features_extractor)
+    mean = actor.mu(actor.latent_pi(features))
+    return mean, actor.log_std, {"latent_sde": actor.sde_features_extractor(features)}
 
 
 def replay_arguments(spec: ReplaySpec, extractor: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,64 +116,89 @@ def replay_source(name: str, spec: ReplaySpec) -> str:
     return name
 
 
-def replay_outputs(policy: Any, spec: ReplaySpec, batch: Any, actions: Tensor) -> Outputs:
+@dataclass(frozen=True)
+class Asked:
+    """What a policy is asked about.
+
+    Args:
+        actions: Actions whose log-probability is asked.
+        of_critics: Actions whose values are asked.
+        noise: That `actions` were drawn with, None where it is not known.
+    """
+
+    actions: Tensor
+    of_critics: Tensor
+    noise: Tensor | None
+
+    @classmethod
+    def about(cls, spec: ReplaySpec, observations: Observations, actions: Tensor) -> "Asked":
+        """Give the questions about a batch: those of a recording, or else all about the same actions."""
+        recorded, noise = (observations.recorded.get(name) for name in (CRITIC_ACTION, NOISE))
+        given = actions if recorded is None else flat_actions(spec.action_space, recorded).to(actions.dtype)
+        return cls(actions, given, None if noise is None else torch.as_tensor(noise).to(actions.dtype))
+
+
+def replay_outputs(policy: Any, spec: ReplaySpec, batch: Any, asked: Asked) -> Outputs:
     """Compute what the networks give, by the names of `sb3port.networks.outputs`.
 
     Args:
         policy: SB3's.
         spec: What it was built from.
         batch: Normalised observations, as `obs_to_tensor` gives them.
-        actions: Actions that are evaluated.
+        asked: The actions.
     """
-    found = dict(_COMPUTED[family_of(spec).networks[0].kind.name](policy, batch, actions))
+    found = dict(_COMPUTED[family_of(spec).networks[0].kind.name](policy, batch, asked))
     found["mode"] = policy._predict(batch, deterministic=True)
     return {name: tensor.detach().numpy() for name, tensor in found.items()}
 
 
-def _of_gaussian(policy: Any, batch: Any, actions: Tensor) -> _Named:
+def _of_gaussian(policy: Any, batch: Any, asked: Asked) -> _Named:
     mean, log_std, kwargs = policy.actor.get_action_dist_params(batch)
-    yield "mean", mean
-    if not kwargs:
-        yield "log_std", log_std
     distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
-    yield "log_prob", distribution.log_prob(actions)
-    yield from _of_critics(policy, batch, actions)
+    yield "mean", mean
+    yield "std", distribution.distribution.stddev
+    if asked.noise is None or policy.actor.use_sde:
+        yield "log_prob", distribution.log_prob(asked.actions)
+    else:  # as `actor.action_log_prob` does of what it has drawn
+        drawn = mean + asked.noise * distribution.distribution.stddev
+        yield "log_prob", distribution.log_prob(asked.actions, drawn)
+    yield from _of_critics(policy, batch, asked)
 
 
-def _of_squashed(policy: Any, batch: Any, actions: Tensor) -> _Named:
-    yield "mean", policy.actor(batch)
-    yield "target_mean", policy.actor_target(batch)
-    yield from _of_critics(policy, batch, actions)
+def _of_squashed(policy: Any, batch: Any, asked: Asked) -> _Named:
+    yield "target_mode", policy.actor_target(batch)
+    yield from _of_critics(policy, batch, asked)
 
 
-def _of_critics(policy: Any, batch: Any, actions: Tensor) -> _Named:
+def _of_critics(policy: Any, batch: Any, asked: Asked) -> _Named:
     for prefix, critic in (("", policy.critic), ("target_", getattr(policy, "critic_target", None))):
         if critic is None:
             continue
-        found = critic(batch, actions)
+        found = critic(batch, asked.of_critics)
         if isinstance(found, tuple):
-            yield f"{prefix}q_values", torch.cat(found, dim=1)
+            yield f"{prefix}q_value", torch.cat(found, dim=1)
         else:
             yield f"{prefix}quantiles", found
 
 
-def _of_choices(policy: Any, batch: Any, _: Tensor) -> _Named:
-    yield "q_values", policy.q_net(batch)
-    yield "target_q_values", policy.q_net_target(batch)
+def _of_choices(policy: Any, batch: Any, _: Asked) -> _Named:
+    yield "q_value", policy.q_net(batch)
+    yield "target_q_value", policy.q_net_target(batch)
 
 
-def _of_quantiles(policy: Any, batch: Any, _: Tensor) -> _Named:
+def _of_quantiles(policy: Any, batch: Any, _: Asked) -> _Named:
     for prefix, net in (("", policy.quantile_net), ("target_", policy.quantile_net_target)):
         yield f"{prefix}quantiles", net(batch)
-        yield f"{prefix}q_values", net(batch).mean(dim=1)
+        yield f"{prefix}q_value", net(batch).mean(dim=1)
 
 
-def _of_plain(policy: Any, batch: Any, _: Tensor) -> _Named:
-    outputs = policy.action_net(policy.extract_features(batch, policy.features_extractor))
-    yield "logits" if isinstance(policy.action_space, spaces.Discrete) else "mean", outputs
+def _of_plain(policy: Any, batch: Any, _: Asked) -> _Named:
+    if isinstance(policy.action_space, spaces.Discrete):
+        features = policy.extract_features(batch, policy.features_extractor)
+        yield "logits", policy.action_net(features)
 
 
-_COMPUTED: dict[str, Callable[[Any, Any, Tensor], _Named]] = {
+_COMPUTED: dict[str, Callable[[Any, Any, Asked], _Named]] = {
     "gaussian": _of_gaussian,
     "squashed": _of_squashed,
     "choices": _of_choices,
