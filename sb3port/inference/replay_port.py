@@ -61,12 +61,13 @@ class ReplayPort:
 
     def _sample(self, batch: Batch) -> Array:
         """Draw actions; of DQN's each has its own chance, as if it had been asked for alone."""
-        seen = {key: batch[key] for key in batch_keys(self.space).values()}
-        count = len(next(iter(seen.values())))
+        count = len(batch[next(iter(batch_keys(self.space).values()))])
         with all_seeded(self.policy.seed):
             if self.policy.spec.use_sde:
                 self.policy.reset_noise(count)
             if not isinstance(self.action_space, Discrete):
                 return np.asarray(self.policy.predict(batch, False)[0].numpy())
-            rows = [{key: tensor[row : row + 1] for key, tensor in seen.items()} for row in range(count)]
-            return np.concatenate([self.policy.predict(row, False)[0].numpy() for row in rows])
+            greedy = self.policy.predict(batch)[0].numpy()
+            chances = (self.policy.random_choice() if self.policy.explores() else None for _ in range(count))
+            drawn = [chance if chance is not None else one for chance, one in zip(chances, greedy, strict=True)]
+            return np.asarray(drawn, greedy.dtype)

@@ -105,8 +105,8 @@ REPLAY_CASES = {**_SPACES, **_ACTIONS, **_OPTIONS}
 LINEAR = "ars-of-linear-policy"
 REPLAY_CASES[LINEAR] = _case("ars", OBSERVATIONS["vector"], normalize=True)
 ALWAYS = (
-    *("sac-sees-vector", "sac-gsde", "sac-shared-cnn", "td3-normalized", "ddpg-one", "dqn-explores"),
-    *("qrdqn-sees-dict-of-most", "tqc-goals", "crossq-sees-vector", "ars-choices", LINEAR),
+    *("sac-sees-vector", "sac-gsde", "td3-normalized", "dqn-explores", "qrdqn-sees-discrete", "tqc-goals"),
+    *("crossq-sees-vector", "ars-choices"),
 )
 
 

@@ -104,11 +104,9 @@ class ReplayPolicy(nn.Module):
         """
         if state is not None or starts is not None:
             raise ValueError("a state and episode starts are for recurrent policies, but this one is not.")
-        if not deterministic and self._explores():
-            assert self._choices is not None
+        if not deterministic and self.explores():
             count = len(batch[self._keys[0]])
-            drawn = [self._choices.sample() for _ in range(count)]
-            return torch.from_numpy(np.asarray(drawn, np.int64)), None
+            return torch.tensor([self.random_choice() for _ in range(count)]), None
         latents = self.latents(self.preprocess(batch))
         return (self.acting.mode if deterministic else self.acting.sample)(latents), None
 
@@ -183,8 +181,13 @@ class ReplayPolicy(nn.Module):
         if self._choices is not None:
             self._choices.seed(seed)
 
-    def _explores(self) -> bool:
-        """Whether these actions are random ones; SB3 draws one number for all rows of a call."""
+    def random_choice(self) -> int:
+        """Draw one of the choices, each as often as any other."""
+        assert self._choices is not None
+        return int(self._choices.sample())
+
+    def explores(self) -> bool:
+        """Draw whether actions are random ones now; SB3 draws one number for all rows of a call."""
         return self._choices is not None and bool(
             self._family.networks[0].name and np.random.rand() < self.spec.exploration_rate
         )

@@ -221,9 +221,22 @@ def replay_sample(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any) ->
         policy.reset_noise(_count(batch))
     if not _chooses(spec):
         return replay_actions(policy, spec, normalized, batch, False)
-    model = _explorer(policy, spec)
-    rows = [rows_at(normalized, row, _count(batch)) for row in range(_count(batch))]
-    return np.concatenate([model.predict(row, deterministic=False)[0] for row in rows])
+    greedy = policy._predict(batch, deterministic=True).numpy()
+    rows = (rows_at(normalized, row, len(greedy)) for row in range(len(greedy)))
+    chosen = (_explorer(_Chosen(policy, greedy[[row]]), spec) for row in range(len(greedy)))
+    drawn = [model.predict(row, deterministic=False)[0] for model, row in zip(chosen, rows, strict=True)]
+    return np.concatenate(drawn).astype(greedy.dtype)
+
+
+class _Chosen:
+    """A policy of SB3's that has chosen already, for all rows at once: one by one would take long."""
+
+    def __init__(self, policy: Any, action: Array) -> None:
+        self.observation_space, self.action_space = policy.observation_space, policy.action_space
+        self.is_vectorized_observation, self._action = policy.is_vectorized_observation, action
+
+    def predict(self, *_: object) -> tuple[Array, None]:
+        return self._action, None
 
 
 def replay_actions(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any, deterministic: bool) -> Array:

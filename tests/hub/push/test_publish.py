@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 from huggingface_hub import hf_hub_download
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import sb3port
@@ -19,7 +19,7 @@ from sb3port.commands.policies import ReadOptions
 from sb3port.commands.publish import Packing, packed
 from sb3port.commands.publishing.contents import Upload
 from sb3port.commands.publishing.uploading import push
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import UsageError
 from sb3port.readers.places.source import SourceOptions
 from tests.ports import port_of
 
@@ -138,8 +138,6 @@ def test_what_cannot_be_published(hub: LoopbackHub, live: PPO, tmp_path: Path) -
         sb3port.publish(live, REPO, nameless)
     with pytest.raises(UsageError, match="CartPole-v1"):
         sb3port.publish(live, REPO, "CartPole-v1")
-    with pytest.raises(NotPortable, match="SAC"):
-        sb3port.publish(SAC("MlpPolicy", "Pendulum-v1", buffer_size=10, device="cpu"), REPO, episodes=0)
     absent = Packing(ReadOptions(SourceOptions(filename="nothing.zip")))
     with pytest.raises(UsageError), packed(str(PENDULUM), REPO, absent, lambda *_: None):
         pass
