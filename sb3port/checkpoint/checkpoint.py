@@ -208,8 +208,8 @@ class TrainingSettings:
             `num_timesteps`, the environment steps done so far.
         optimizer_class: Name of the `torch.optim` class, such as "Adam".
         replay: The settings of an algorithm that learns from replayed steps that are no numbers, as plain
-            values: `train_freq`, `action_noise`, `replay_buffer_class`, `replay_buffer_kwargs`, and `ent_coef`
-            and `target_entropy` where they are texts.
+            values: `train_freq`, `action_noise`, `replay_buffer_class`, `replay_buffer_kwargs`, and
+            `ent_coef` and `target_entropy` where they are texts.
     """
 
     schedules: Mapping[str, Schedule]

@@ -27,8 +27,8 @@ _USUAL_BUFFERS = ("ReplayBuffer", "DictReplayBuffer", "NStepReplayBuffer")
 # HER's arguments that SB3 had until 1.8: it draws goals whenever it learns, since then.
 _GONE = ("online_sampling", "max_episode_length")
 _OFFLINE = (
-    "HER drew its goals when episodes ended (online_sampling=False), which SB3 has not done since 1.8: training "
-    "goes on with goals that are drawn when it learns"
+    "HER drew its goals when episodes ended (online_sampling=False), which SB3 has not done since 1.8: "
+    "training goes on with goals that are drawn when it learns"
 )
 _COPIED = (
     "SB3 has had no shared layers since 1.8, so each net begins with a copy of them: the outputs are the "

@@ -65,7 +65,7 @@ class Family:
         latent_inputs: Width of what `mlp_extractor` gets, from the spec and the number of features.
         shapes: The tensors after `value_net`, from the same.
         algorithm: Key of the algorithm that has policies of this family for itself, else None.
-        networks: Those of a policy that is made of several, the one that acts first; none for an actor-critic.
+        networks: Those of a policy that is made of several, the one that acts first; none elsewhere.
         defaults: What SB3 takes for options that nobody gives, where it is not what `PolicySpec` has.
     """
 

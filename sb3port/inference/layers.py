@@ -83,8 +83,10 @@ def extraction(spec: PolicySpec, space: Simple) -> list[str]:
 
 def choice(spec: PolicySpec) -> tuple[str, Sequence[float]]:
     """Name what makes actions of what the last layer gives, "" for nothing, and give the numbers it takes."""
-    if isinstance(spec, ReplaySpec):
-        return _replay_choice(spec)
+    return _replay_choice(spec) if isinstance(spec, ReplaySpec) else _choice(spec)
+
+
+def _choice(spec: PolicySpec) -> tuple[str, Sequence[float]]:
     match spec.action_space:
         case Discrete():
             return "likeliest", ()

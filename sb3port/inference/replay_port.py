@@ -36,10 +36,11 @@ class ReplayPort:
     def outputs(self, observations: Observations, actions: Array) -> Outputs:
         """Compute everything that is compared, on one batch; see `Port.outputs`."""
         batch = self._preprocess(raw_batch(self.space, observations))
-        asked = observations.recorded.get(CRITIC_ACTION, actions)
-        both = (flat_actions(self.action_space, given) for given in (actions, asked))
-        noise = observations.recorded.get(NOISE)
-        computed = self.policy.compared(batch, *both, None if noise is None else torch.as_tensor(noise))
+        recorded = observations.recorded
+        given = flat_actions(self.action_space, actions)
+        asked = flat_actions(self.action_space, recorded.get(CRITIC_ACTION, actions))
+        noise = torch.as_tensor(recorded[NOISE]) if NOISE in recorded else None
+        computed = self.policy.compared(batch, given, asked, noise)
         found = {name: tensor.numpy() for name, tensor in computed.items()}
         chosen = np.asarray(self._postprocess(self.policy.select_action(batch)).numpy())
         return {
@@ -69,5 +70,7 @@ class ReplayPort:
                 return np.asarray(self.policy.predict(batch, False)[0].numpy())
             greedy = self.policy.predict(batch)[0].numpy()
             chances = (self.policy.random_choice() if self.policy.explores() else None for _ in range(count))
-            drawn = [chance if chance is not None else one for chance, one in zip(chances, greedy, strict=True)]
+            drawn = [
+                chance if chance is not None else one for chance, one in zip(chances, greedy, strict=True)
+            ]
             return np.asarray(drawn, greedy.dtype)

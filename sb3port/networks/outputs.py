@@ -38,8 +38,8 @@ Outputs: TypeAlias = dict[str, Array]
 
 OBSERVATION = "normalized_observation"
 CRITIC_ACTION, NOISE = "critic_action", "noise"
-"""What a recording has for the actions that its critics were asked about, and for the standard normal noise of
-its `sampled_action`, by which SB3 tells its log-probability without inverting tanh."""
+"""What a recording has for the actions that its critics were asked about, and for the standard normal noise
+of its `sampled_action`, by which SB3 tells its log-probability without inverting tanh."""
 _SEED = 0
 _STAGES = {
     "mean": "network",

@@ -1,4 +1,4 @@
-"""What SB3 and sb3-contrib build of several networks and save, ported, exported and given back, to the bit."""
+"""What SB3 and sb3-contrib save of several networks, ported, exported and given back, to the bit."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from tests.lerobot.test_saved_files import assert_same_files, saved_again
 from tests.ports import port_of
 
 
-
 @pytest.mark.parametrize("name", replay_cases())
 def test_port_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
     model, normalizer = saved_replay(name, tmp_path / name)
@@ -36,7 +35,11 @@ def test_port_computes_what_sb3_computes(name: str, tmp_path: Path) -> None:
     assert {k: a.tobytes() for k, a in again.variables.items()} == {
         k: a.tobytes() for k, a in done.checkpoint.variables.items()
     }
-    assert set(again.optimizers) == set(done.checkpoint.optimizers) == set(_optimisers(model)) - {"policy.optimizer"}
+    assert (
+        set(again.optimizers)
+        == set(done.checkpoint.optimizers)
+        == set(_optimisers(model)) - {"policy.optimizer"}
+    )
 
 
 def _outputs_of(model: Any) -> set[str]:
@@ -49,7 +52,9 @@ def _outputs_of(model: Any) -> set[str]:
             if hasattr(policy, f"{name}_target"):
                 found.add("target_quantiles" if quantiles else "target_q_value")
     found |= {"target_mode"} if hasattr(policy, "actor_target") else set()
-    return found | ({"mean", "std", "log_prob"} if hasattr(getattr(policy, "actor", None), "action_dist") else set())
+    return found | (
+        {"mean", "std", "log_prob"} if hasattr(getattr(policy, "actor", None), "action_dist") else set()
+    )
 
 
 def _assert_acts_alike(model: Any, normalizer: VecNormalize | None, port: Path, observations: Any) -> None:
@@ -106,7 +111,9 @@ def _assert_same_parameters(model: Any, checkpoint: Checkpoint) -> None:
         assert ours[name].state.keys() == rows.keys()
         for number, row in rows.items():
             for key, value in row.items():
-                assert torch.equal(torch.as_tensor(np.array(ours[name].state[number][key])), torch.as_tensor(value))
+                assert torch.equal(
+                    torch.as_tensor(np.array(ours[name].state[number][key])), torch.as_tensor(value)
+                )
 
 
 @pytest.mark.parametrize("name", replay_cases(("sac-sees-vector", "dqn-explores", "ars-choices")))

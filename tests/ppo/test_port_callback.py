@@ -66,6 +66,7 @@ def test_what_cannot_be_ported_is_kept_as_a_zip(tmp_path: Path, monkeypatch: pyt
 def test_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="every is 0"):
         PortCallback(every=0, dest=tmp_path)
+
     class Own(PPO):
         """An algorithm that nobody knows."""
 

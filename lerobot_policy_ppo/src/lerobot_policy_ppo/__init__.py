@@ -1,7 +1,7 @@
 """LeRobot policies that compute what policies of Stable-Baselines3 and sb3-contrib compute.
 
-Type `ppo` are those of PPO, A2C, TRPO, MaskablePPO and RecurrentPPO; `sb3_sac`, `sb3_td3`, `sb3_ddpg`, `sb3_dqn`,
-`sb3_qrdqn`, `sb3_tqc`, `sb3_crossq` and `sb3_ars` are those of the algorithms that they are named for.
+Type `ppo` are those of PPO, A2C, TRPO, MaskablePPO and RecurrentPPO; `sb3_sac`, `sb3_td3`, `sb3_ddpg`,
+`sb3_dqn`, `sb3_qrdqn`, `sb3_tqc`, `sb3_crossq` and `sb3_ars` are those of the algorithms they are named for.
 
 Importing this package registers them, their processor steps and the `gymnasium` environment with LeRobot.
 The policies are imported from `lerobot_policy_ppo.modeling_ppo` and `modeling_sb3`, when they are needed.

@@ -1,4 +1,4 @@
-"""What the configurations of our policies have in common: spaces, features, and how they meet an environment."""
+"""What our configurations have in common: spaces, features, and how they meet an environment."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, field

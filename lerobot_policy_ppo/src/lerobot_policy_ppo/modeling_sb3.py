@@ -96,15 +96,15 @@ class Sb3Policy(ReplayPolicy, PreTrainedPolicy):
         """`select_action` as a chunk of one action, `(B, 1, A)`."""
         return self.select_action(batch, **kwargs).unsqueeze(1)
 
-    def forward(self, batch: Batch, reduction: str = "mean") -> NoReturn:
+    def forward(self, batch: Batch, reduction: str = "mean") -> NoReturn:  # noqa: ARG002
         """Refuse: these policies are not trained by LeRobot.
 
         Raises:
             ValueError: Always.
         """
         raise ValueError(
-            f"lerobot-train does not train policies of type {self.name}: give SB3 the model to go on with, by "
-            "sb3port export --to sb3."
+            f"lerobot-train does not train policies of type {self.name}: SB3 goes on with what sb3port "
+            "export --to sb3 writes."
         )
 
     def reset(self) -> None:

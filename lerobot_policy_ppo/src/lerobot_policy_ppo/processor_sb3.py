@@ -1,4 +1,4 @@
-"""What happens around the policies of several networks: what `processor_ppo` does, by the names of their types.
+"""What is around policies of several networks: what `processor_ppo` does, by the names of their types.
 
 LeRobot's factory looks for a function here by the name of each type.
 """

@@ -1,4 +1,7 @@
-"""`CrossQPolicy`: SAC's networks with BatchRenorm, and no targets. Source: `sb3_contrib/crossq/policies.py`."""
+"""`CrossQPolicy`: SAC's networks with BatchRenorm, without targets.
+
+Source: `sb3_contrib/crossq/policies.py`.
+"""
 
 from sb3port.families.base import Network
 from sb3port.families.replay.family import SDE_OPTIONS, replay_family

@@ -4,6 +4,7 @@ Source: `stable_baselines3/common/torch_layers.py`, `sb3_contrib/common/torch_la
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ def make_layers(
     """
     modules: list[nn.Module] = []
     last = len(widths) - 2
-    for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(widths)):
         modules += [BatchRenorm(before, spec.batch_norm_eps)] if spec.batch_norm else []
         modules.append(nn.Linear(before, after, bias=spec.with_bias))
         if not has_output or number < last:

@@ -93,7 +93,8 @@ class ReplayPolicy(nn.Module):
                 Gaussian; DQN and QR-DQN take, as often as `exploration_rate` says, one at random for each
                 row, as SB3's `predict` does of a batch, by NumPy's global generator and one of the space's;
                 TD3, DDPG and ARS have no chance.
-            state, starts: None: these policies have no memory.
+            state: None: these policies have no memory.
+            starts: Likewise.
 
         Returns:
             Actions, and None. They are `(B, A)` for a Box, in [-1, 1] where the policy squashes, and int64

@@ -97,7 +97,11 @@ def _reader(array: Array) -> Read:
 
 def _known(names: Iterable[str]) -> list[str]:
     observations = ("observation", NORMALIZED)
-    return [n for n in names if n in (*_INPUTS, *_OUTPUTS, *_REPLAY_OUTPUTS) or n.partition(".")[0] in observations]
+    return [
+        n
+        for n in names
+        if n in (*_INPUTS, *_OUTPUTS, *_REPLAY_OUTPUTS) or n.partition(".")[0] in observations
+    ]
 
 
 def _file_blocks(path: Path, spec: PolicySpec, count: int) -> Iterator[Observations]:

@@ -225,7 +225,7 @@ def replay_sample(policy: Any, spec: ReplaySpec, normalized: Any, batch: Any) ->
     rows = (rows_at(normalized, row, len(greedy)) for row in range(len(greedy)))
     chosen = (_explorer(_Chosen(policy, greedy[[row]]), spec) for row in range(len(greedy)))
     drawn = [model.predict(row, deterministic=False)[0] for model, row in zip(chosen, rows, strict=True)]
-    return np.concatenate(drawn).astype(greedy.dtype)
+    return np.asarray(np.concatenate(drawn), greedy.dtype)
 
 
 class _Chosen:

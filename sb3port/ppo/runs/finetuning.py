@@ -25,8 +25,7 @@ def as_ppo(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
         return checkpoint, []
     if algorithm not in _SAME_POLICY:
         raise UsageError(
-            f"sb3port finetune trains what learns from rollouts, and a policy of {display_name(algorithm)} does "
-            "not",
+            f"sb3port trains policies that learn from rollouts, and {display_name(algorithm)}'s do not",
             "go on with it in SB3: sb3port export PORT DEST --to sb3",
         )
     spec = replace(checkpoint.spec, algorithm=_SAME_POLICY[algorithm])

@@ -28,7 +28,9 @@ _NEEDED = ("policy_class", "observation_space", "action_space")
 _CALLED = ("learning_rate",)  # the others are called when training goes on
 _FUNCTIONS = ("learning_rate", "clip_range", "clip_range_vf")
 # SB3 makes them anew, or does without them.
-_OF_NO_CONSEQUENCE = re.compile(r"_.*|lr_schedule|exploration_schedule|ep_\w+_buffer|rollout_buffer_class|start_time")
+_OF_NO_CONSEQUENCE = re.compile(
+    r"_.*|lr_schedule|exploration_schedule|ep_\w+_buffer|rollout_buffer_class|start_time"
+)
 _OLD_VARIABLES = ("pytorch_variables.pth", "tensors.pth")
 _ON_POLICY_MEMBERS = ("policy.pth", "policy.optimizer.pth")
 # What torch takes with `weights_only=True`.

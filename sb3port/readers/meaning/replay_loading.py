@@ -1,4 +1,4 @@
-"""What of today's SB3 a zip of an algorithm that learns from replayed steps, or of ARS, has to fit to be loaded.
+"""What a zip of an algorithm that learns from replayed steps has to fit, so that today's SB3 loads it.
 
 `BaseAlgorithm.set_parameters` wants exactly the files that the model itself would save.
 """
