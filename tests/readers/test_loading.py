@@ -26,6 +26,7 @@ from sb3port.networks.gymnasium_spaces import SpacesOnly
 from sb3port.readers.formats.sb3_names import NAMES
 from sb3port.readers.meaning.contents import read_contents
 from sb3port.readers.places.source import SourceOptions, resolve
+from tests.conformance.cases import sampled
 from tests.conftest import REPOSITORY, ZOO
 
 from .making import change, save
@@ -42,7 +43,9 @@ CLASSES = {
 }
 OLD = ("gym", "rl_zoo3", "imitation")
 BYTECODE = "learning_rate: bytecode of Python"
-ZIPS = sorted((REPOSITORY / "fixtures").rglob("*.zip"))
+_ALL = sorted((REPOSITORY / "fixtures").rglob("*.zip"))
+OFF_POLICY = [path for path in _ALL if "off_policy_eras" in path.parts]
+ZIPS = [path for path in _ALL if path not in OFF_POLICY]
 
 pytestmark = pytest.mark.skipif(
     any(map(find_spec, OLD)), reason=f"SB3 loads more where one of {', '.join(OLD)} is"
@@ -96,6 +99,12 @@ def agree(path: Path) -> None:
 @pytest.mark.parametrize("path", ZIPS, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_fixtures(path: Path) -> None:
     agree(path)
+
+
+@pytest.mark.parametrize("name", sampled([f"{path.parts[-3]}/{path.stem}" for path in OFF_POLICY], 9))
+def test_fixtures_of_several_networks(name: str) -> None:
+    era, stem = name.split("/")
+    agree(REPOSITORY / "fixtures" / "off_policy_eras" / era / stem / f"{stem}.zip")
 
 
 @pytest.mark.zoo
