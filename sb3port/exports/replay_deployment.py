@@ -32,17 +32,20 @@ class ReplayDeployment(Deployment):
 
     @override
     def check_outputs(self, spec: PolicySpec, options: GraphOptions) -> None:
+        """Refuse outputs that the policy has not, such as the value of an observation alone."""
         kinds = (network.kind.name for network in family_of(spec).networks)
         given = [name for kind in kinds for name in _GIVEN.get(kind, ())]
         refuse_absent(spec, options, ("action", *dict.fromkeys(given)))
 
     @override
     def make_policy(self, checkpoint: Checkpoint) -> nn.Module:
+        """Build the policy in torch."""
         assert isinstance(checkpoint.spec, ReplaySpec)
         return build_replay_policy(checkpoint.spec, checkpoint.tensors)
 
     @override
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Compute the outputs; the arguments are those of `Deployment.forward`."""
         given = dict(zip(self.inputs, tensors, strict=True))
         seen = self.policy.preprocess(self._batch(given))
         latents = self.policy.acting.latents(seen)

@@ -29,7 +29,7 @@ from sb3port.checkpoint.frames import stack_of, stacks_of
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
 from sb3port.errors import NotPortable
-from sb3port.families.algorithms import algorithm_for
+from sb3port.families.algorithms import algorithm_for, algorithm_of
 from sb3port.families.features import batch_keys
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.files.budget import Cost, metered, spend
@@ -169,9 +169,11 @@ def _own_spec(folder: Path) -> PolicySpec:
 
 
 def _spec(config: Mapping[str, Any], folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
-    kind = PolicySpec if config["type"] == "ppo" else ReplaySpec
-    if kind is ReplaySpec and f"{TYPE_PREFIX}{algorithm}" != config["type"]:
-        raise NotPortable(f"{folder} is of type {config['type']}, but its algorithm is {algorithm[:100]}")
+    known = algorithm_of(algorithm)
+    expected = "ppo" if known.trains_here else f"{TYPE_PREFIX}{known.key}"
+    if config["type"] != expected:
+        raise NotPortable(f"{folder} is of type {config['type']}, but its algorithm is {known.name}")
+    kind = PolicySpec if known.trains_here else ReplaySpec
     names = {field.name for field in fields(kind)}
     plain = {name: value for name, value in config.items() if name in names}
     spaces = {
