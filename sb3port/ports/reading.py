@@ -134,7 +134,10 @@ def _optimizers(folder: Path, spec: PolicySpec, tensors: Mapping[str, Array]) ->
 
 
 def _variables(path: Path) -> dict[str, Array]:
-    return read_tensors(path) if path.is_file() else {}
+    found = read_tensors(path) if path.is_file() else {}
+    if not all(a.dtype == np.float32 and a.size == 1 and np.isfinite(a).all() for a in found.values()):
+        raise ValueError("its entropy coefficient is no finite number")
+    return found
 
 
 def _optimizer(folder: Path, parameters: Parameters) -> OptimizerState | None:

@@ -33,7 +33,7 @@ _PYTHON = re.compile(r"^[- ]*Python: (\d{1,2})\.(\d{1,2})\b", re.MULTILINE | re.
 _OPTIMIZER = "policy.optimizer.pth"
 # The second is the name that they had until SB3 0.11.
 _VARIABLES = ("pytorch_variables.pth", "tensors.pth")
-_COEFFICIENTS = ("log_ent_coef", "ent_coef_tensor")
+COEFFICIENTS = ("log_ent_coef", "ent_coef_tensor")
 
 
 def read_training(
@@ -135,11 +135,12 @@ def read_variables(archive: Archive, algorithm: Algorithm) -> dict[str, Array]:
     return {
         name: array
         for name, array in named
-        if name in _COEFFICIENTS and isinstance(array, np.ndarray) and _is_coefficient(array)
+        if name in COEFFICIENTS and isinstance(array, np.ndarray) and is_coefficient(array)
     }
 
 
-def _is_coefficient(array: Array) -> bool:
+def is_coefficient(array: Array) -> bool:
+    """Whether it is one finite float32, as SB3 keeps the coefficient of the entropy."""
     return array.dtype == np.float32 and array.shape in ((), (1,)) and bool(np.isfinite(array).all())
 
 
