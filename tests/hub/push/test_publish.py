@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 from huggingface_hub import hf_hub_download
-from stable_baselines3 import PPO
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import sb3port
@@ -127,6 +127,19 @@ def test_nothing_goes_up_in_a_dry_run(hub: LoopbackHub, live: PPO) -> None:
     assert isinstance(upload, Upload)
     assert "results.json" not in upload.files
     assert REPO not in hub.repos
+
+
+def test_a_policy_of_several_networks(hub: LoopbackHub) -> None:
+    settings = {"buffer_size": 60, "learning_starts": 10, "policy_kwargs": {"net_arch": [4]}}
+    model = SAC("MlpPolicy", "Pendulum-v1", device="cpu", **settings).learn(20)
+    sb3port.publish(model, REPO, episodes=0)
+    for name in ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer"):
+        hf_hub_download(REPO, f"training_state/{name}/optimizer_state.safetensors")
+    hf_hub_download(REPO, "training_state/pytorch_variables.safetensors")
+    observation = np.array([1.0, 0.0, 0.5], np.float32)
+    expected = model.predict(observation, deterministic=True)[0]
+    assert np.array_equal(sb3port.load_policy(REPO).predict(observation)[0], expected)
+    assert "Sb3SacPolicy" in Path(hf_hub_download(REPO, "README.md")).read_text()
 
 
 def test_what_cannot_be_published(hub: LoopbackHub, live: PPO, tmp_path: Path) -> None:
