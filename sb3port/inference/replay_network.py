@@ -13,7 +13,6 @@ from sb3port.families.registry import family_of
 from sb3port.inference.layers import acting_layers
 from sb3port.inference.observations import Input
 from sb3port.inference.torch_network import TorchNetwork
-from sb3port.networks.gymnasium_spaces import gymnasium_space
 from sb3port.networks.mlp import make_activation
 from sb3port.networks.replay.modules import GaussianActor
 from sb3port.networks.weights import build_replay_policy
@@ -36,9 +35,8 @@ class ReplayNetwork(TorchNetwork):
         self._activation = make_activation(spec.activation_fn).forward
         self._mode = mode_of_replay(spec)
         self._has_noise = not spec.use_sde
-        space = spec.action_space
-        chooses = isinstance(space, Discrete) and spec.exploration_rate > 0
-        self._choices = gymnasium_space(space) if chooses else None
+        chooses = isinstance(spec.action_space, Discrete) and spec.exploration_rate > 0
+        self._choices = policy.choices if chooses else None
 
     @torch.inference_mode()
     def sample(self, features: Input, masks: Array | None) -> Array:

@@ -3,7 +3,7 @@
 Source: `stable_baselines3/{sac,td3,dqn}/policies.py`, `sb3_contrib/{tqc,qrdqn,crossq,ars}/policies.py`.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from sb3port.errors import NoAction
 from sb3port.families.features import batch_keys
 from sb3port.families.registry import family_of
 from sb3port.families.replay.specs import is_shared
-from sb3port.networks.gymnasium_spaces import gymnasium_space
 from sb3port.networks.preprocessing import Preprocessor
 from sb3port.networks.replay.gaussian import SquashedGaussian
 from sb3port.networks.replay.modules import KINDS, Actor, Critics, GaussianActor, Network
@@ -31,6 +30,7 @@ class ReplayPolicy(nn.Module):
 
     Attributes:
         spec: What it computes.
+        choices: Gymnasium's space of the actions of a Discrete, from which random ones are drawn; else None.
         preprocess: From a batch to what the features extractors take.
         actor, actor_target, critic, critic_target, q_net, q_net_target, quantile_net, quantile_net_target,
             action_net: The networks, named as in SB3, as far as the policy has them.
@@ -65,7 +65,7 @@ class ReplayPolicy(nn.Module):
             if network.follows:
                 made[network.name].load_state_dict(made[network.follows].state_dict(), strict=False)
         space = spec.action_space
-        self._choices = gymnasium_space(space) if isinstance(space, Discrete) else None
+        self.choices: Any = _choices(space) if isinstance(space, Discrete) else None
 
     def _first(self, made: dict[str, Network]) -> Actor:
         """Give the network that acts; one without a name is the policy itself, whose modules are its."""
@@ -179,19 +179,26 @@ class ReplayPolicy(nn.Module):
 
     def seed(self, seed: int) -> None:
         """Seed the choices that are made at random."""
-        if self._choices is not None:
-            self._choices.seed(seed)
+        if self.choices is not None:
+            self.choices.seed(seed)
 
     def random_choice(self) -> int:
         """Draw one of the choices, each as often as any other."""
-        assert self._choices is not None
-        return int(self._choices.sample())
+        assert self.choices is not None
+        return int(self.choices.sample())
 
     def explores(self) -> bool:
         """Draw whether actions are random ones now; SB3 draws one number for all rows of a call."""
-        return self._choices is not None and bool(
+        return self.choices is not None and bool(
             self._family.networks[0].name and np.random.rand() < self.spec.exploration_rate
         )
+
+
+def _choices(space: Discrete) -> Any:
+    """Give the space that random choices are drawn from; without any, Gymnasium is not needed."""
+    from sb3port.networks.gymnasium_spaces import gymnasium_space
+
+    return gymnasium_space(space)
 
 
 def check_replay(spec: ReplaySpec) -> None:
