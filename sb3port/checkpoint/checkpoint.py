@@ -24,14 +24,18 @@ class NetArch:
 
     Args:
         shared: Layers before both, which SB3 had until 1.7.
+        qf: Those of each critic of a policy that has Q-values in place of a value net; None elsewhere.
     """
 
     pi: tuple[int, ...]
-    vf: tuple[int, ...]
+    vf: tuple[int, ...] = ()
     shared: tuple[int, ...] = ()
+    qf: tuple[int, ...] | None = None
 
     def to_json(self) -> dict[str, list[int]]:
         """Give SB3's `net_arch`; "shared" only where there are such layers."""
+        if self.qf is not None:
+            return {"pi": list(self.pi), "qf": list(self.qf)}
         shared = {"shared": list(self.shared)} if self.shared else {}
         return {**shared, "pi": list(self.pi), "vf": list(self.vf)}
 
@@ -78,6 +82,35 @@ class PolicySpec:
     shared_lstm: bool = False
     enable_critic_lstm: bool = True
     assumed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReplaySpec(PolicySpec):
+    """What a policy of an algorithm that learns from replayed steps computes, or one of ARS.
+
+    The names are those of the policies' constructors in `stable_baselines3/{sac,td3,dqn}/policies.py` and in
+    `sb3_contrib/{tqc,qrdqn,crossq,ars}/policies.py`.
+
+    Args:
+        clip_mean: Bound of gSDE's means, 0 for none.
+        n_critics: How many critics there are; 0 where none is.
+        n_quantiles: Quantiles that a critic gives for an action, 0 where it gives its value alone.
+        batch_norm: Whether CrossQ's `BatchRenorm` is before every layer.
+        batch_norm_momentum, batch_norm_eps, renorm_warmup_steps: Its arguments.
+        with_bias: Whether layers have biases; those of ARS need not.
+        exploration_rate: How often an action is a random one where actions are not deterministic: the rate
+            of DQN and QR-DQN when they were saved.
+    """
+
+    clip_mean: float = 2.0
+    n_critics: int = 0
+    n_quantiles: int = 0
+    batch_norm: bool = False
+    batch_norm_momentum: float = 0.01
+    batch_norm_eps: float = 0.001
+    renorm_warmup_steps: int = 100_000
+    with_bias: bool = True
+    exploration_rate: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,12 +207,16 @@ class TrainingSettings:
         hyperparameters: The other settings under SB3's own names (`n_steps`, `gamma`, ...), and
             `num_timesteps`, the environment steps done so far.
         optimizer_class: Name of the `torch.optim` class, such as "Adam".
+        replay: The settings of an algorithm that learns from replayed steps that are no numbers, as plain
+            values: `train_freq`, `action_noise`, `replay_buffer_class`, `replay_buffer_kwargs`, and
+            `ent_coef` and `target_entropy` where they are texts.
     """
 
     schedules: Mapping[str, Schedule]
     hyperparameters: Mapping[str, Scalar]
     optimizer_class: str
     optimizer_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    replay: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -284,6 +321,9 @@ class Checkpoint:
         warnings: Sentences a user should read before relying on the checkpoint.
         environment: What it was trained in.
         configured: The schedules and hyperparameters of rl_zoo3's `config.yml`, None where there is none.
+        optimizers: The optimisers of an algorithm with several, by SB3's names: "actor.optimizer",
+            "critic.optimizer", "ent_coef_optimizer".
+        variables: What SB3 keeps in `pytorch_variables.pth`: `log_ent_coef`, or `ent_coef_tensor`.
     """
 
     spec: PolicySpec
@@ -295,6 +335,8 @@ class Checkpoint:
     warnings: tuple[str, ...] = ()
     environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
     configured: ConfiguredTraining | None = None
+    optimizers: Mapping[str, OptimizerState] = field(default_factory=dict)
+    variables: Mapping[str, Array] = field(default_factory=dict)
 
 
 def short_name(location: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from sb3port.checkpoint import checkpoint as waist
 from sb3port.checkpoint import contents, schedules, spaces
-from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, ReplaySpec
 from sb3port.checkpoint.contents import Contents
 
 _CLASSES: dict[str, type[Any]] = {
@@ -135,6 +135,8 @@ def _is_instance(value: Any, kind: type[Any]) -> bool:
 
 
 def _check_class(value: Any, kind: type[Any], where: str) -> None:
+    if kind is PolicySpec and type(value) is ReplaySpec:
+        kind = ReplaySpec
     _refuse_unless(_is_instance(value, kind), value, where)
     if is_dataclass(kind):
         for name, hint in _hints(kind).items():

@@ -10,17 +10,26 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Checkpoint, OptimizerState, RunningMeanStd, SourceFile
+from sb3port.checkpoint.checkpoint import (
+    Checkpoint,
+    OptimizerState,
+    ReplaySpec,
+    RunningMeanStd,
+    SourceFile,
+)
 from sb3port.checkpoint.contents import Contents
+from sb3port.checkpoint.plain import is_plain
 from sb3port.checkpoint.plain_form import NotPlain
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.extractors import BY_NAME, is_own
-from sb3port.families.parameters import parameters_of
+from sb3port.families.parameters import Parameters, parameters_by_optimizer, parameters_of
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
+from sb3port.files.port_files import ENTROPY_OPTIMIZER
 from sb3port.files.untrusted import sha256_of
 from sb3port.readers.meaning.statistics import check_statistics
+from sb3port.readers.meaning.training import COEFFICIENTS, is_coefficient
 from sb3port.readers.places.source import Source
 
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
@@ -81,6 +90,7 @@ def check_handed_back(checkpoint: Checkpoint, reading: Reading) -> None:
     except (NotPortable, UsageError) as error:
         raise NotPlain(error.message) from error
     _check_optimizer(checkpoint.optimizer, checkpoint)
+    _check_replay(checkpoint)
     _check_provenance(checkpoint, reading)
     _refuse_if(len(checkpoint.warnings) > _MAX_WARNINGS, f"it has {len(checkpoint.warnings):,} warnings")
 
@@ -111,7 +121,8 @@ def _check_policy(checkpoint: Checkpoint, reading: Reading) -> None:
     for space in (spec.observation_space, spec.action_space):
         for part in parts(space).values():
             _check_space(part)
-    algorithm_of(spec.algorithm)
+    learns_here = algorithm_of(spec.algorithm).trains_here
+    _refuse_if(isinstance(spec, ReplaySpec) == learns_here, "its policy is not one of its algorithm")
     check_supported(spec, where)
     check_tensors(checkpoint.tensors, spec, where)
     ordered = list(expected_shapes(spec, checkpoint.tensors))
@@ -167,6 +178,19 @@ def _check_statistics(rms: RunningMeanStd) -> None:
 def _check_optimizer(optimizer: OptimizerState | None, checkpoint: Checkpoint) -> None:
     fits = optimizer is None or parameters_of(checkpoint.spec, checkpoint.tensors).fit(optimizer)
     _refuse_if(not fits, "its optimiser's state does not fit the tensors")
+
+
+def _check_replay(checkpoint: Checkpoint) -> None:
+    """Make sure of what algorithms that learn from replayed steps have beside a policy."""
+    spec = checkpoint.spec
+    known = {ENTROPY_OPTIMIZER: Parameters(((1,),))}
+    known |= parameters_by_optimizer(spec, checkpoint.tensors) if isinstance(spec, ReplaySpec) else {}
+    for name, optimizer in checkpoint.optimizers.items():
+        _refuse_if(name not in known or not known[name].fit(optimizer), "an optimiser's state does not fit")
+    for name, array in checkpoint.variables.items():
+        fits = name in COEFFICIENTS and is_coefficient(array)
+        _refuse_if(not fits, "its entropy coefficient is none")
+    _refuse_if(not is_plain(checkpoint.training.replay), "a setting is no plain value")
 
 
 def _check_provenance(checkpoint: Checkpoint, reading: Reading) -> None:

@@ -9,6 +9,7 @@ from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts
 from sb3port.errors import NotPortable, UsageError, did_you_mean
 from sb3port.families.activations import activation_said
+from sb3port.families.algorithms import ALGORITHMS as KNOWN
 from sb3port.families.extractors import is_convolved
 from sb3port.families.registry import family_of
 from sb3port.families.specs import check_supported, expected_shapes
@@ -38,6 +39,7 @@ _RECURRENT: dict[str, Callable[[Any], Any]] = {
 # Arguments that are read by themselves, the last two when the optimiser is made.
 _READ = ("net_arch", "activation_fn", "features_extractor_kwargs", "optimizer_class", "optimizer_kwargs")
 ALGORITHMS = ("ppo", "ppo_mask", "ppo_lstm")
+_SB3_TRAINS = frozenset(algorithm.key for algorithm in KNOWN) - {*ALGORITHMS}
 
 
 def check_policy(algorithm: str, policy: str | None, policy_kwargs: Mapping[str, Any]) -> None:
@@ -53,6 +55,8 @@ def check_policy(algorithm: str, policy: str | None, policy_kwargs: Mapping[str,
     """
     if algorithm not in ALGORITHMS:
         hint = did_you_mean(algorithm, ALGORITHMS, f"known: {', '.join(ALGORITHMS)}")
+        if algorithm in _SB3_TRAINS:
+            raise UsageError(f"sb3port does not train {algorithm}", f"train it with SB3; {hint}")
         raise UsageError(f"there is no algorithm {algorithm}", hint)
     if policy is not None and policy.replace("Lstm", "") not in _EXTRACTORS:
         hint = did_you_mean(policy, _EXTRACTORS, f"known: {', '.join(_EXTRACTORS)}")

@@ -6,7 +6,7 @@ Observations have the shapes and types of the checkpoint's spaces, images have t
 recurrent policy makes one step: every row is another sequence, whose state comes in and goes out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from sb3port.checkpoint.frames import Stack, stacks_of
 from sb3port.checkpoint.spaces import Box, Simple, Space, parts
 from sb3port.errors import UsageError
 from sb3port.exports.graphs import GraphOptions
+from sb3port.families.algorithms import display_name
 from sb3port.families.features import batch_keys, mask_size
 from sb3port.networks.normaliser import normalize
 from sb3port.networks.weights import build_policy
@@ -62,8 +63,8 @@ class Deployment(nn.Module):
     def __init__(self, checkpoint: Checkpoint, options: GraphOptions) -> None:
         super().__init__()
         spec, before = checkpoint.spec, checkpoint.normalizer
-        _refuse_ill_conditioned(spec, options)
-        self.policy = build_policy(spec, checkpoint.tensors)
+        self.check_outputs(spec, options)
+        self.policy: Any = self.make_policy(checkpoint)
         self.inputs = _inputs(spec, before if options.raw else None, "value" in options.outputs)
         states = [name for name in self.inputs if name.endswith("_state")]
         self.outputs = (*options.outputs, *(f"next_{name}" for name in states))
@@ -72,6 +73,19 @@ class Deployment(nn.Module):
         self._parts = parts(spec.observation_space)
         self._finish = nn.Identity() if options.raw else _finish(spec)
         self.eval()
+
+    def check_outputs(self, spec: PolicySpec, options: GraphOptions) -> None:
+        """Refuse outputs that the policy has not, or that cannot be told well.
+
+        Raises:
+            UsageError: One is asked for.
+        """
+        refuse_absent(spec, options, ("action", "value", "log_prob"))
+        _refuse_ill_conditioned(spec, options)
+
+    def make_policy(self, checkpoint: Checkpoint) -> nn.Module:
+        """Build the policy in torch."""
+        return build_policy(checkpoint.spec, checkpoint.tensors)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Compute the outputs.
@@ -124,6 +138,19 @@ class Deployment(nn.Module):
             return latent, latent, states
         critic, more = _step(policy.lstm_critic, vf, CRITIC_STATE, given)
         return latent, critic, states | more
+
+
+def refuse_absent(spec: PolicySpec, options: GraphOptions, there: Collection[str]) -> None:
+    """Refuse outputs that a policy does not have.
+
+    Raises:
+        UsageError: One is asked for.
+    """
+    if absent := [name for name in options.outputs if name not in there]:
+        raise UsageError(
+            f"policies of {display_name(spec.algorithm)} have no {' and no '.join(absent)}",
+            f"choose of {', '.join(there)}",
+        )
 
 
 def _refuse_ill_conditioned(spec: PolicySpec, options: GraphOptions) -> None:

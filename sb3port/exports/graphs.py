@@ -14,7 +14,7 @@ from sb3port.ports.manifest import public_provenance
 Run: TypeAlias = Callable[[dict[str, Array]], dict[str, Array]]
 
 FORMAT = 1
-OUTPUTS = ("action", "value", "log_prob")
+OUTPUTS = ("action", "value", "log_prob", "q_value", "quantiles")
 
 
 @dataclass(frozen=True)

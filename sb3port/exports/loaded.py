@@ -32,7 +32,8 @@ class LoadedModel(Oracle):
         super().__init__(checkpoint)
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # SB3 only warns of what it cannot read
-            self.policy = ALGORITHMS[checkpoint.spec.algorithm].load(path, device="cpu").policy
+            env = _goals(checkpoint)
+            self.policy = ALGORITHMS[checkpoint.spec.algorithm].load(path, env=env, device="cpu").policy
         self.policy.set_training_mode(False)
         self.normalizer = _normalizer(statistics, checkpoint)
 
@@ -47,6 +48,13 @@ class LoadedModel(Oracle):
     def shown(self, observations: ObservationSet) -> ObservationSet:
         """Give observations as they are: SB3 takes all of them."""
         return observations
+
+
+def _goals(checkpoint: Checkpoint) -> DummyVecEnv | None:
+    """Give the environment without which SB3 loads no model that has HER's buffer; None for the others."""
+    if not str(checkpoint.training.replay.get("replay_buffer_class", "")).endswith(".HerReplayBuffer"):
+        return None
+    return DummyVecEnv([lambda: SpacesOnly(checkpoint.spec)])
 
 
 def _normalizer(path: Path, checkpoint: Checkpoint) -> ObservationNormalizer | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, ReplaySpec
 from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiDiscrete
 from sb3port.errors import NotPortable, UsageError
@@ -16,7 +16,7 @@ from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
 from sb3port.exports.numpy_module import extractor_name, module_source, numbered, part_name
 from sb3port.families.activations import parse_activation
 from sb3port.families.extractors import is_own
-from sb3port.inference.layers import choice, mlp_layers
+from sb3port.inference.layers import acting_layers, choice, mlp_layers
 
 _STATES = ("hidden_state", "cell_state")
 
@@ -80,8 +80,9 @@ def _refuse_others(checkpoint: Checkpoint, options: GraphOptions) -> None:
             "code is in torch",
             "export it with --to onnx or --to torch",
         )
-    if "log_prob" in options.outputs:
-        raise UsageError("a module in numpy gives action and value", "leave log_prob out")
+    there = ("action",) if isinstance(spec, ReplaySpec) else ("action", "value")
+    if others := [name for name in options.outputs if name not in there]:
+        raise UsageError(f"a module in numpy gives {' and '.join(there)}", f"leave {', '.join(others)} out")
     if "value" in options.outputs and spec.lstm_hidden_size is not None:
         raise UsageError(
             "a module in numpy has no memory for the critic of a recurrent policy",
@@ -92,11 +93,14 @@ def _refuse_others(checkpoint: Checkpoint, options: GraphOptions) -> None:
 def _tensors(checkpoint: Checkpoint, value: bool) -> Iterator[tuple[str, Array]]:
     """Give the weights that are needed by SB3's names, in which a number stands for the key of a Dict."""
     spec, tensors = checkpoint.spec, checkpoint.tensors
-    names = ["action_net", "lstm_actor", *mlp_layers(spec)]
+    acting = acting_layers(spec)
+    names = [acting.last, "lstm_actor", *acting.hidden, *acting.norms]
     names += ["value_net", *mlp_layers(spec, "value_net")] if value else []
     yield from ((key, array) for key, array in tensors.items() if key.rpartition(".")[0] in names)
+    if acting.norms and isinstance(spec, ReplaySpec):
+        yield "batch_norm_eps", np.array(spec.batch_norm_eps)
     for critic in (False, True) if value and not spec.share_features_extractor else (False,):
-        prefix = f"{extractor_name(None, critic)}."
+        prefix = f"{acting.prefix}{extractor_name(None, critic)}."
         for number, key, _ in numbered(spec.observation_space):
             own = prefix if number is None else f"{prefix}extractors.{key}."
             name = extractor_name(number, critic)
@@ -130,9 +134,8 @@ def _observations(checkpoint: Checkpoint, raw: bool) -> Iterator[tuple[str, Any]
 
 def _actions(spec: PolicySpec, raw: bool) -> dict[str, Any]:
     space, (_, sizes) = spec.action_space, choice(spec)
-    if isinstance(space, Box) and not raw:
-        return {"low": space.low, "high": space.high}
-    return {"sizes": np.array(sizes)} if sizes else {}
+    found = {"sizes": np.array(sizes)} if sizes else {}
+    return {**found, "low": space.low, "high": space.high} if isinstance(space, Box) and not raw else found
 
 
 def _activation(text: str) -> dict[str, Any]:

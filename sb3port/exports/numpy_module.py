@@ -22,7 +22,7 @@ from sb3port.exports import numpy_parts
 from sb3port.exports.graphs import GraphOptions
 from sb3port.families.activations import parse_activation
 from sb3port.inference import numpy_activations, numpy_layers
-from sb3port.inference.layers import choice, extraction, mlp_layers
+from sb3port.inference.layers import acting_layers, choice, extraction, mlp_layers
 
 _COPIED_FROM = (numpy_parts, numpy_layers, numpy_activations)
 _INDENT, _STEP, _LONGEST = 8, 4, 70  # of expressions in the source
@@ -78,7 +78,7 @@ def extractor_name(number: int | None, critic: bool = False) -> str:
 def _description(checkpoint: Checkpoint, options: GraphOptions) -> dict[str, Any]:
     """Say what the template asks: flags of ours, and expressions."""
     spec, value = checkpoint.spec, "value" in options.outputs
-    chooser, sizes = choice(spec)
+    (chooser, sizes), acting = choice(spec), acting_layers(spec)
     bounds = _bounds(checkpoint) if not options.raw else ""
     call = "self.choose(outputs)" if sizes else f"{chooser}(outputs)" if chooser else "outputs"
     apart = value and not spec.share_features_extractor
@@ -90,10 +90,11 @@ def _description(checkpoint: Checkpoint, options: GraphOptions) -> dict[str, Any
         "critic_observe": _observing(checkpoint, options.raw, critic=True) if apart else "",
         "recurrent": spec.lstm_hidden_size is not None,
         "masked": spec.maskable,
-        "mlp": _mlp(mlp_layers(spec), spec.activation_fn),
+        "mlp": _mlp(acting.hidden, spec.activation_fn, acting.norms),
+        "last": acting.last,
         "value": value,
         "value_mlp": _mlp(mlp_layers(spec, "value_net"), spec.activation_fn),
-        "chooser": 'LikeliestOfEach(arrays["sizes"].tolist())' if sizes else "",
+        "chooser": f'{chooser}(arrays["sizes"].tolist())' if sizes else "",
         "bounds": bounds,
         "actions": f"self.bound({call})" if bounds else call,
     }
@@ -130,9 +131,14 @@ def _made(step: str, name: str) -> str:
     return f'{step}(arrays, "{name}")' if step in ("NatureCnn", "RunningNorm") else step
 
 
-def _mlp(layers: Sequence[str], activation: str) -> str:
+def _mlp(layers: Sequence[str], activation: str, norms: Sequence[str] = ()) -> str:
     if not layers:
         return ""
+    if norms:
+        renorms = [f'Renorm(arrays, "{name}", arrays["batch_norm_eps"].item())' for name in norms]
+        linears = [f'Linear(arrays, "{layer}")' for layer in layers]
+        both = [_written("[", made, "]", _INDENT + _STEP) for made in (renorms, linears)]
+        return _written("NormedMlp(", [*both, _activation(activation)], ")", _INDENT)
     listed = _written("[", [f'Linear(arrays, "{layer}")' for layer in layers], "]", _INDENT + _STEP)
     return _written("Mlp(", [listed, _activation(activation)], ")", _INDENT)
 

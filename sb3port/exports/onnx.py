@@ -13,6 +13,7 @@ from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.errors import NotPortable
 from sb3port.exports.deployment import Deployment
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
+from sb3port.exports.replay_deployment import make_deployment
 from sb3port.exports.torch_program import quiet_tracing, trace
 
 BATCH = "batch"
@@ -26,7 +27,7 @@ def write_onnx(checkpoint: Checkpoint, path: Path, options: GraphOptions) -> Non
         OSError: The file cannot be written.
     """
     _refuse_unstable(checkpoint)
-    deployment = Deployment(checkpoint, options)
+    deployment = make_deployment(checkpoint, options)
     program = trace(deployment, checkpoint)
     model = _convert(program, deployment, checkpoint)
     _forget_origin(model)

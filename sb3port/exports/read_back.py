@@ -20,6 +20,11 @@ def changes(written: Checkpoint, read: Checkpoint) -> list[str]:
         *(one.name for section in found.settings.values() for one in section if one.a != "absent"),
         *(one.name for section in found.arrays for one in found.different(section)),
         *(f"optimiser {name}" for name in _of_optimizers(written.optimizer, read.optimizer)),
+        *(
+            f"{which} {name}"
+            for which, state in written.optimizers.items()
+            for name in _of_optimizers(state, read.optimizers.get(which))
+        ),
     ]
 
 

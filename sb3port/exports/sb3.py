@@ -11,21 +11,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from cloudpickle import cloudpickle
 from sb3_contrib.common.maskable import policies as maskable
 from sb3_contrib.common.recurrent import policies as recurrent
 from stable_baselines3.common import policies
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.utils import LinearSchedule as Sb3LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.checkpoint.checkpoint import (
+    Checkpoint,
+    Normalizer,
+    PolicySpec,
+    ReplaySpec,
+    TrainingSettings,
+)
 from sb3port.checkpoint.schedules import ConstantSchedule, ExpressionSchedule, LinearSchedule, Schedule
 from sb3port.checkpoint.spaces import Dict
 from sb3port.errors import NotPortable, UsageError
+from sb3port.exports.sb3_replay import (
+    SMALL_BUFFER,
+    callable_schedules,
+    finish_replay,
+    load_state,
+    replay_kwargs,
+    replay_policy_class,
+    replay_settings,
+    with_tuples,
+)
 from sb3port.exports.sb3_schedules import sb3_formula
 from sb3port.exports.vecnormalize import STATISTICS, write_vecnormalize
 from sb3port.families.algorithms import algorithm_of, display_name
@@ -86,7 +102,7 @@ def _widely_read_pickles() -> Iterator[None]:
 
 def build_model(
     checkpoint: Checkpoint, env: VecEnv | None = None, device: str = "cpu", trains: bool = False
-) -> OnPolicyAlgorithm:
+) -> BaseAlgorithm:
     """Build SB3's model as its own `load` does (`stable_baselines3/common/base_class.py`).
 
     Args:
@@ -100,12 +116,12 @@ def build_model(
         UsageError: A schedule is a function of the user's own.
     """
     spec = checkpoint.spec
-    policy_class = _CLASSES.get((family_of(spec).name, _usual_extractor(spec)))
+    policy_class = _policy_class(spec)
     if policy_class is None:
         raise NotPortable(f"neither SB3 nor sb3-contrib has a policy such as {family_of(spec).name}")
     settings = _settings(checkpoint)
     # The rollout buffer is not saved, and a seed would be set for this process.
-    begins_with = {} if trains else {"n_steps": 1, "n_envs": 1, "seed": None}
+    begins_with = {} if trains else _small(spec)
     if env is not None:
         begins_with["n_envs"] = settings["n_envs"] = env.num_envs
     try:
@@ -118,18 +134,35 @@ def build_model(
         vars(model).update(settings | begins_with)
         model._setup_model()
         load_weights(model.policy, spec, checkpoint.tensors)
-        if checkpoint.optimizer is not None:
-            saved = of_parameters(checkpoint.optimizer, model.policy, checkpoint.tensors)
-            _load_optimizer(model.policy, saved)
+        if isinstance(spec, ReplaySpec):
+            finish_replay(model, checkpoint)
+        elif checkpoint.optimizer is not None:
+            load_state(
+                model.policy.optimizer, of_parameters(checkpoint.optimizer, model.policy, checkpoint.tensors)
+            )
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError, AttributeError) as error:
         raise NotPortable(
             f"SB3 cannot express this {display_name(spec.algorithm)} model: {str(error)[:500]}"
         ) from error
     if not trains:
-        vars(model).update({name: value for name, value in settings.items() if name != "policy_kwargs"})
+        made = {"policy_kwargs", *(("train_freq",) if isinstance(spec, ReplaySpec) else ())}
+        vars(model).update({name: value for name, value in settings.items() if name not in made})
         # NatureCNN has drawn from the first one, which then holds a random generator of this very NumPy.
         model.observation_space = policy_space(spec.observation_space)
     return model
+
+
+def _policy_class(spec: PolicySpec) -> type[policies.BasePolicy] | None:
+    usual = _usual_extractor(spec)
+    if isinstance(spec, ReplaySpec):
+        return replay_policy_class(spec, usual)
+    return _CLASSES.get((family_of(spec).name, usual))
+
+
+def _small(spec: PolicySpec) -> dict[str, Any]:
+    """Give what makes a model small whose buffer nobody fills, and no seed."""
+    buffer: Mapping[str, Any] = SMALL_BUFFER if isinstance(spec, ReplaySpec) else {"n_steps": 1}
+    return {**buffer, "n_envs": 1, "seed": None}
 
 
 def _usual_extractor(spec: PolicySpec) -> str:
@@ -153,9 +186,12 @@ def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
         for name in known.schedules
         if name in training.schedules
     }
+    replay = replay_settings(checkpoint) if isinstance(spec, ReplaySpec) else {}
     return {
         **settings,
         **schedules,
+        **callable_schedules(schedules),
+        **replay,
         "use_sde": spec.use_sde,
         "observation_space": policy_space(spec.observation_space),
         "action_space": gymnasium_space(spec.action_space),
@@ -188,22 +224,37 @@ def _sb3_schedule(schedule: Schedule, name: str) -> float | Callable[[float], fl
 def _policy_kwargs(checkpoint: Checkpoint) -> dict[str, Any]:
     """Give the policy's arguments: those that the tensors show, and those that the source gave."""
     spec, training = checkpoint.spec, checkpoint.training
+    if isinstance(spec, ReplaySpec):
+        return replay_kwargs(spec, _extractor_kwargs(spec)) | _optimizer_kwargs(training)
     given = {name: getattr(spec, name) for name in family_of(spec).options if name not in spec.assumed}
     if "activation_fn" in given:
         given["activation_fn"] = activation_class(spec.activation_fn)
     given["net_arch"] = {"pi": list(spec.net_arch.pi), "vf": list(spec.net_arch.vf)}
-    if is_own(spec.features_extractor):
-        given["features_extractor_class"] = registered_extractor(spec.features_extractor)
-    if spec.features_extractor_kwargs:
-        given["features_extractor_kwargs"] = dict(spec.features_extractor_kwargs)
+    given |= _extractor_kwargs(spec)
     if not spec.share_features_extractor:
         given["share_features_extractor"] = False
     if spec.lstm_hidden_size is not None:
         given |= {name: getattr(spec, name) for name in _MEMORY}
+    return given | _optimizer_kwargs(training)
+
+
+def _extractor_kwargs(spec: PolicySpec) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    if is_own(spec.features_extractor):
+        given["features_extractor_class"] = registered_extractor(spec.features_extractor)
+    elif spec.features_extractor == "NatureCNN" and spec.algorithm == "crossq":  # which has no CnnPolicy
+        given["features_extractor_class"] = NatureCNN
+    if spec.features_extractor_kwargs:
+        given["features_extractor_kwargs"] = dict(spec.features_extractor_kwargs)
+    return given
+
+
+def _optimizer_kwargs(training: TrainingSettings) -> dict[str, Any]:
+    given: dict[str, Any] = {}
     if training.optimizer_class != "Adam":
         given["optimizer_class"] = _optimizer_class(training.optimizer_class)
     if training.optimizer_kwargs:
-        given["optimizer_kwargs"] = _with_tuples(training.optimizer_kwargs)
+        given["optimizer_kwargs"] = with_tuples(training.optimizer_kwargs)
     return given
 
 
@@ -212,22 +263,6 @@ def _optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     if not isinstance(found, type) or not issubclass(found, torch.optim.Optimizer):
         raise NotPortable(f"the optimiser {name[:200]} is not one of torch.optim")
     return found
-
-
-def _load_optimizer(policy: Any, saved: OptimizerState) -> None:
-    """Load an optimiser's state; settings that its torch did not have yet are those of a new optimiser."""
-    (fresh,) = policy.optimizer.state_dict()["param_groups"]
-    state = {
-        number: {key: torch.as_tensor(np.array(value)) for key, value in row.items()}
-        for number, row in saved.state.items()
-    }
-    group = {**fresh, **_with_tuples(saved.group), "params": list(range(saved.count))}
-    policy.optimizer.load_state_dict({"state": state, "param_groups": [group]})
-
-
-def _with_tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has lists where torch has tuples (`betas`)."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
 
 
 def _normalized_sign(normalizer: Normalizer | None) -> Any:

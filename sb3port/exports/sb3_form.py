@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
+from typing import Any
 
-from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec
+from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, OptimizerState, PolicySpec, ReplaySpec
 from sb3port.checkpoint.schedules import (
     ConstantSchedule,
     ExpressionSchedule,
@@ -21,6 +22,14 @@ from sb3port.families.hyperparameters import true_settings
 from sb3port.families.specs import expected_shapes
 
 _NET = re.compile(r"mlp_extractor\.(shared_net|policy_net|value_net)\.(\d+)\.(.+)")
+_BUFFER, _HER_ARGUMENTS = "replay_buffer_class", "replay_buffer_kwargs"
+_USUAL_BUFFERS = ("ReplayBuffer", "DictReplayBuffer", "NStepReplayBuffer")
+# HER's arguments that SB3 had until 1.8: it draws goals whenever it learns, since then.
+_GONE = ("online_sampling", "max_episode_length")
+_OFFLINE = (
+    "HER drew its goals when episodes ended (online_sampling=False), which SB3 has not done since 1.8: "
+    "training goes on with goals that are drawn when it learns"
+)
 _COPIED = (
     "SB3 has had no shared layers since 1.8, so each net begins with a copy of them: the outputs are the "
     "same, but the copies part when training goes on, and their optimiser state starts anew"
@@ -50,9 +59,28 @@ def sb3_form(checkpoint: Checkpoint, rates: Mapping[str, float] | None = None) -
         for name, schedule in schedules.items()
         if isinstance(schedule, ExpressionSchedule)
     ]
-    training = replace(checkpoint.training, schedules=schedules)
-    warnings = (*checkpoint.warnings, *formulas)
+    replay = _todays_replay(checkpoint)
+    training = replace(checkpoint.training, schedules=schedules, replay=replay)
+    gone = (
+        [_OFFLINE]
+        if checkpoint.training.replay.get(_HER_ARGUMENTS, {}).get("online_sampling") is False
+        else []
+    )
+    warnings = (*checkpoint.warnings, *formulas, *gone)
     return _unshared(replace(checkpoint, training=training, warnings=warnings))
+
+
+def _todays_replay(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Give the settings of an algorithm that learns from replayed steps without what SB3 has lost of them."""
+    replay = dict(checkpoint.training.replay)
+    if _HER_ARGUMENTS in replay:
+        kept = {name: value for name, value in replay[_HER_ARGUMENTS].items() if name not in _GONE}
+        replay = {name: value for name, value in replay.items() if name != _HER_ARGUMENTS}
+        replay |= {_HER_ARGUMENTS: kept} if kept else {}
+    if str(replay.get(_BUFFER, "")).rpartition(".")[2] in _USUAL_BUFFERS:
+        # SB3 takes it by itself, and would warn of one that is named where there are n-step returns.
+        replay = {name: value for name, value in replay.items() if name not in (_BUFFER, _HER_ARGUMENTS)}
+    return replay
 
 
 def _schedules(checkpoint: Checkpoint, rates: Mapping[str, float]) -> dict[str, Schedule]:
@@ -70,7 +98,9 @@ def _refuse_lost(checkpoint: Checkpoint) -> None:
     lost = {
         f"the features extractor {spec.features_extractor}, which is not SB3's": not _is_of_sb3(spec),
         "gSDE's own layers (sde_net_arch), which SB3 has not had since 1.3": spec.sde_net_arch is not None,
-        "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output and not spec.use_sde,
+        "squash_output without gSDE, which SB3 refuses since 2.2.1": spec.squash_output
+        and not spec.use_sde
+        and not isinstance(spec, ReplaySpec),
     }
     for what, has in lost.items():
         if has:

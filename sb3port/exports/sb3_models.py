@@ -8,7 +8,6 @@ import gymnasium
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import check_for_correct_spaces
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -33,13 +32,13 @@ class LoadedModel:
     """What `load_model` gives.
 
     Args:
-        model: A `PPO`, `A2C`, `TRPO`, `MaskablePPO` or `RecurrentPPO` of SB3's or sb3-contrib's.
+        model: A `PPO`, `SAC` or what else the algorithm is called, of SB3's or sb3-contrib's.
         vec_normalize: SB3's `VecNormalize` with the statistics of the training, None where it had none. It is
             around the environment that was given, and waits for `set_venv` where none was.
         warnings: What could not be read, or is not as it was, a sentence each.
     """
 
-    model: OnPolicyAlgorithm
+    model: BaseAlgorithm
     vec_normalize: VecNormalize | None
     warnings: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ from sb3port.checkpoint.checkpoint import Array, Checkpoint
 from sb3port.errors import NotPortable
 from sb3port.exports.deployment import Deployment
 from sb3port.exports.graphs import GraphOptions, Run, graph_metadata
+from sb3port.exports.replay_deployment import make_deployment
 
 METADATA_FILE = "sb3port.json"
 
@@ -24,7 +25,7 @@ def write_torch_program(checkpoint: Checkpoint, path: Path, options: GraphOption
     Raises:
         NotPortable: torch cannot trace the policy.
     """
-    deployment = Deployment(checkpoint, options)
+    deployment = make_deployment(checkpoint, options)
     names = {"inputs": list(deployment.inputs), "outputs": list(deployment.outputs)}
     metadata = json.dumps({**graph_metadata(checkpoint, options.raw), **names})
     torch.export.save(trace(deployment, checkpoint), path, extra_files={METADATA_FILE: metadata})

@@ -12,9 +12,17 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, PolicySpec, TrainingSettings, Wrapper
+from sb3port.checkpoint.checkpoint import (
+    Checkpoint,
+    NetArch,
+    PolicySpec,
+    ReplaySpec,
+    TrainingSettings,
+    Wrapper,
+)
 from sb3port.checkpoint.schedules import ConstantSchedule, LinearSchedule, Schedule, SimpleLinearSchedule
 from sb3port.checkpoint.spaces import Dict
+from sb3port.exports.zoo_replay import COUNTED, replay_arguments, replay_hyperparameters
 from sb3port.families.activations import NAMES
 from sb3port.families.extractors import is_own
 from sb3port.families.hyperparameters import true_settings
@@ -39,7 +47,7 @@ _MEMORY = {"lstm_hidden_size": 256, "n_lstm_layers": 1, "shared_lstm": False, "e
 # What an algorithm takes where nothing is said.
 _OPTIMIZERS = {"a2c": "RMSprop"}
 # They are given otherwise, or are no arguments of the algorithm's class, although its zips have them.
-_ASIDE = frozenset({"n_envs", "num_timesteps", "n_timesteps", "seed"})
+_ASIDE = frozenset({"n_envs", "num_timesteps", "n_timesteps", "seed", *COUNTED})
 _NO_ARGUMENTS = {
     "trpo": frozenset({"ent_coef", "vf_coef", "max_grad_norm"}),
     "ppo_mask": frozenset({"use_sde", "sde_sample_freq"}),
@@ -82,6 +90,7 @@ def zoo_form(checkpoint: Checkpoint) -> ZooForm:
         "policy": _policy(spec),
         **_policy_kwargs(checkpoint),
         **_hyperparameters(settings, spec.algorithm),
+        **replay_hyperparameters(checkpoint.training.replay),
         **{name: form for name, s in settings.schedules.items() if (form := _schedule(s)) is not None},
     }
     return ZooForm(content, tuple(_left_out(checkpoint, settings)))
@@ -153,12 +162,17 @@ def _policy(spec: PolicySpec) -> str:
     extractor = spec.features_extractor
     usual = "CombinedExtractor" if isinstance(spec.observation_space, Dict) else "FlattenExtractor"
     name = _POLICIES[extractor if extractor in _POLICIES else usual]
+    if spec.algorithm == "ars" and not spec.net_arch.pi:
+        return "LinearPolicy"
     return name if spec.lstm_hidden_size is None else name.replace("Policy", "LstmPolicy")
 
 
 def _policy_kwargs(checkpoint: Checkpoint) -> dict[str, str]:
     """Give the arguments that are not SB3's defaults, as the text of a `dict`."""
     spec = checkpoint.spec
+    if isinstance(spec, ReplaySpec):
+        arguments = [*replay_arguments(spec), *_optimizer(checkpoint)]
+        return {"policy_kwargs": f"dict({', '.join(arguments)})"} if arguments else {}
     flags = {n: getattr(spec, n) for n, default in _FLAGS.items() if getattr(spec, n) != default}
     memory = {} if spec.lstm_hidden_size is None else _MEMORY
     flags |= {n: getattr(spec, n) for n, default in memory.items() if getattr(spec, n) != default}

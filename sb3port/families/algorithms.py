@@ -1,8 +1,8 @@
-"""The algorithms whose checkpoints are ported, and the names of those that are not.
+"""The algorithms whose checkpoints are ported.
 
 A zip does not say which algorithm saved it, so it is recognised by its policy class, or by the settings that
-only one of them has (the attributes set in `stable_baselines3/{ppo/ppo,a2c/a2c}.py` and
-`sb3_contrib/trpo/trpo.py`).
+only one of them has (the attributes set in `stable_baselines3/{ppo/ppo,a2c/a2c,sac/sac,td3/td3,dqn/dqn}.py`
+and `sb3_contrib/{trpo/trpo,tqc/tqc,qrdqn/qrdqn,crossq/crossq,ars/ars}.py`).
 """
 
 from collections.abc import Collection, Mapping
@@ -27,6 +27,8 @@ class Algorithm:
         schedules: Those settings that may be schedules.
         default_rates: What SB3 takes for those that nobody gives.
         default_settings: The same for settings that older zips do not have.
+        replay: The settings worth keeping that are no numbers, of an algorithm that learns from replayed
+            steps.
     """
 
     name: str
@@ -36,6 +38,12 @@ class Algorithm:
     schedules: tuple[str, ...]
     default_rates: Mapping[str, float]
     default_settings: Mapping[str, Any]
+    replay: tuple[str, ...] = ()
+
+    @property
+    def trains_here(self) -> bool:
+        """Whether `sb3port` can go on with its training: it can with those that learn from rollouts."""
+        return "gae_lambda" in self.hyperparameters
 
 
 _TRPO_ONLY = (
@@ -82,24 +90,68 @@ A2C = Algorithm(
     {"normalize_advantage": False},
 )
 
+_COUNTERS = ("_n_updates", "_episode_num")
+_REPLAYED = ("gamma", "batch_size", "buffer_size", "learning_starts", "tau", "gradient_steps", "n_steps")
+_REPLAY = (*_REPLAYED, "optimize_memory_usage", "use_sde_at_warmup", *_COMMON, *_COUNTERS)
+_REPLAY_TEXTS = ("train_freq", "action_noise", "replay_buffer_class", "replay_buffer_kwargs")
+_ENTROPY = ("ent_coef", "target_entropy")
+
+
+def _replayed(
+    name: str, key: str, signature: set[str], rate: float, own: tuple[str, ...], texts: tuple[str, ...] = ()
+) -> Algorithm:
+    """Give an algorithm that learns from replayed steps (`common/off_policy_algorithm.py`)."""
+    settings, rates = (*_REPLAY, *own), {"learning_rate": rate}
+    kept = (*_REPLAY_TEXTS, *texts)
+    return Algorithm(name, key, frozenset(signature), settings, ("learning_rate",), rates, {}, kept)
+
+
+_EXPLORATION = ("fraction", "initial_eps", "final_eps", "rate")
+_GREEDY = (
+    *("target_update_interval", "max_grad_norm", "_n_calls"),
+    *(f"exploration_{name}" for name in _EXPLORATION),
+)
+_DELAYED = ("policy_delay", "target_policy_noise", "target_noise_clip")
+TQC = _replayed(
+    "TQC",
+    "tqc",
+    {"top_quantiles_to_drop_per_net"},
+    3e-4,
+    (*_ENTROPY, "target_update_interval", "top_quantiles_to_drop_per_net"),
+    _ENTROPY,
+)
+SAC = _replayed(
+    "SAC",
+    "sac",
+    {"target_entropy", "target_update_interval"},
+    3e-4,
+    (*_ENTROPY, "target_update_interval"),
+    _ENTROPY,
+)
+TD3 = _replayed("TD3", "td3", {"policy_delay", "target_noise_clip"}, 1e-3, _DELAYED)
+DDPG = _replayed("DDPG", "ddpg", {"policy_delay", "target_noise_clip"}, 1e-3, _DELAYED)
+QRDQN = _replayed("QRDQN", "qrdqn", {"exploration_rate", "n_quantiles"}, 5e-5, _GREEDY)
+DQN = _replayed("DQN", "dqn", {"exploration_rate"}, 1e-4, _GREEDY)
+CROSSQ = _replayed(
+    "CrossQ", "crossq", {"target_entropy", "policy_delay"}, 1e-3, (*_ENTROPY, "policy_delay"), _ENTROPY
+)
+_ARS_SETTINGS = ("n_delta", "n_top", "alive_bonus_offset", "zero_policy", "n_eval_episodes", "old_count")
+ARS = Algorithm(
+    "ARS",
+    "ars",
+    frozenset({"n_delta", "alive_bonus_offset"}),
+    (*_ARS_SETTINGS, "n_envs", "num_timesteps", "seed", *_COUNTERS),
+    ("learning_rate", "delta_std_schedule"),
+    {"learning_rate": 0.02, "delta_std_schedule": 0.05},
+    {},
+)
+
 # Most telling signature first: an A2C zip holds nothing that the others lack.
-ALGORITHMS = (PPO, TRPO, A2C, MASKABLE_PPO, RECURRENT_PPO)
+_REPLAYING = (TQC, CROSSQ, SAC, TD3, DDPG, QRDQN, DQN, ARS)
+ALGORITHMS = (PPO, TRPO, A2C, MASKABLE_PPO, RECURRENT_PPO, *_REPLAYING)
+ON_POLICY = tuple(algorithm for algorithm in ALGORITHMS if algorithm.trains_here)
 SUPPORTED = ", ".join(algorithm.name for algorithm in ALGORITHMS)
 _BY_KEY = {algorithm.key: algorithm for algorithm in ALGORITHMS}
-
-# Algorithms that are not ported: the package of their policies, and settings that only they have. The first
-# that fits is it, so that those come before the ones that they derive from.
-_OTHERS = (
-    ("TQC", "sb3_contrib.tqc", {"top_quantiles_to_drop_per_net"}),
-    ("CrossQ", "sb3_contrib.crossq", set[str]()),
-    ("QR-DQN", "sb3_contrib.qrdqn", set[str]()),
-    ("ARS", "sb3_contrib.ars", {"n_delta", "alive_bonus_offset"}),
-    ("SAC", "stable_baselines3.sac", {"target_entropy", "target_update_interval"}),
-    ("DQN", "stable_baselines3.dqn", {"exploration_rate"}),
-    ("TD3", "stable_baselines3.td3", {"policy_delay", "target_noise_clip"}),
-    ("an off-policy algorithm", "", {"buffer_size"}),
-    ("an off-policy algorithm", "", {"replay_buffer_class"}),
-)
 
 
 def algorithm_of(key: str) -> Algorithm:
@@ -130,41 +182,6 @@ def display_name(key: str) -> str:
     return _BY_KEY[key].name if key in _BY_KEY else key.upper()
 
 
-def refuse_others(settings: Mapping[str, Any], policy_class: str, where: str) -> None:
-    """Refuse the algorithms that are not ported, by their names.
-
-    Args:
-        settings: `data`.
-        policy_class: Dotted name of the policy class, empty where it has none.
-        where: What to call the checkpoint in an error message.
-
-    Raises:
-        NotPortable: An off-policy algorithm, or ARS, saved it.
-    """
-    other = other_algorithm(settings, policy_class)
-    if other is not None:
-        raise NotPortable(
-            f"{where} was saved by {other}, which is not supported",
-            f"only actor-critic policies of {SUPPORTED} are ported: load this one with SB3 and "
-            "clone its actions into a policy of a supported algorithm, or train anew",
-        )
-
-
-def other_algorithm(settings: Mapping[str, Any], policy_class: str) -> str | None:
-    """Name the algorithm that saved a zip if it is one of those that are not ported, else None."""
-    for name, package, signature in _OTHERS:
-        by_class = bool(package) and policy_class.startswith(f"{package}.")
-        if by_class or (signature and signature <= settings.keys()):
-            return _td3_or_ddpg(name, settings)
-    return None
-
-
-def _td3_or_ddpg(name: str, settings: Mapping[str, Any]) -> str:
-    """DDPG is a TD3 without delay and noise clipping (`stable_baselines3/ddpg/ddpg.py`)."""
-    is_ddpg = settings.get("policy_delay") == 1 and settings.get("target_noise_clip") == 0
-    return "DDPG" if name == "TD3" and is_ddpg else name
-
-
 def identify(settings: Mapping[str, Any], where: str) -> Algorithm:
     """Tell which algorithm saved a zip from its settings, where the policy class does not say.
 
@@ -173,12 +190,20 @@ def identify(settings: Mapping[str, Any], where: str) -> Algorithm:
     """
     if _is_early_a2c(settings):
         return A2C
+    if TD3.signature <= settings.keys():
+        return _td3_or_ddpg(settings)
     for algorithm in ALGORITHMS:
         if algorithm.signature and algorithm.signature <= settings.keys():
             return algorithm
     raise NotPortable(
         f"{where} was saved by an unknown algorithm, which is not supported", f"supported: {SUPPORTED}"
     )
+
+
+def _td3_or_ddpg(settings: Mapping[str, Any]) -> Algorithm:
+    """DDPG is a TD3 without delay and noise clipping (`stable_baselines3/ddpg/ddpg.py`)."""
+    is_ddpg = settings.get("policy_delay") == 1 and settings.get("target_noise_clip") == 0
+    return DDPG if is_ddpg else TD3
 
 
 def _is_early_a2c(settings: Mapping[str, Any]) -> bool:

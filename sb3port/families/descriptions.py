@@ -1,12 +1,13 @@
 """A policy in words, for the command line and for model cards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer, PolicySpec
+from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer, PolicySpec, ReplaySpec
 from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Space
 from sb3port.families.extractors import is_own
+from sb3port.families.registry import family_of
 
 
 def policy_texts(spec: PolicySpec) -> dict[str, str]:
@@ -22,9 +23,30 @@ def policy_texts(spec: PolicySpec) -> dict[str, str]:
 def networks_text(spec: PolicySpec) -> str:
     """Describe extractor, memory and layers in one line."""
     arch = spec.net_arch
+    if isinstance(spec, ReplaySpec):
+        return ", ".join(filter(None, (_extractor_text(spec), *_replay_texts(spec))))
     shared = f"shared {list(arch.shared)}, " if arch.shared else ""
     layers = f"{shared}policy {list(arch.pi)}, value {list(arch.vf)}, {spec.activation_fn}"
     return ", ".join(filter(None, (_extractor_text(spec), _memory_text(spec), layers)))
+
+
+def _replay_texts(spec: ReplaySpec) -> Iterator[str]:
+    """Describe the layers of a policy of several networks, those of its critics, and what follows."""
+    family, pi, qf = family_of(spec), list(spec.net_arch.pi), list(spec.net_arch.qf or ())
+    if family.networks[0].kind.name in ("choices", "quantiles"):
+        yield f"values {qf}"
+    else:
+        yield f"policy {pi}"
+    if family.name not in _WITHOUT_CRITICS:
+        yield f"{spec.n_critics} critic{'s' * (spec.n_critics != 1)} {qf}"
+    yield f"{spec.n_quantiles} quantiles" if spec.n_quantiles else ""
+    yield "BatchRenorm" if spec.batch_norm else ""
+    yield spec.activation_fn
+    targets = [network.name for network in family.networks if network.follows]
+    yield f"with {' and '.join(targets)}" if targets else ""
+
+
+_WITHOUT_CRITICS = ("DQNPolicy", "QRDQNPolicy", "ARSPolicy")
 
 
 def arguments_text(env_kwargs: Mapping[str, Any]) -> str:

@@ -29,9 +29,9 @@ def canonical(
     Raises:
         NotPortable: Two tensors get one name, or what should be one tensor differs.
     """
-    named = _without_compiled(tensors, where)
-    ignored = _aliases(named, ACTORS)
-    critics = _aliases(named, CRITICS)
+    named = without_compiled(tensors, where)
+    ignored = aliases(named, ACTORS)
+    critics = aliases(named, CRITICS)
     all_same = len(critics) == sum(name.startswith(CRITICS) for name in named)
     if shares and not all_same:
         raise NotPortable(f"{where} shares its features extractor, but saved two that differ")
@@ -40,18 +40,25 @@ def canonical(
     return {name: array for name, array in named.items() if name not in ignored}, ignored, shares
 
 
-def _without_compiled(tensors: Mapping[str, Array], where: str) -> dict[str, Array]:
+def without_compiled(tensors: Mapping[str, Array], where: str) -> dict[str, Array]:
+    """Take what `torch.compile` puts into names out of them.
+
+    Raises:
+        NotPortable: Two tensors get one name.
+    """
     named = {name.replace(COMPILED, ""): array for name, array in tensors.items()}
     if len(named) < len(tensors):
         raise NotPortable(f"{where} has two tensors of one name, compiled and not")
     return named
 
 
-def _aliases(tensors: Mapping[str, Array], prefix: str) -> dict[str, str]:
-    """Find the tensors below a prefix that are equal to those of the features extractor, with the reason."""
-    originals = {name: EXTRACTOR + name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
+def aliases(
+    tensors: Mapping[str, Array], prefix: str, of: str = EXTRACTOR, why: str = _ALIAS
+) -> dict[str, str]:
+    """Find the tensors below a prefix that are equal to those below another, with the reason."""
+    originals = {name: of + name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
     return {
-        name: _ALIAS.format(original)
+        name: why.format(original)
         for name, original in originals.items()
         if original in tensors and _is_same(tensors[name], tensors[original])
     }

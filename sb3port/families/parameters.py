@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec, ReplaySpec
 from sb3port.families.extractors import extractor_of, is_own
+from sb3port.families.registry import family_of
+from sb3port.families.replay.specs import parameters_by_optimiser
 from sb3port.families.specs import expected_shapes, of_extractors
 
 _Shape = tuple[int, ...]
@@ -41,9 +43,23 @@ class Parameters:
 
 def parameters_of(spec: PolicySpec, tensors: Mapping[str, Array]) -> Parameters:
     """Tell the parameters of a policy, for which optimisers have a state."""
+    if isinstance(spec, ReplaySpec):
+        return parameters_by_optimizer(spec, tensors).get("policy.optimizer", Parameters(()))
     buffers = of_extractors(spec, extractor_of(spec.features_extractor, tensors).buffers)
     shapes = [shape for name, shape in expected_shapes(spec, tensors).items() if name not in buffers]
     return Parameters(tuple(shapes), not is_own(spec.features_extractor))
+
+
+def parameters_by_optimizer(spec: ReplaySpec, tensors: Mapping[str, Array]) -> dict[str, Parameters]:
+    """Tell the parameters of each optimiser of a policy of several networks, by SB3's names of them."""
+    buffers = of_extractors(spec, extractor_of(spec.features_extractor, {}).buffers)
+    shapes = expected_shapes(spec, tensors)
+    named = parameters_by_optimiser(spec, family_of(spec), shapes)
+    is_known = not is_own(spec.features_extractor)
+    return {
+        optimizer: Parameters(tuple(shapes[name] for name in names if name not in buffers), is_known)
+        for optimizer, names in named.items()
+    }
 
 
 def fits(row: Mapping[str, Any], shape: _Shape) -> bool:

@@ -8,9 +8,19 @@ from sb3port.families.base import Family
 from sb3port.families.maskable import MASKABLE
 from sb3port.families.recurrent import RECURRENT
 from sb3port.families.recurrent_maskable import RECURRENT_MASKABLE
+from sb3port.families.replay.ars import ARS, ARS_LINEAR
+from sb3port.families.replay.crossq import CROSSQ
+from sb3port.families.replay.dqn import DQN
+from sb3port.families.replay.qrdqn import QRDQN
+from sb3port.families.replay.sac import SAC
+from sb3port.families.replay.td3 import TD3
+from sb3port.families.replay.tqc import TQC
 
 # Most telling first: any policy would be recognised as an actor-critic.
-FAMILIES = (RECURRENT_MASKABLE, RECURRENT, MASKABLE, ACTOR_CRITIC)
+FAMILIES = (
+    *(SAC, TD3, DQN, QRDQN, TQC, CROSSQ, ARS, ARS_LINEAR),
+    *(RECURRENT_MASKABLE, RECURRENT, MASKABLE, ACTOR_CRITIC),
+)
 
 
 def family_of(spec: PolicySpec) -> Family:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, NetArch, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, NetArch, PolicySpec, ReplaySpec
 from sb3port.checkpoint.spaces import Box, Discrete, Space
 from sb3port.errors import NotPortable
 from sb3port.families.activations import parse_activation
@@ -18,6 +18,7 @@ from sb3port.families.extractors import extractor_of, infer_extractor, is_own
 from sb3port.families.layers import Shapes, linear, mlp, mlp_sizes, under
 from sb3port.families.names import CRITICS, EXTRACTOR
 from sb3port.families.registry import family_of
+from sb3port.families.replay.specs import counters, extractor_prefixes, network_shapes, read_networks
 
 _MAX_LSTM_LAYERS = 100
 
@@ -65,29 +66,44 @@ def build_spec(
     _check_actions(action_space, options, where)
     asked = options.family.options
     known = {name: options.given[name] for name in asked if name in options.given}
-    known |= _full_std(tensors, options.use_sde)
     known |= {"sde_net_arch": ()} if options.features_for_sde else {}
-    spec = PolicySpec(
-        options.algorithm,
-        observation_space,
-        action_space,
-        _net_arch(tensors),
+    common: dict[str, Any] = {
         **_extractor(observation_space, tensors, options),
-        share_features_extractor=options.shares,
-        use_sde=options.use_sde,
-        assumed=tuple(name for name in asked if name not in known),
-        **(known | options.family.infer(tensors)),
-    )
+        "share_features_extractor": options.shares,
+        "use_sde": options.use_sde,
+    }
+    if options.family.networks:
+        spec: PolicySpec = _replay_spec(spaces, tensors, options, common | known)
+    else:
+        known |= _full_std(tensors, options.use_sde)
+        spec = PolicySpec(
+            options.algorithm,
+            observation_space,
+            action_space,
+            _net_arch(tensors),
+            assumed=tuple(name for name in asked if name not in known),
+            **(common | known | options.family.infer(tensors)),
+        )
     check_supported(spec, where)
     check_tensors(tensors, spec, where)
     return spec
+
+
+def _replay_spec(
+    spaces: tuple[Space, Space], tensors: Mapping[str, Array], options: PolicyOptions, known: dict[str, Any]
+) -> ReplaySpec:
+    family = options.family
+    told = known | read_networks(family, tensors, spaces[1])
+    assumed = tuple(name for name in family.options if name not in told)
+    return ReplaySpec(options.algorithm, *spaces, assumed=assumed, **{**family.defaults, **told})
 
 
 def _extractor(space: Space, tensors: Mapping[str, Array], options: PolicyOptions) -> dict[str, Any]:
     if options.extractor is not None:
         name, arguments = options.extractor, dict(options.extractor_kwargs)
     else:
-        below = {name.removeprefix(EXTRACTOR): a for name, a in tensors.items() if name.startswith(EXTRACTOR)}
+        prefix = options.family.acting + EXTRACTOR
+        below = {name.removeprefix(prefix): a for name, a in tensors.items() if name.startswith(prefix)}
         extractor = infer_extractor(space, below)
         name, arguments = extractor.name, extractor.read_arguments(below)
     return {"features_extractor": name, "features_extractor_kwargs": arguments}
@@ -120,6 +136,8 @@ def expected_shapes(spec: PolicySpec, given: Mapping[str, Array] | None = None) 
         NotPortable: There is no such policy.
     """
     family, arch = family_of(spec), spec.net_arch
+    if isinstance(spec, ReplaySpec):
+        return network_shapes(spec, family, given or {})
     extractor = extractor_of(spec.features_extractor, given or {})
     seen = (spec.observation_space, spec.features_extractor_kwargs, spec.normalize_images)
     features, tensors = extractor.features(*seen), extractor.shapes(*seen)
@@ -165,14 +183,23 @@ def check_tensors(tensors: Mapping[str, Array], spec: PolicySpec, where: str) ->
 
 
 def _dtypes(spec: PolicySpec, tensors: Mapping[str, Array]) -> dict[str, str]:
-    dtypes = extractor_of(spec.features_extractor, tensors).dtypes
-    return {name: dtypes[below] for name, below in of_extractors(spec, dtypes).items()}
+    acting = family_of(spec).acting
+    seen = {name.removeprefix(acting): a for name, a in tensors.items() if name.startswith(acting)}
+    dtypes = extractor_of(spec.features_extractor, seen).dtypes
+    return counters(tensors) | {name: dtypes[below] for name, below in of_extractors(spec, dtypes).items()}
 
 
 def of_extractors(spec: PolicySpec, names: Iterable[str]) -> dict[str, str]:
     """Give the full names of tensors of a features extractor, of two where the critic has one of its own."""
-    prefixes = (EXTRACTOR,) if spec.share_features_extractor else (EXTRACTOR, CRITICS)
+    prefixes = extractors_in(spec)
     return {prefix + name: name for prefix in prefixes for name in names}
+
+
+def extractors_in(spec: PolicySpec) -> tuple[str, ...]:
+    """Give what the names of the features extractors' tensors begin with, one for each that there is."""
+    if isinstance(spec, ReplaySpec):
+        return extractor_prefixes(spec, family_of(spec))
+    return (EXTRACTOR,) if spec.share_features_extractor else (EXTRACTOR, CRITICS)
 
 
 def _check_actions(space: Space, options: PolicyOptions, where: str) -> None:
@@ -213,7 +240,7 @@ def unfinite(spec: PolicySpec, tensors: Mapping[str, Array]) -> list[str]:
 
     An extractor of one's own may have a mask of minus infinities, as attention has.
     """
-    masks = (EXTRACTOR, CRITICS) if is_own(spec.features_extractor) else ()
+    masks = extractors_in(spec) if is_own(spec.features_extractor) else ()
     return [
         name
         for name, array in tensors.items()

@@ -9,7 +9,8 @@ import torch
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.environments.rollouts import Action, as_batch
 from sb3port.families.features import mask_size
-from sb3port.inference.port import load_port
+from sb3port.inference.port import Port, load_port
+from sb3port.inference.replay_port import ReplayPort
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs
 from sb3port.networks.recurrent import LSTMState
@@ -37,6 +38,7 @@ class PortActor:
     def reset(self, seed: int) -> None:
         """Begin an episode; gSDE draws its exploration matrix anew."""
         torch.manual_seed(seed)
+        seed_choices(self._port, seed)
         self._memory = None
         if self.spec.use_sde:
             self._port.policy.reset_noise()
@@ -51,6 +53,13 @@ class PortActor:
     def outputs(self, observations: Observations, sampled: Array) -> Outputs:
         """See `Port.outputs`."""
         return self._port.outputs(observations, sampled)
+
+
+def seed_choices(port: Port | ReplayPort, seed: int) -> None:
+    """Seed what DQN and QR-DQN explore with: NumPy's global generator, and that of the space."""
+    if isinstance(port, ReplayPort):
+        np.random.seed(seed)
+        port.policy.seed(seed)
 
 
 class PortCrowd:
@@ -68,6 +77,7 @@ class PortCrowd:
     def reset(self, seed: int) -> None:
         """Begin; gSDE draws one exploration matrix for all, as SB3's `predict` has one."""
         torch.manual_seed(seed)
+        seed_choices(self._port, seed)
         self._memories = {}
         if self.spec.use_sde:
             self._port.policy.reset_noise()

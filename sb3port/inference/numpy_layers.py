@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.inference.numpy_activations import relu
+from sb3port.inference.numpy_activations import relu, tanh
 
 
 class Linear:
@@ -19,7 +19,8 @@ class Linear:
     def __init__(self, tensors: Mapping[str, Array], name: str) -> None:
         # For one observation all shapes are the same, so that NumPy has nothing to broadcast: half the time.
         self.weight = np.ascontiguousarray(tensors[f"{name}.weight"].T)
-        self.bias = tensors[f"{name}.bias"][None]
+        bias = tensors.get(f"{name}.bias")
+        self.bias = np.zeros((1, self.weight.shape[1]), np.float32) if bias is None else bias[None]
 
     def __call__(self, rows: Array) -> Array:
         """Run the layer."""
@@ -42,6 +43,34 @@ class Mlp:
             rows += bias
             rows = self.activation(rows)
         return rows
+
+
+class Renorm:
+    """CrossQ's `BatchRenorm` by running statistics: `(n, features) -> (n, features)`."""
+
+    def __init__(self, tensors: Mapping[str, Array], name: str, eps: float) -> None:
+        self.mean, variance = tensors[f"{name}.ra_mean"], tensors[f"{name}.ra_var"]
+        self.std = np.sqrt(variance + np.float32(eps))
+        self.scale, self.bias = tensors[f"{name}.scale"], tensors[f"{name}.bias"]
+
+    def __call__(self, rows: Array) -> Array:
+        """Normalise, scale and shift."""
+        return self.scale * ((rows - self.mean) / self.std) + self.bias
+
+
+class NormedMlp:
+    """Linear layers, a BatchRenorm before and an activation after each, and a last BatchRenorm."""
+
+    def __init__(
+        self, norms: Sequence[Renorm], layers: Sequence[Linear], activation: Callable[[Array], Array]
+    ) -> None:
+        self.norms, self.layers, self.activation = norms, layers, activation
+
+    def __call__(self, rows: Array) -> Array:
+        """Run all layers."""
+        for norm, layer in zip(self.norms[:-1], self.layers, strict=True):
+            rows = self.activation(layer(norm(rows)))
+        return self.norms[-1](rows)
 
 
 class Convolution:
@@ -170,6 +199,28 @@ class LikeliestOfEach:
     def __call__(self, outputs: Array) -> Array:
         """Choose."""
         return np.stack([part.argmax(axis=1) for part in np.split(outputs, self.ends, axis=1)], axis=1)
+
+
+class BestOnAverage:
+    """The choice whose quantiles are highest on average: `(n, quantiles * choices) -> (n,)`."""
+
+    def __init__(self, sizes: Sequence[float]) -> None:
+        self.quantiles = int(sizes[0])
+
+    def __call__(self, outputs: Array) -> Array:
+        """Choose."""
+        return outputs.reshape(len(outputs), self.quantiles, -1).mean(axis=1).argmax(axis=1)
+
+
+class TanhWithin:
+    """tanh of numbers that are clipped before: `(n, A) -> (n, A)`."""
+
+    def __init__(self, sizes: Sequence[float]) -> None:
+        self.most = np.float32(sizes[0])
+
+    def __call__(self, outputs: Array) -> Array:
+        """Clip and squash."""
+        return tanh(np.clip(outputs, -self.most, self.most))
 
 
 def bits(outputs: Array) -> Array:

@@ -6,20 +6,24 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec, ReplaySpec
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import UsageError
 from sb3port.families.extractors import is_own
 from sb3port.inference.actions import refuse_nan
-from sb3port.inference.layers import choice, extraction, mlp_layers
+from sb3port.inference.layers import ActingLayers, acting_layers, choice, extraction
 from sb3port.inference.numpy_activations import activation_of, tanh
 from sb3port.inference.numpy_layers import (
+    BestOnAverage,
     LikeliestOfEach,
     Linear,
     Lstm,
     Mlp,
     NatureCnn,
+    NormedMlp,
+    Renorm,
     RunningNorm,
+    TanhWithin,
     allowed,
     bits,
     flat,
@@ -48,9 +52,9 @@ class NumpyNetwork:
         _refuse_own(spec)
         self._extract = _extraction(spec, tensors)
         self._lstm = Lstm(tensors, "lstm_actor") if spec.lstm_hidden_size is not None else None
-        layers = [Linear(tensors, name) for name in mlp_layers(spec)]
-        self._mlp = Mlp(layers, activation_of(spec.activation_fn))
-        self._last = Linear(tensors, "action_net")
+        acting = acting_layers(spec)
+        self._mlp = _mlp(spec, tensors, acting)
+        self._last = Linear(tensors, acting.last)
         self._choose = _chooser(spec)
 
     def act(self, features: Input, masks: Array | None) -> Array:
@@ -90,6 +94,16 @@ class NumpyNetwork:
         return self._choose(outputs if masks is None else allowed(outputs, masks))
 
 
+def _mlp(spec: PolicySpec, tensors: Mapping[str, Array], acting: ActingLayers) -> Callable[[Array], Array]:
+    layers = [Linear(tensors, name) for name in acting.hidden]
+    activation = activation_of(spec.activation_fn)
+    if not acting.norms or not isinstance(spec, ReplaySpec):
+        return Mlp(layers, activation)
+    return NormedMlp(
+        [Renorm(tensors, name, spec.batch_norm_eps) for name in acting.norms], layers, activation
+    )
+
+
 def _refuse_own(spec: PolicySpec) -> None:
     if is_own(spec.features_extractor):
         raise UsageError(
@@ -101,10 +115,10 @@ def _refuse_own(spec: PolicySpec) -> None:
 
 def _extraction(spec: PolicySpec, tensors: Mapping[str, Array]) -> Callable[[Input], Array]:
     """Give the function from what a reader of observations gives to features `(n, features)`."""
-    spaces = parts(spec.observation_space)
+    spaces, name = parts(spec.observation_space), f"{acting_layers(spec).prefix}{_EXTRACTOR}"
     if not isinstance(spec.observation_space, Dict):
-        return _one_extraction(spec, spaces[""], tensors, _EXTRACTOR)
-    names = {key: f"{_EXTRACTOR}.extractors.{key}" for key in spaces}
+        return _one_extraction(spec, spaces[""], tensors, name)
+    names = {key: f"{name}.extractors.{key}" for key in spaces}
     each = {key: _one_extraction(spec, part, tensors, names[key]) for key, part in spaces.items()}
     return lambda rows: np.concatenate([extract(rows[key]) for key, extract in each.items()], axis=1)
 
@@ -122,9 +136,9 @@ def _one_extraction(
 
 
 def _chooser(spec: PolicySpec) -> Callable[[Array], Array]:
-    """Give the function from the outputs of `action_net` to the most likely actions."""
+    """Give the function from the outputs of the last layer to the most likely actions."""
     name, sizes = choice(spec)
-    return LikeliestOfEach(sizes) if sizes else _CHOICES[name]
+    return _OF_SIZES[name](sizes) if sizes else _CHOICES[name]
 
 
 _WITH_TENSORS: dict[str, Callable[[Mapping[str, Array], str], Callable[[Array], Array]]] = {
@@ -132,6 +146,11 @@ _WITH_TENSORS: dict[str, Callable[[Mapping[str, Array], str], Callable[[Array], 
     "RunningNorm": RunningNorm,
 }
 _WITHOUT: dict[str, Callable[[Array], Array]] = {"flat": flat, "floats": floats, "pixels": pixels}
+_OF_SIZES: dict[str, Callable[[Any], Callable[[Array], Array]]] = {
+    "LikeliestOfEach": LikeliestOfEach,
+    "BestOnAverage": BestOnAverage,
+    "TanhWithin": TanhWithin,
+}
 _CHOICES: dict[str, Callable[[Array], Array]] = {
     "likeliest": likeliest,
     "bits": bits,

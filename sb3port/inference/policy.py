@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, ReplaySpec
 from sb3port.errors import UnfitInput, UsageError, missing, need
 from sb3port.families.features import mask_size
 from sb3port.inference.actions import ActionWriter
@@ -15,6 +15,7 @@ Backend: TypeAlias = Literal["auto", "torch", "numpy"]
 State: TypeAlias = tuple[Array, ...]
 
 _NETWORKS = {"torch": "TorchNetwork", "numpy": "NumpyNetwork"}
+_OF_REPLAY = "ReplayNetwork"
 
 
 def installed_backend(backend: Backend) -> str:
@@ -77,10 +78,13 @@ class PortedPolicy:
 
     def __init__(self, checkpoint: Checkpoint, backend: Backend = "auto") -> None:
         self.backend = installed_backend(backend)
-        module = importlib.import_module(f"sb3port.inference.{self.backend}_network")
         self.spec: PolicySpec = checkpoint.spec
+        replays = isinstance(self.spec, ReplaySpec) and self.backend == "torch"
+        name = "replay_network" if replays else f"{self.backend}_network"
+        module = importlib.import_module(f"sb3port.inference.{name}")
         self._recurrent, self._maskable = self.spec.lstm_hidden_size is not None, self.spec.maskable
-        self._network: Network = getattr(module, _NETWORKS[self.backend])(self.spec, checkpoint.tensors)
+        network = _OF_REPLAY if replays else _NETWORKS[self.backend]
+        self._network: Network = getattr(module, network)(self.spec, checkpoint.tensors)
         self._read = ObservationReader(self.spec, checkpoint.normalizer)
         self._write = ActionWriter(self.spec)
 

@@ -12,17 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sb3port.checkpoint.checkpoint import Array
+from sb3port.checkpoint.checkpoint import Array, ReplaySpec
 from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Dict, Simple, parts
 from sb3port.errors import NotPortable
-from sb3port.families.features import batch_key, mask_key
+from sb3port.families.features import batch_key
+from sb3port.inference.batches import normalized_outputs, raw_batch
+from sb3port.inference.replay_port import ReplayPort
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.networks.normaliser import normalize
 from sb3port.networks.observations import Observations
-from sb3port.networks.outputs import OBSERVATION, Outputs, by_key, head_name, in_sequence, outputs_of, seeded
+from sb3port.networks.outputs import Outputs, head_name, in_sequence, outputs_of, seeded
 from sb3port.networks.recurrent import LSTMState, RNNStates
-from sb3port.networks.weights import build_policy
+from sb3port.networks.weights import build_policy, build_replay_policy
 from sb3port.ports.lerobot_folder import ActionStep, Running, read_running
 
 Batch: TypeAlias = dict[str, Tensor]
@@ -51,7 +53,7 @@ class Port:
     @torch.no_grad()
     def outputs(self, observations: Observations, actions: Array) -> Outputs:
         """Compute everything that is compared, on one batch; the arguments are those of `Oracle.outputs`."""
-        batch = self._preprocess(self._batch(observations))
+        batch = self._preprocess(raw_batch(self.space, observations))
         memory = _memory(observations)
         states, starts = memory or (None, None)
         pi = states.pi if states else None
@@ -68,7 +70,11 @@ class Port:
         network |= {"final_states": torch.stack(final)} if final is not None else {}
         network |= {"sample": self._sample(batch, len(observations), pi, starts)}
         found = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
-        return {**self._normalized(batch, observations), **found, **self._acts(batch, observations)}
+        return {
+            **normalized_outputs(self.space, batch, observations),
+            **found,
+            **self._acts(batch, observations),
+        }
 
     @torch.no_grad()
     def act(
@@ -84,19 +90,10 @@ class Port:
         Returns:
             Actions as the network gives them, actions for the environment, both flat, and the new memory.
         """
-        batch = self._preprocess(self._batch(observations))
+        batch = self._preprocess(raw_batch(self.space, observations))
         raw, state = self.policy.predict(batch, deterministic, state)
         given = self._postprocess(raw.unsqueeze(1) if raw.ndim == 1 else raw)
         return raw.numpy(), np.asarray(given.numpy()), state
-
-    def _batch(self, observations: Observations) -> dict[str, Tensor]:
-        """Put observations under their keys: images as they are, all else flattened."""
-        batch = {
-            batch_key(key, space): _tensor(observations.parts[key], space)
-            for key, space in parts(self.space).items()
-        }
-        masks = observations.masks
-        return batch if masks is None else batch | {mask_key(self.space): torch.as_tensor(masks)}
 
     def _sample(
         self, batch: dict[str, Tensor], count: int, state: LSTMState | None, starts: Tensor | None
@@ -105,14 +102,6 @@ class Port:
             if self.policy.spec.use_sde:
                 self.policy.reset_noise(count)
             return self.policy.predict(batch, False, state, starts)[0]
-
-    def _normalized(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
-        """Give what the network sees, in the shape of the observations."""
-        seen = {
-            key: batch[batch_key(key, space)].numpy().reshape(observations.parts[key].shape)
-            for key, space in parts(self.space).items()
-        }
-        return by_key(OBSERVATION, seen)
 
     def _acts(self, batch: dict[str, Tensor], observations: Observations) -> Outputs:
         """Act as on a robot; a recurrent policy steps through its sequences together."""
@@ -156,26 +145,21 @@ def _memory(observations: Observations) -> tuple[RNNStates, Tensor] | None:
     return RNNStates((pi_hidden, pi_cell), (vf_hidden, vf_cell)), starts
 
 
-def _tensor(values: Array, space: Simple) -> Tensor:
-    # In the layout in which SB3 is given it: convolutions of another one differ in the last bits.
-    tensor = torch.as_tensor(values)
-    is_image = isinstance(space, Box) and space.is_image
-    return tensor if is_image else tensor.reshape(len(tensor), -1)
-
-
-def load_port(folder: Path) -> Port:
-    """Load a port, or a policy of type `ppo` that LeRobot saved.
+def load_port(folder: Path) -> Port | ReplayPort:
+    """Load a port, or a policy of one of our types that LeRobot saved.
 
     Raises:
         Unsafe: Its processors are not those that we write.
         NotPortable: It is damaged.
     """
     running = read_running(folder)
+    around = _normaliser(running), _finish(running.action)
     try:
-        policy = build_policy(running.spec, running.tensors)
+        if isinstance(running.spec, ReplaySpec):
+            return ReplayPort(build_replay_policy(running.spec, running.tensors), *around)
+        return Port(build_policy(running.spec, running.tensors), *around)
     except (ValueError, RuntimeError) as error:
         raise NotPortable(f"the port {folder} cannot be loaded: {str(error)[:500]}") from error
-    return Port(policy, _normaliser(running), _finish(running.action))
 
 
 def _normaliser(running: Running) -> Callable[[Batch], Batch]:

@@ -37,15 +37,17 @@ class TorchNetwork:
 
     def __init__(self, spec: PolicySpec, tensors: Mapping[str, Array]) -> None:
         self._policy = policy = build_policy(spec, tensors)
-        self._floats = {key: _floats(space, spec) for key, space in parts(spec.observation_space).items()}
-        extract = policy.features_extractor
-        self._extract: Any = None if isinstance(extract, nn.Flatten) else extract
+        self._see(spec, policy.features_extractor)
         shared, own = policy.mlp_extractor.shared_net, policy.mlp_extractor.policy_net
         self._hidden = [(m.weight, m.bias) for m in (*(shared or ()), *own) if isinstance(m, nn.Linear)]
         self._weight, self._bias = policy.action_net.weight, policy.action_net.bias
         self._activation = make_activation(spec.activation_fn).forward
         self._mode = mode_of(spec)
         self._has_noise = not isinstance(policy.head, StateDependentHead)
+
+    def _see(self, spec: PolicySpec, extract: nn.Module) -> None:
+        self._floats = {key: _floats(space, spec) for key, space in parts(spec.observation_space).items()}
+        self._extract: Any = None if isinstance(extract, nn.Flatten) else extract
 
     @torch.inference_mode()
     def act(self, features: Input, masks: Array | None) -> Array:

@@ -64,6 +64,16 @@ class StateDependentGaussian(ActionDistribution):
         variance = torch.mm(self._latent**2, weight_std**2)
         self._normal = Normal(mean, torch.sqrt(variance + _EPSILON))
 
+    @property
+    def mean(self) -> Tensor:
+        """Means before tanh, `(B, A)`."""
+        return self._normal.mean
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviations before tanh, `(B, A)`."""
+        return self._normal.stddev
+
     @override
     def sample(self) -> Tensor:
         """Add the exploration noise to the means, `(B, A)`; in [-1, 1] when squashed."""
@@ -75,7 +85,7 @@ class StateDependentGaussian(ActionDistribution):
         """Log-likelihood of actions `(B, A)` in nats, `(B,)`, squashed ones by the change of variables."""
         if not self._squash:
             return self._normal.log_prob(actions).sum(dim=1)
-        gaussian = _atanh(actions)
+        gaussian = inverse_tanh(actions)
         log_prob = self._normal.log_prob(gaussian).sum(dim=1)
         # Change of variables: the density of tanh(x) is that of x divided by 1 - tanh(x)^2.
         return log_prob - torch.log(1.0 - torch.tanh(gaussian) ** 2 + _EPSILON).sum(dim=1)
@@ -203,8 +213,11 @@ def _expln(log_std: Tensor) -> Tensor:
     return below + (torch.log1p(safe) + 1.0) * (log_std > 0)
 
 
-def _atanh(actions: Tensor) -> Tensor:
-    """Inverse of tanh, clamped to stay finite; `torch.atanh` differs from SB3's formula in the last bits."""
+def inverse_tanh(actions: Tensor) -> Tensor:
+    """Give what tanh makes `actions` of, clamped to stay finite.
+
+    `torch.atanh` differs from SB3's formula in the last bits.
+    """
     eps = torch.finfo(actions.dtype).eps
     clamped = actions.clamp(min=-1.0 + eps, max=1.0 - eps)
     return 0.5 * (clamped.log1p() - (-clamped).log1p())

@@ -11,6 +11,10 @@ Outputs are arrays by name:
   closed form;
 - `sample`: a random action, drawn after `seeded`; with gSDE, the exploration matrices are drawn first, one
   for every row;
+- `std` of a squashed Gaussian, before tanh, `(n, A)`;
+- `q_value` of given actions, `(n, critics)`, of DQN and QR-DQN those of all choices, `(n, choices)`;
+- `quantiles` of TQC, `(n, critics, quantiles)`, and of QR-DQN, `(n, quantiles, choices)`;
+- `target_mode`, `target_q_value` and `target_quantiles`: the same of the target networks;
 - `action`: the deterministic action for the environment, of the action space's shape;
 - `final_states`, of a recurrent policy: the actor's hidden and cell state after the last step, `(2, layers,
   sequences, hidden)`;
@@ -18,9 +22,9 @@ Outputs are arrays by name:
   the memory that the policy itself keeps from its reset on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -33,10 +37,19 @@ if TYPE_CHECKING:  # who reads recorded outputs needs no torch
 Outputs: TypeAlias = dict[str, Array]
 
 OBSERVATION = "normalized_observation"
+CRITIC_ACTION, NOISE = "critic_action", "noise"
+"""What a recording has for the actions that its critics were asked about, and for the standard normal noise
+of its `sampled_action`, by which SB3 tells its log-probability without inverting tanh."""
 _SEED = 0
 _STAGES = {
     "mean": "network",
     "logits": "network",
+    "std": "network",
+    "q_value": "network",
+    "quantiles": "network",
+    "target_mode": "network",
+    "target_q_value": "network",
+    "target_quantiles": "network",
     "value": "network",
     "mode": "distribution",
     "log_prob": "distribution",
@@ -90,6 +103,13 @@ def in_sequence(steps: list[Array]) -> Array:
     return stacked.reshape((-1, *stacked.shape[2:]))
 
 
+def rows_at(values: Any, step: int, steps: int) -> Any:
+    """Give the rows of all sequences at one step."""
+    if isinstance(values, dict):
+        return {key: array[step::steps] for key, array in values.items()}
+    return values[step::steps]
+
+
 @contextmanager
 def seeded() -> Iterator[None]:
     """Let torch draw the same random numbers each time, and go on afterwards as if nothing had been drawn."""
@@ -98,6 +118,30 @@ def seeded() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(_SEED)  # torch.manual_seed also notes it for every other device
         yield
+
+
+@contextmanager
+def all_seeded(*seeds: Callable[[int], object]) -> Iterator[None]:
+    """Do the same with NumPy's global generator, and seed what else draws.
+
+    Args:
+        *seeds: What takes a seed, such as that of a space.
+    """
+    with seeded(), temporary_seed(_SEED):
+        for seed in seeds:
+            seed(_SEED)
+        yield
+
+
+@contextmanager
+def temporary_seed(seed: int) -> Iterator[None]:
+    """Let NumPy's global generator, which SB3's DQN has for its chances, begin from a seed; undone behind."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 @contextmanager

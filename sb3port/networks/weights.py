@@ -7,10 +7,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec, ReplaySpec
 from sb3port.errors import NotPortable
 from sb3port.families.parameters import fits
 from sb3port.networks.actor_critic import ActorCritic
+from sb3port.networks.replay.policy import ReplayPolicy
+
+
+def build_replay_policy(spec: ReplaySpec, tensors: Mapping[str, Array]) -> ReplayPolicy:
+    """Build a policy of several networks, as `build_policy` builds an actor-critic."""
+    with torch.random.fork_rng(devices=[]):
+        policy = ReplayPolicy(spec)
+    load_tensors(policy, tensors)
+    policy.eval().requires_grad_(False)
+    return policy
 
 
 def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> ActorCritic:
@@ -28,7 +38,7 @@ def build_policy(spec: PolicySpec, tensors: Mapping[str, Array]) -> ActorCritic:
     return policy
 
 
-def load_tensors(policy: ActorCritic, tensors: Mapping[str, Array]) -> None:
+def load_tensors(policy: nn.Module, tensors: Mapping[str, Array]) -> None:
     """Put weights into a policy.
 
     Raises:
@@ -58,7 +68,7 @@ def twins(policy: nn.Module, names: Container[str]) -> dict[str, str]:
     return {name: one for group, one in there if one is not None for name in group}
 
 
-def policy_tensors(policy: ActorCritic) -> dict[str, Array]:
+def policy_tensors(policy: nn.Module) -> dict[str, Array]:
     """Give a copy of the weights by canonical name, buffers included."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in policy.state_dict().items()}
 

@@ -110,7 +110,7 @@ def difference(a: Checkpoint, b: Checkpoint) -> Difference:
     return Difference(
         settings={name: list(_compare_settings(take(a), take(b))) for name, take in sections.items()},
         arrays={
-            "tensors": list(_compare_arrays(a.tensors, b.tensors)),
+            "tensors": list(_compare_arrays(_tensors(a), _tensors(b))),
             "statistics": list(_compare_arrays(_statistics(a.normalizer), _statistics(b.normalizer))),
         },
     )
@@ -191,6 +191,7 @@ def _training(training: TrainingSettings) -> _Settings:
         **training.hyperparameters,
         "optimizer_class": training.optimizer_class,
         **{f"optimizer_kwargs.{name}": value for name, value in training.optimizer_kwargs.items()},
+        **training.replay,
     }
     return {**schedules, **{name: _plain(value) for name, value in others.items()}}
 
@@ -202,6 +203,12 @@ def _plain(value: Any) -> _Setting:
 def _json(value: Any) -> str:
     """Write a value so that 1, 1.0 and true are not the same."""
     return json.dumps(value, default=list)
+
+
+def _tensors(checkpoint: Checkpoint) -> dict[str, Array]:
+    """Give the policy's tensors, and those that an algorithm has beside them."""
+    beside = {f"pytorch_variables.{name}": array for name, array in checkpoint.variables.items()}
+    return {**checkpoint.tensors, **beside}
 
 
 def _statistics(normalizer: Normalizer | None) -> dict[str, Array]:

@@ -1,6 +1,6 @@
 """What the JSON files of a port may hold: every key, its type and its range.
 
-`config.json` is LeRobot's, for policies of type `ppo`; `sb3port.json` is ours. A file that does not fit is
+`config.json` is LeRobot's, for policies of our types; `sb3port.json` is ours. A file that does not fit is
 refused before anything else reads it.
 """
 
@@ -11,7 +11,9 @@ from typing import Any
 
 from sb3port.checkpoint.expressions import NAME, parse_expression
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import ALGORITHMS
 from sb3port.files.port_files import FILE_NAMES
+from sb3port.ports.lerobot_template import TYPE_PREFIX
 from sb3port.ports.schema import (
     FLAG,
     PLAIN,
@@ -30,6 +32,8 @@ from sb3port.ports.schema import (
 )
 
 _INFINITY = float("inf")
+# The types of LeRobot's under which policies of several networks are saved.
+REPLAY_TYPES = tuple(f"{TYPE_PREFIX}{algorithm.key}" for algorithm in ALGORITHMS if not algorithm.trains_here)
 _COUNT = integer(0, 2**53)
 _ANY_NUMBER = number(-_INFINITY, _INFINITY)
 _POSITIVE = number(0, _INFINITY)
@@ -99,7 +103,7 @@ _POLICY: Mapping[str, Check] = {
     "features_extractor": text(500),
     "features_extractor_kwargs": mapping(PLAIN, 300),
     "share_features_extractor": FLAG,
-    "net_arch": record({"pi": _WIDTHS, "vf": _WIDTHS}, {"shared": _WIDTHS}),
+    "net_arch": record({"pi": _WIDTHS}, {"vf": _WIDTHS, "shared": _WIDTHS, "qf": _WIDTHS}),
     "activation_fn": text(100),
     "ortho_init": FLAG,
     "normalize_images": FLAG,
@@ -114,6 +118,18 @@ _POLICY: Mapping[str, Check] = {
     "n_lstm_layers": integer(1, 1000),
     "shared_lstm": FLAG,
     "enable_critic_lstm": FLAG,
+}
+# What `ReplaySpec` adds.
+_REPLAY: Mapping[str, Check] = {
+    "clip_mean": _ANY_NUMBER,
+    "n_critics": integer(0, 1000),
+    "n_quantiles": integer(0, 2**20),
+    "batch_norm": FLAG,
+    "batch_norm_momentum": _ANY_NUMBER,
+    "batch_norm_eps": _ANY_NUMBER,
+    "renorm_warmup_steps": _COUNT,
+    "with_bias": FLAG,
+    "exploration_rate": _ANY_NUMBER,
 }
 # What `lerobot.configs.policies.PreTrainedConfig` adds, and what `lerobot-train` takes for its optimiser.
 _LEROBOT: Mapping[str, Check] = {
@@ -137,12 +153,12 @@ _LEROBOT: Mapping[str, Check] = {
 }
 _CONFIG = record(
     {
-        "type": one_of("ppo"),
+        "type": one_of("ppo", *REPLAY_TYPES),
         "observation_space": _SPACE,
         "action_space": _SPACE,
         "net_arch": _POLICY["net_arch"],
     },
-    {**_POLICY, **_LEROBOT},
+    {**_POLICY, **_REPLAY, **_LEROBOT},
 )
 
 _SCHEDULE = kinds(
@@ -206,7 +222,7 @@ _PORT = record(
         "source": _SOURCE,
         "spec": record(
             {"algorithm": text(50), "assumed": listing(text(50), 100)},
-            _POLICY,
+            {**_POLICY, **_REPLAY},
         ),
         "normalizer": optional(_NORMALIZER),
         "training": record(
@@ -215,7 +231,8 @@ _PORT = record(
                 "hyperparameters": _SETTINGS,
                 "optimizer_class": text(200),
                 "optimizer_kwargs": _PLAIN_SETTINGS,
-            }
+            },
+            {"replay": _PLAIN_SETTINGS},
         ),
         "warnings": listing(_SENTENCE, 1000),
     },

@@ -1,4 +1,4 @@
-"""What LeRobot itself keeps of a `ppo` policy: its configuration, its weights, its processors.
+"""What LeRobot itself keeps of a policy of ours: its configuration, its weights, its processors.
 
 A port has `sb3port.json` beside that (see `readers.port`). What `lerobot-train` saves has not.
 """
@@ -19,6 +19,7 @@ from sb3port.checkpoint.checkpoint import (
     Normalizer,
     PolicySpec,
     Provenance,
+    ReplaySpec,
     RunningMeanStd,
     SourceFile,
     TrainingSettings,
@@ -28,7 +29,7 @@ from sb3port.checkpoint.frames import stack_of, stacks_of
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.checkpoint.spaces import Dict, Space, parts, space_from_json
 from sb3port.errors import NotPortable
-from sb3port.families.algorithms import algorithm_for
+from sb3port.families.algorithms import algorithm_for, algorithm_of
 from sb3port.families.features import batch_keys
 from sb3port.families.specs import check_supported, check_tensors, expected_shapes
 from sb3port.files.budget import Cost, metered, spend
@@ -40,9 +41,9 @@ from sb3port.files.port_files import (
     WEIGHTS_FILE,
 )
 from sb3port.files.untrusted import charge_json, read_json, read_untrusted, sha256_of
-from sb3port.ports.formats import check_config
+from sb3port.ports.formats import REPLAY_TYPES, check_config
 from sb3port.ports.gate import check_processors
-from sb3port.ports.lerobot_template import CLIP_STEP, UNSCALE_STEP
+from sb3port.ports.lerobot_template import CLIP_STEP, TYPE_PREFIX, UNSCALE_STEP
 
 _NORMALIZE_STEP = "sb3port_vec_normalize"
 _TRAINED_ELSEWHERE = "was trained by LeRobot, so that the settings of SB3's training are not known"
@@ -58,7 +59,7 @@ def read_lerobot_policy(folder: Path) -> Checkpoint:
         config = _read_config(folder)
         spec = _spec(config, folder, _algorithm(config), ())
         check_processors(folder, spec)
-        rate = ConstantSchedule(float(config["optimizer_lr"]))
+        rate = ConstantSchedule(float(config.get("optimizer_lr", 0.0)))
         return Checkpoint(
             spec=spec,
             tensors=read_weights(folder, spec),
@@ -121,17 +122,22 @@ def read_running(folder: Path) -> Running:
 
 
 @metered
-def check_processors_of(folder: Path) -> None:
+def check_processors_of(folder: Path) -> PolicySpec:
     """Refuse a port, or a policy that LeRobot saved, whose processors are not those of its policy.
+
+    Returns:
+        What its policy computes.
 
     Raises:
         Unsafe: See `gate.check_processors`.
         NotPortable: It is damaged.
     """
     try:
-        check_processors(folder, _own_spec(folder))
+        spec = _own_spec(folder)
+        check_processors(folder, spec)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
+    return spec
 
 
 def _read_config(folder: Path) -> Mapping[str, Any]:
@@ -139,7 +145,7 @@ def _read_config(folder: Path) -> Mapping[str, Any]:
     config: Any = read_json(path, within=folder)
     if not isinstance(config, dict) or not isinstance(config.get("type"), str):
         raise NotPortable(f"{path} is damaged: it names no type of policy")
-    if config["type"] != "ppo":
+    if config["type"] not in ("ppo", *REPLAY_TYPES):
         raise NotPortable(f"{folder} is a LeRobot policy of type {config['type'][:100]}, not ppo")
     check_config(config, path)
     return config
@@ -163,7 +169,12 @@ def _own_spec(folder: Path) -> PolicySpec:
 
 
 def _spec(config: Mapping[str, Any], folder: Path, algorithm: str, assumed: tuple[str, ...]) -> PolicySpec:
-    names = {field.name for field in fields(PolicySpec)}
+    known = algorithm_of(algorithm)
+    expected = "ppo" if known.trains_here else f"{TYPE_PREFIX}{known.key}"
+    if config["type"] != expected:
+        raise NotPortable(f"{folder} is of type {config['type']}, but its algorithm is {known.name}")
+    kind = PolicySpec if known.trains_here else ReplaySpec
+    names = {field.name for field in fields(kind)}
     plain = {name: value for name, value in config.items() if name in names}
     spaces = {
         name: space_from_json(config[name], f"{name} of the port {folder}")
@@ -172,7 +183,7 @@ def _spec(config: Mapping[str, Any], folder: Path, algorithm: str, assumed: tupl
     net_arch = NetArch(**{net: tuple(sizes) for net, sizes in config["net_arch"].items()})
     sizes = config.get("sde_net_arch")
     layers = {"net_arch": net_arch, "sde_net_arch": None if sizes is None else tuple(sizes)}
-    spec = PolicySpec(**{**plain, **spaces, **layers, "algorithm": algorithm, "assumed": assumed})
+    spec = kind(**{**plain, **spaces, **layers, "algorithm": algorithm, "assumed": assumed})
     check_supported(spec, str(folder))
     return spec
 
@@ -233,6 +244,8 @@ def _check_statistics(mean: Array, var: Array, count: Array) -> None:
 
 
 def _algorithm(config: Mapping[str, Any]) -> str:
+    if config["type"] != "ppo":
+        return str(config["type"]).removeprefix(TYPE_PREFIX)
     return algorithm_for(bool(config.get("maskable")), config.get("lstm_hidden_size") is not None)
 
 

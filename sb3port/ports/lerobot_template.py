@@ -1,4 +1,4 @@
-"""The JSON files of a port, exactly as LeRobot 0.6 itself writes them for our policy type.
+"""The JSON files of a port, exactly as LeRobot 0.6 itself writes them for our policy types.
 
 Written here because importing LeRobot takes seconds and reading a checkpoint takes milliseconds. A test loads
 a port with LeRobot, saves it again and compares the bytes.
@@ -6,7 +6,7 @@ a port with LeRobot, saves it again and compares the bytes.
 
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec
+from sb3port.checkpoint.checkpoint import Normalizer, PolicySpec, ReplaySpec
 from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.families.features import batch_key, input_features, output_features
@@ -14,6 +14,7 @@ from sb3port.files.port_files import STATISTICS_FILE
 
 CLIP_STEP, UNSCALE_STEP = "sb3port_clip_action", "sb3port_unscale_action"
 IMAGE_RANK = 3
+TYPE_PREFIX = "sb3_"
 _IDENTITY = {"STATE": "IDENTITY", "VISUAL": "IDENTITY", "ACTION": "IDENTITY"}
 
 
@@ -24,22 +25,10 @@ def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
         spec: The policy.
         learning_rate: The optimiser preset of `lerobot-train`.
     """
+    if isinstance(spec, ReplaySpec):
+        return {**_lerobots(spec), **_replays(spec)}
     return {
-        "type": "ppo",
-        "n_obs_steps": 1,
-        "input_features": input_features(spec),
-        "output_features": output_features(spec),
-        "device": "cpu",
-        "use_amp": False,
-        "use_peft": False,
-        "push_to_hub": False,
-        "repo_id": None,
-        "private": None,
-        "tags": None,
-        "license": None,
-        "pretrained_path": None,
-        "pretrained_revision": None,
-        "normalization_mapping": dict(_IDENTITY),
+        **_lerobots(spec),
         "observation_space": spec.observation_space.to_json(),
         "action_space": spec.action_space.to_json(),
         "features_extractor": spec.features_extractor,
@@ -63,6 +52,59 @@ def config_json(spec: PolicySpec, learning_rate: float) -> dict[str, Any]:
         "optimizer_lr": learning_rate,
         "optimizer_eps": 1e-05,
         "optimizer_grad_clip_norm": 0.5,
+    }
+
+
+def policy_type(spec: PolicySpec) -> str:
+    """Give LeRobot's name for the type of a policy."""
+    return f"{TYPE_PREFIX}{spec.algorithm}" if isinstance(spec, ReplaySpec) else "ppo"
+
+
+def _replays(spec: ReplaySpec) -> dict[str, Any]:
+    """Give the fields of `Sb3Config`."""
+    plain = (
+        *(
+            "activation_fn",
+            "normalize_images",
+            "use_sde",
+            "log_std_init",
+            "full_std",
+            "use_expln",
+            "clip_mean",
+        ),
+        *("squash_output", "n_critics", "n_quantiles", "batch_norm", "batch_norm_momentum", "batch_norm_eps"),
+        *("renorm_warmup_steps", "with_bias", "exploration_rate"),
+    )
+    return {
+        "observation_space": spec.observation_space.to_json(),
+        "action_space": spec.action_space.to_json(),
+        "features_extractor": spec.features_extractor,
+        "features_extractor_kwargs": dict(spec.features_extractor_kwargs),
+        "share_features_extractor": spec.share_features_extractor,
+        "net_arch": spec.net_arch.to_json(),
+        "sde_net_arch": None if spec.sde_net_arch is None else list(spec.sde_net_arch),
+        **{name: getattr(spec, name) for name in plain},
+    }
+
+
+def _lerobots(spec: PolicySpec) -> dict[str, Any]:
+    """Give the fields of LeRobot's base class."""
+    return {
+        "type": policy_type(spec),
+        "n_obs_steps": 1,
+        "input_features": input_features(spec),
+        "output_features": output_features(spec),
+        "device": "cpu",
+        "use_amp": False,
+        "use_peft": False,
+        "push_to_hub": False,
+        "repo_id": None,
+        "private": None,
+        "tags": None,
+        "license": None,
+        "pretrained_path": None,
+        "pretrained_revision": None,
+        "normalization_mapping": dict(_IDENTITY),
     }
 
 

@@ -51,6 +51,7 @@ def port_json(checkpoint: Checkpoint) -> dict[str, Any]:
             "hyperparameters": dict(training.hyperparameters),
             "optimizer_class": training.optimizer_class,
             "optimizer_kwargs": dict(training.optimizer_kwargs),
+            **({"replay": dict(training.replay)} if training.replay else {}),
         },
         "configured": _configured_json(checkpoint.configured),
         "environment": asdict(checkpoint.environment),

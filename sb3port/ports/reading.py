@@ -15,6 +15,8 @@ from sb3port.checkpoint.checkpoint import (
     ConfiguredTraining,
     Normalizer,
     OptimizerState,
+    PolicySpec,
+    ReplaySpec,
     RunningMeanStd,
     TrainingSettings,
 )
@@ -23,9 +25,15 @@ from sb3port.checkpoint.spaces import Space
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_of
 from sb3port.families.hyperparameters import is_setting
-from sb3port.families.parameters import Parameters, parameters_of
+from sb3port.families.parameters import Parameters, parameters_by_optimizer, parameters_of
 from sb3port.files.budget import metered
-from sb3port.files.port_files import STATISTICS_FILE, is_lerobot_policy
+from sb3port.files.port_files import (
+    ENTROPY_OPTIMIZER,
+    STATE,
+    STATISTICS_FILE,
+    VARIABLES_FILE,
+    is_lerobot_policy,
+)
 from sb3port.files.untrusted import read_json
 from sb3port.ports.formats import check_optimizer_groups
 from sb3port.ports.gate import check_processors
@@ -63,11 +71,13 @@ def read_port(folder: Path) -> Checkpoint:
             tensors=tensors,
             normalizer=normalizer,
             training=_training(content["training"]),
-            optimizer=_optimizer(folder / "training_state", parameters_of(spec, tensors)),
+            optimizer=_optimizer(folder / STATE, parameters_of(spec, tensors)),
             provenance=provenance,
             warnings=tuple(content["warnings"]),
             environment=environment_of(content, folder),
             configured=_configured(content.get("configured")),
+            optimizers=_optimizers(folder / STATE, spec, tensors),
+            variables=_variables(folder / STATE / VARIABLES_FILE),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the port {folder} is damaged: {error!r}") from error
@@ -97,7 +107,8 @@ def _training(noted: Mapping[str, Any]) -> TrainingSettings:
     settings, kwargs = dict(noted["hyperparameters"]), dict(noted["optimizer_kwargs"])
     if odd := [name for name, value in settings.items() if not is_setting(name, value)]:
         raise ValueError(f"its settings {odd[:10]} are no numbers")
-    return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs)
+    replay = dict(noted.get("replay", {}))
+    return TrainingSettings(_schedules(noted), settings, str(noted["optimizer_class"]), kwargs, replay)
 
 
 def _schedules(noted: Mapping[str, Any]) -> dict[str, Schedule]:
@@ -111,6 +122,22 @@ def _configured(noted: Mapping[str, Any] | None) -> ConfiguredTraining | None:
     return ConfiguredTraining(
         _schedules(noted), dict(noted["hyperparameters"]), None if kwargs is None else dict(kwargs)
     )
+
+
+def _optimizers(folder: Path, spec: PolicySpec, tensors: Mapping[str, Array]) -> dict[str, OptimizerState]:
+    """Read those of an algorithm that has several, each in a folder of its name."""
+    if not isinstance(spec, ReplaySpec):
+        return {}
+    known = {**parameters_by_optimizer(spec, tensors), ENTROPY_OPTIMIZER: Parameters(((1,),))}
+    found = {name: _optimizer(folder / name, parameters) for name, parameters in known.items()}
+    return {name: state for name, state in found.items() if state is not None}
+
+
+def _variables(path: Path) -> dict[str, Array]:
+    found = read_tensors(path) if path.is_file() else {}
+    if not all(a.dtype == np.float32 and a.size == 1 and np.isfinite(a).all() for a in found.values()):
+        raise ValueError("its entropy coefficient is no finite number")
+    return found
 
 
 def _optimizer(folder: Path, parameters: Parameters) -> OptimizerState | None:

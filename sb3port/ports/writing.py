@@ -15,7 +15,15 @@ from safetensors.numpy import load_file, save
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, OptimizerState
 from sb3port.checkpoint.schedules import CustomSchedule, Schedule
 from sb3port.families.hyperparameters import true_settings
-from sb3port.files.port_files import CARD, PORT_FILE, POSTPROCESSOR_FILE, PREPROCESSOR_FILE, STATISTICS_FILE
+from sb3port.files.port_files import (
+    CARD,
+    PORT_FILE,
+    POSTPROCESSOR_FILE,
+    PREPROCESSOR_FILE,
+    STATE,
+    STATISTICS_FILE,
+    VARIABLES_FILE,
+)
 from sb3port.ports.card.card import model_card
 from sb3port.ports.lerobot_template import (
     config_json,
@@ -41,7 +49,7 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     _write_tensors(folder / "model.safetensors", dict(checkpoint.tensors))
     if statistics := statistics_tensors(checkpoint):
         _write_tensors(folder / STATISTICS_FILE, statistics)
-    _write_training_state(checkpoint, folder / "training_state")
+    _write_training_state(checkpoint, folder / STATE)
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     _write_json(folder / PORT_FILE, {**port_json(checkpoint), "files": hash_files(folder, names)}, indent=2)
     (folder / CARD).write_text(model_card(checkpoint), encoding="utf-8", newline="\n")
@@ -78,10 +86,18 @@ def _write_training_state(checkpoint: Checkpoint, folder: Path) -> None:
     steps = checkpoint.training.hyperparameters.get("num_timesteps", 0)
     _write_json(folder / "training_step.json", {"step": steps}, indent=4)
     if checkpoint.optimizer is not None:
-        optimizer = checkpoint.optimizer
-        group = {**optimizer.group, "params": list(range(optimizer.count))}
-        _write_json(folder / "optimizer_param_groups.json", [group], indent=4)
-        _write_tensors(folder / "optimizer_state.safetensors", _optimizer_state(optimizer))
+        _write_optimizer(checkpoint.optimizer, folder)
+    for name, optimizer in checkpoint.optimizers.items():
+        (folder / name).mkdir()
+        _write_optimizer(optimizer, folder / name)
+    if checkpoint.variables:
+        _write_tensors(folder / VARIABLES_FILE, dict(checkpoint.variables))
+
+
+def _write_optimizer(optimizer: OptimizerState, folder: Path) -> None:
+    group = {**optimizer.group, "params": list(range(optimizer.count))}
+    _write_json(folder / "optimizer_param_groups.json", [group], indent=4)
+    _write_tensors(folder / "optimizer_state.safetensors", _optimizer_state(optimizer))
 
 
 def _optimizer_state(optimizer: OptimizerState) -> dict[str, Array]:

@@ -99,13 +99,13 @@ def test_statistics_of_another_model(cli: Cli) -> None:
 @COMMANDS
 def test_off_policy_algorithm(cli: Cli, command: str) -> None:
     SAC("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [4]}, buffer_size=1).save("sac")
-    cli(command, "sac.zip").refuses(4, "SAC")
+    assert "SAC" in cli(command, "sac.zip").out
 
 
 @COMMANDS
 def test_off_policy(cli: Cli, command: str) -> None:
     DQN("MlpPolicy", "CartPole-v1", buffer_size=10, policy_kwargs={"net_arch": [4]}).save("greedy")
-    cli(command, "greedy.zip").refuses(4, "DQN", "MaskablePPO")
+    assert "DQN" in cli(command, "greedy.zip").out
 
 
 @COMMANDS

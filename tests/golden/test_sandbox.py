@@ -56,6 +56,16 @@ def test_fixtures(folder: Path) -> None:
     assert_same(*read_twice(folder))
 
 
+OFF_POLICY = sorted({path.parent for path in (FIXTURES / "off_policy_eras").glob("*/*/*.zip")})
+
+
+@pytest.mark.parametrize(
+    "folder", sampled(OFF_POLICY, 20), ids=lambda folder: str(folder.relative_to(FIXTURES))
+)
+def test_fixtures_of_several_networks(folder: Path) -> None:
+    assert_same(*read_twice(folder))
+
+
 @pytest.mark.zoo
 @pytest.mark.parametrize("name", sampled(MODELS, 3))
 def test_zoo(name: str, zoo: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from stable_baselines3 import PPO
+from sb3_contrib import ARS
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.commands.evaluate import evaluate_port
@@ -54,6 +55,26 @@ def test_returns_are_those_of_sb3(env_id: str, batch_size: int, lander: Path, tm
     assert len(set(np.round(expected, 6))) > 1 or env_id == "CartPole-v1"
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "env_id"),
+    [
+        (SAC, "Pendulum-v1"),
+        pytest.param(DQN, "CartPole-v1", marks=pytest.mark.thorough),
+        pytest.param(ARS, "Pendulum-v1", marks=pytest.mark.thorough),
+    ],
+    ids=["sac", "dqn", "ars"],
+)
+def test_returns_of_other_types_are_those_of_sb3(algorithm: Any, env_id: str, tmp_path: Path) -> None:
+    """Policies of a type of their own, whose actions are unscaled, chosen or clipped."""
+    source = tmp_path / "model"
+    buffer = {} if algorithm is ARS else {"buffer_size": 10, "policy_kwargs": {"net_arch": [16]}}
+    save_shaken(algorithm("MlpPolicy", env_id, seed=0, device="cpu", **buffer), None, source)
+    port_of(source, tmp_path / "port", verify=False)
+    returns = lerobot_eval(tmp_path / "port", env_id, 1, tmp_path / "out")
+    expected = sb3_returns(source, env_id, 1, algorithm)
+    assert returns == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.thorough
 def test_what_was_fine_tuned_earns_the_same(tmp_path: Path) -> None:
     port = port_of(FIXTURES / "ppo-Pendulum-v1-half", tmp_path / "port", verify=False).port
@@ -85,12 +106,12 @@ def lerobot_eval(port: Path, env_id: str, batch_size: int, out: Path) -> list[fl
     return list(metrics["sum_rewards"])
 
 
-def sb3_returns(source: Path, env_id: str, batch_size: int) -> list[float]:
+def sb3_returns(source: Path, env_id: str, batch_size: int, algorithm: Any = PPO) -> list[float]:
     """Roll SB3's `predict` out in batches of the same size, one episode per seed.
 
     An episode that is over stays in the batch with its last observation, as LeRobot keeps it.
     """
-    model = PPO.load(source / f"{source.name}.zip", device="cpu")
+    model = algorithm.load(source / f"{source.name}.zip", device="cpu")
     statistics, normalizer = source / "vec_normalize.pkl", None
     if statistics.exists():
         normalizer = VecNormalize.load(str(statistics), DummyVecEnv([lambda: gymnasium.make(env_id)]))
@@ -100,7 +121,7 @@ def sb3_returns(source: Path, env_id: str, batch_size: int) -> list[float]:
     return returns
 
 
-def batch_returns(model: PPO, normalizer: VecNormalize | None, env_id: str, seeds: list[int]) -> list[float]:
+def batch_returns(model: Any, normalizer: VecNormalize | None, env_id: str, seeds: list[int]) -> list[float]:
     envs: list[gymnasium.Env[Any, Any]] = [gymnasium.make(env_id) for _ in seeds]
     observations = np.stack([env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)])
     totals, over = [0.0] * len(seeds), [False] * len(seeds)

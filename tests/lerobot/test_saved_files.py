@@ -1,11 +1,12 @@
 """What sb3port writes without LeRobot is what LeRobot itself writes, byte for byte."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from lerobot.policies.factory import make_pre_post_processors
+from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 from stable_baselines3 import PPO
 
@@ -34,7 +35,8 @@ CONFORMANCE = (
 
 def saved_again(port: Path, folder: Path) -> None:
     """Load a port with LeRobot and save it again: policy and both processors."""
-    policy = PPOPolicy.from_pretrained(port)
+    kind = json.loads((port / "config.json").read_text())["type"]
+    policy = get_policy_class(kind).from_pretrained(port)
     for part in (policy, *make_pre_post_processors(policy.config, pretrained_path=str(port))):
         part.save_pretrained(folder)
 

@@ -66,5 +66,16 @@ def test_what_cannot_be_ported_is_kept_as_a_zip(tmp_path: Path, monkeypatch: pyt
 def test_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="every is 0"):
         PortCallback(every=0, dest=tmp_path)
-    with pytest.raises(UsageError, match="SAC is not ported"):
-        SAC("MlpPolicy", "Pendulum-v1", buffer_size=10).learn(1, callback=PortCallback(1, tmp_path))
+
+    class Own(PPO):
+        """An algorithm that nobody knows."""
+
+    with pytest.raises(UsageError, match="Own is not ported"):
+        Own("MlpPolicy", "Pendulum-v1", n_steps=8).learn(1, callback=PortCallback(1, tmp_path))
+
+
+def test_an_algorithm_that_learns_from_replayed_steps(tmp_path: Path) -> None:
+    callback = PortCallback(20, tmp_path, verify=False)
+    settings = {"buffer_size": 60, "learning_starts": 10, "policy_kwargs": {"net_arch": [4]}}
+    SAC("MlpPolicy", "Pendulum-v1", **settings).learn(40, callback=callback)
+    assert [read_port(port).spec.algorithm for port in callback.ports] == ["sac", "sac"]

@@ -9,7 +9,9 @@ from gymnasium import spaces
 from sb3_contrib import ARS, QRDQN, TQC, TRPO, CrossQ
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3, HerReplayBuffer
 
+from sb3port.checkpoint.checkpoint import ReplaySpec
 from sb3port.errors import NotPortable
+from sb3port.families.algorithms import display_name
 from sb3port.families.specs import expected_shapes
 
 from .making import BOX, change, read, save
@@ -56,9 +58,9 @@ def test_policy_kwargs(policy_kwargs: dict[str, Any], tmp_path: Path) -> None:
     assert len(expected_shapes(spec)) == len(PPO.load(tmp_path / "model.zip").policy.state_dict())
 
 
-UNSUPPORTED = {
+REPLAYING = {
     "DQN": (DQN, {"action": TWO}),
-    "QR-DQN": (QRDQN, {"action": TWO}),
+    "QRDQN": (QRDQN, {"action": TWO}),
     "SAC": (SAC, {"buffer_size": 10}),
     "TD3": (TD3, {"buffer_size": 10}),
     "DDPG": (DDPG, {"buffer_size": 10}),
@@ -68,29 +70,39 @@ UNSUPPORTED = {
 }
 
 
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_unsupported_is_named(name: str, tmp_path: Path) -> None:
-    algorithm, kwargs = UNSUPPORTED[name]
-    path = save(algorithm, tmp_path / "model.zip", **kwargs)
-    with pytest.raises(NotPortable, match=f"saved by {name},") as caught:
-        read(path)
-    assert "supported" in str(caught.value.hint)
-    assert caught.value.exit_code == 4
+@pytest.mark.parametrize("name", REPLAYING)
+def test_algorithms_of_several_networks_are_told_apart(name: str, tmp_path: Path) -> None:
+    algorithm, kwargs = REPLAYING[name]
+    checkpoint = read(save(algorithm, tmp_path / "model.zip", **kwargs))
+    assert display_name(checkpoint.spec.algorithm) == name
+    assert isinstance(checkpoint.spec, ReplaySpec)
+    assert len(expected_shapes(checkpoint.spec)) == len(checkpoint.tensors)
 
 
 def test_hindsight_replay_is_its_algorithms(tmp_path: Path) -> None:
     goals = spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), BOX))
-    kwargs = {"buffer_size": 10, "replay_buffer_class": HerReplayBuffer}
-    path = save(SAC, tmp_path / "model.zip", "MultiInputPolicy", goals, **kwargs)
-    with pytest.raises(NotPortable, match="saved by SAC,"):
-        read(path)
+    given = {"n_sampled_goal": 3, "goal_selection_strategy": "final"}
+    kwargs = {"buffer_size": 10, "replay_buffer_class": HerReplayBuffer, "replay_buffer_kwargs": given}
+    checkpoint = read(save(SAC, tmp_path / "model.zip", "MultiInputPolicy", goals, **kwargs))
+    assert checkpoint.spec.algorithm == "sac"
+    assert checkpoint.training.replay["replay_buffer_class"].endswith(".HerReplayBuffer")
+    assert checkpoint.training.replay["replay_buffer_kwargs"] == given
 
 
-# Nothing but their policy classes tells QR-DQN from DQN, and CrossQ from SAC.
-@pytest.mark.parametrize("name", [name for name in UNSUPPORTED if name not in ("QR-DQN", "CrossQ")])
-def test_unsupported_is_named_by_its_settings_too(name: str, tmp_path: Path) -> None:
-    algorithm, kwargs = UNSUPPORTED[name]
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, [1, "step"]), ({"train_freq": (2, "episode")}, [2, "episode"]), ({"train_freq": 4}, [4, "step"])],
+    ids=str,
+)
+def test_how_often_it_learns(given: dict[str, Any], expected: list[Any], tmp_path: Path) -> None:
+    training = read(save(SAC, tmp_path / "model.zip", buffer_size=10, **given)).training
+    assert training.replay["train_freq"] == expected
+
+
+@pytest.mark.parametrize("name", REPLAYING)
+def test_a_zip_without_a_policy_class_is_refused(name: str, tmp_path: Path) -> None:
+    algorithm, kwargs = REPLAYING[name]
     save(algorithm, tmp_path / "model.zip", **kwargs)
     path = change(tmp_path / "model.zip", tmp_path / "other.zip", {"policy_class": None})
-    with pytest.raises(NotPortable, match=f"saved by {name},"):
+    with pytest.raises(NotPortable, match="names no policy class"):
         read(path)

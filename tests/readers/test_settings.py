@@ -98,7 +98,8 @@ def test_other_cards_tell_nothing(folder: Path, card: str) -> None:
         ("ppo_lstm-CartPoleNoVel-v1", "CartPoleNoVel-v1"),
         ("walker-v3", None),
         ("ppo-CartPole", None),
-        ("dqn-CartPole-v1", None),
+        ("dqn-CartPole-v1", "CartPole-v1"),
+        ("dqns-CartPole-v1", None),
     ],
 )
 def test_the_name_tells_the_environment(folder: Path, name: str, env_id: str | None) -> None:

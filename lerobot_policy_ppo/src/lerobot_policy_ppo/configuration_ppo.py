@@ -3,28 +3,13 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from gymnasium import spaces
 from lerobot.configs.policies import PreTrainedConfig
-from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.optim.optimizers import AdamConfig
-from lerobot.utils.constants import ACTION
 
-from lerobot_policy_ppo.env_policy import ActionFeature
-from lerobot_policy_ppo.features import (
-    check_features,
-    mask_feature,
-    observation_features,
-    space_from_features,
-    unbounded_box,
-    without_mask,
-)
+from lerobot_policy_ppo.configuration_spaces import SpacesConfig
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
-from sb3port.checkpoint.spaces import Dict, Simple, Space, space_from_json
-from sb3port.errors import NotPortable
 from sb3port.families.algorithms import algorithm_for
-from sb3port.families.features import mask_key
 from sb3port.networks.architecture import check_architecture
-from sb3port.networks.gymnasium_spaces import gymnasium_space
 
 _NETWORKS = ("shared", "pi", "vf")
 # What a spec says in the words of `sb3port`, and what it does not know.
@@ -33,15 +18,11 @@ _OTHERS = {"algorithm", "observation_space", "action_space", "net_arch", "sde_ne
 
 @PreTrainedConfig.register_subclass("ppo")
 @dataclass
-class PPOConfig(PreTrainedConfig):
+class PPOConfig(SpacesConfig):
     """A policy that PPO, A2C, TRPO, MaskablePPO or RecurrentPPO trained, in the words of Stable-Baselines3.
 
     Args:
-        normalization_mapping: Modes of LeRobot's own normalisers. They stay identities, because statistics of
-            a dataset would replace those of training; `VecNormalizeProcessorStep` keeps the latter.
-        observation_space: JSON form of the Gymnasium observation space (see `sb3port.checkpoint.spaces`), or
-            None to take `input_features`: vectors as unbounded Boxes, images, several of them as a Dict.
-        action_space: The same for actions and `action` of `output_features`, as an unbounded Box.
+        normalization_mapping, observation_space, action_space: See `SpacesConfig`.
         features_extractor: Name of one of `sb3port.families.extractors`, such as NatureCNN; or
             `module:Class` of one of your own, which is imported only if you say so.
         features_extractor_kwargs: Its arguments: `features_dim` of NatureCNN, `cnn_output_dim` of
@@ -71,16 +52,6 @@ class PPOConfig(PreTrainedConfig):
         optimizer_eps: Epsilon of Adam.
         optimizer_grad_clip_norm: Gradient norm at which gradients are clipped.
     """
-
-    # LeRobot's default is True, which makes lerobot-train ask for a repo_id.
-    push_to_hub: bool = False
-
-    # Input / output structure.
-    normalization_mapping: dict[str, NormalizationMode] = field(
-        default_factory=lambda: dict.fromkeys(("STATE", "VISUAL", "ACTION"), NormalizationMode.IDENTITY)
-    )
-    observation_space: dict[str, Any] | None = None
-    action_space: dict[str, Any] | None = None
 
     # Architecture.
     features_extractor: str = "FlattenExtractor"
@@ -117,21 +88,6 @@ class PPOConfig(PreTrainedConfig):
         for name in ("log_std_init", "optimizer_lr", "optimizer_eps", "optimizer_grad_clip_norm"):
             setattr(self, name, float(getattr(self, name)))
 
-    @property
-    def observation_delta_indices(self) -> None:
-        """None: the policy sees the current observation only."""
-        return None
-
-    @property
-    def action_delta_indices(self) -> None:
-        """None: the policy gives one action, no chunk."""
-        return None
-
-    @property
-    def reward_delta_indices(self) -> None:
-        """None: no rewards are read."""
-        return None
-
     def get_optimizer_preset(self) -> AdamConfig:
         """Adam as SB3 sets it up, for lerobot-train."""
         return AdamConfig(
@@ -140,25 +96,6 @@ class PPOConfig(PreTrainedConfig):
             weight_decay=0.0,
             grad_clip_norm=self.optimizer_grad_clip_norm,
         )
-
-    def get_scheduler_preset(self) -> None:
-        """None: the learning rate is constant."""
-
-    def gym_observation_space(self) -> spaces.Space[Any]:
-        """The observation space as a Gymnasium space.
-
-        Raises:
-            ValueError: It is neither given nor derivable, or of an unsupported type.
-        """
-        return gymnasium_space(self._observations())
-
-    def gym_action_space(self) -> spaces.Space[Any]:
-        """The action space as a Gymnasium space.
-
-        Raises:
-            ValueError: It is neither given nor derivable, or of an unsupported type.
-        """
-        return gymnasium_space(self._actions())
 
     @property
     def spec(self) -> PolicySpec:
@@ -180,61 +117,11 @@ class PPOConfig(PreTrainedConfig):
             **plain,
         )
 
-    def validate_features(self) -> None:
-        """Complete spaces and features from one another, and check that they agree.
-
-        Raises:
-            ValueError: Something is missing, contradictory or not supported; or the policy cannot act in the
-                environment that LeRobot makes it for, see `sb3port.environments.same_spaces`.
-        """
-        spec = self.spec
-        self._meet_environment(spec)
-        self.observation_space = self.observation_space or spec.observation_space.to_json()
-        self.action_space = self.action_space or spec.action_space.to_json()
+    def check_spec(self, spec: PolicySpec) -> None:
+        """See `SpacesConfig`."""
         check_architecture(spec)
-        inputs = observation_features(spec.observation_space)
-        mask = {mask_key(spec.observation_space): mask_feature(spec.action_space)} if self.maskable else {}
-        outputs = {ACTION: PolicyFeature(FeatureType.ACTION, (self._actions().size,))}
-        if not self.input_features:  # type: ignore[has-type]
-            self.input_features = inputs | mask
-        if not self.output_features:  # type: ignore[has-type]
-            self.output_features = outputs
-        check_features("input_features", self.input_features, inputs, optional=mask)
-        check_features("output_features", self.output_features, outputs)
 
-    def _meet_environment(self, spec: PolicySpec) -> None:
-        """Check the environment that LeRobot has put into the features, whose spaces a new policy takes."""
-        feature = (self.output_features or {}).get(ACTION)
-        if not isinstance(feature, ActionFeature):
-            return
-        if self.observation_space is not None and self.action_space is not None:
-            feature.meeting.check(spec)
-        self.output_features = {**self.output_features, ACTION: feature.plain}
-
-    def _observations(self) -> Space:
-        if self.observation_space is not None:
-            return _space(self.observation_space, "observation_space")
-        if not self.input_features:
-            raise ValueError("PPOConfig needs observation_space, or input_features to derive it from.")
-        return space_from_features(
-            without_mask(self.input_features) if self.maskable else self.input_features
-        )
-
-    def _actions(self) -> Simple:
-        if self.action_space is None:
-            if ACTION not in (self.output_features or {}):
-                raise ValueError(
-                    f"PPOConfig needs action_space, or the feature {ACTION!r} to derive it from."
-                )
-            return unbounded_box(tuple(self.output_features[ACTION].shape))
-        space = _space(self.action_space, "action_space")
-        if isinstance(space, Dict):
-            raise ValueError(f"action_space is {space}, but SB3 has no policies for it.")
-        return space
-
-
-def _space(form: dict[str, Any], where: str) -> Space:
-    try:
-        return space_from_json(form, where)
-    except NotPortable as error:
-        raise ValueError(f"{error.message}.") from error
+    @property
+    def has_masks(self) -> bool:
+        """Whether the policy is told which actions are allowed."""
+        return self.maskable

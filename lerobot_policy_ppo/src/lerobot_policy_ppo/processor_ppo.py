@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
+from lerobot_policy_ppo.configuration_spaces import SpacesConfig
 from sb3port.checkpoint.frames import Stack, stack_of
 from sb3port.networks.normaliser import normalize
 
@@ -242,6 +243,15 @@ def make_ppo_pre_post_processors(
     Raises:
         ValueError: The configuration is incomplete, contradictory or not supported.
     """
+    return make_processors(config, dataset_stats, vec_normalize)
+
+
+def make_processors(
+    config: SpacesConfig,
+    dataset_stats: dict[str, dict[str, Tensor]] | None = None,
+    vec_normalize: VecNormalizeProcessorStep | None = None,
+) -> tuple[PolicyProcessorPipeline[dict[str, Any], dict[str, Any]], PolicyProcessorPipeline[Tensor, Tensor]]:
+    """Build the pipelines around a policy of ours; see `make_ppo_pre_post_processors`."""
     config.validate_features()
     outputs = config.output_features or {}
     normalize = {"norm_map": config.normalization_mapping, "stats": dataset_stats}
@@ -266,18 +276,18 @@ def make_ppo_pre_post_processors(
     )
 
 
-def _action_steps(config: PPOConfig) -> list[ProcessorStep]:
+def _action_steps(config: SpacesConfig) -> list[ProcessorStep]:
     form = config.action_space or {}
     if form.get("type") != "Box":
         return []
-    step = UnscaleActionProcessorStep if config.squash_output else ClipActionProcessorStep
+    step = UnscaleActionProcessorStep if config.spec.squash_output else ClipActionProcessorStep
     low, high = (np.ravel(form[key]).tolist() if np.ndim(form[key]) else form[key] for key in ("low", "high"))
     return [step(low=low, high=high, dtype=form["dtype"])]
 
 
-def _has_other_keys(config: PPOConfig) -> bool:
+def _has_other_keys(config: SpacesConfig) -> bool:
     """Whether LeRobot's own step does not know how to batch all observations."""
-    return config.maskable or (config.observation_space or {}).get("type") != "Box"
+    return config.has_masks or (config.observation_space or {}).get("type") != "Box"
 
 
 def _batched(tensor: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ _READERS = (
     "mlp_extractor.shared_net.0.weight",
     "mlp_extractor.policy_net.0.weight",
     "action_net.weight",
+    *(f"{net}.weight" for net in ("latent_pi.0", "latent_pi.1", "mu.0", "mu", "q_net.0", "quantile_net.0")),
 )
 
 

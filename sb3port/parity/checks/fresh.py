@@ -18,33 +18,37 @@ from typing import Any, TextIO
 
 import numpy as np
 import torch
-from lerobot.policies.factory import make_pre_post_processors
+from lerobot.policies.factory import get_policy_class, make_pre_post_processors
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 from sb3port.errors import NotPortable, Sb3portError
 from sb3port.families.extractors.own import VARIABLE
 from sb3port.inference.port import Port
+from sb3port.inference.replay_port import ReplayPort
 from sb3port.networks.observations import Observations
 from sb3port.ports.lerobot_folder import check_processors_of
+from sb3port.ports.lerobot_template import policy_type
 
 ACTIONS = "actions"
 _IDLE_SECONDS = 120
 
 
-def load_with_lerobot(folder: Path) -> Port:
+def load_with_lerobot(folder: Path) -> Port | ReplayPort:
     """Load a port through LeRobot, from the saved folder, with both of its processor pipelines.
 
     Raises:
         Unsafe: Its processors are not those that we write.
         NotPortable: LeRobot cannot load it.
     """
-    check_processors_of(folder)
+    kind = policy_type(check_processors_of(folder))
     try:
-        policy = PPOPolicy.from_pretrained(folder)
+        # LeRobot's own factory finds the class of a type of a plugin's by its configuration's name.
+        policy = get_policy_class(kind).from_pretrained(folder)
         preprocess, postprocess = make_pre_post_processors(policy.config, pretrained_path=str(folder))
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError) as error:
         raise NotPortable(f"LeRobot cannot load the port {folder}: {str(error)[:500]}") from error
-    return Port(policy, preprocess, postprocess)
+    made = Port if isinstance(policy, PPOPolicy) else ReplayPort
+    return made(policy, preprocess, postprocess)
 
 
 def answer(request: dict[str, Any]) -> str:

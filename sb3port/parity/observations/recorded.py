@@ -14,10 +14,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec, ReplaySpec
 from sb3port.checkpoint.spaces import Box, Simple, parts
 from sb3port.errors import NotPortable, UsageError
 from sb3port.networks.observations import Observations, ObservationSet, block_rows
+from sb3port.networks.outputs import CRITIC_ACTION, NOISE
 from sb3port.networks.outputs import OBSERVATION as NORMALIZED
 from sb3port.parity.observations.npz import NpzFile
 
@@ -36,6 +37,10 @@ _DAMAGES = (
 _PER_SEQUENCE = ("initial_states", "final_states")
 _INPUTS = ("action_mask", "episode_starts", "initial_states")
 _OUTPUTS = ("action", "mode", "value", "sampled_action", "log_prob", "entropy", "final_states")
+# Of policies of several networks.
+_BOUND = 0.99
+_ESTIMATES = ("q_value", "target_q_value", "quantiles", "target_quantiles", "target_mode")
+_REPLAY_OUTPUTS = ("mean", "std", "logits", CRITIC_ACTION, NOISE, *_ESTIMATES)
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 Read: TypeAlias = Callable[[int], Array]
@@ -92,7 +97,11 @@ def _reader(array: Array) -> Read:
 
 def _known(names: Iterable[str]) -> list[str]:
     observations = ("observation", NORMALIZED)
-    return [n for n in names if n in (*_INPUTS, *_OUTPUTS) or n.partition(".")[0] in observations]
+    return [
+        n
+        for n in names
+        if n in (*_INPUTS, *_OUTPUTS, *_REPLAY_OUTPUTS) or n.partition(".")[0] in observations
+    ]
 
 
 def _file_blocks(path: Path, spec: PolicySpec, count: int) -> Iterator[Observations]:
@@ -126,7 +135,15 @@ def _observations(found: dict[str, Array], spec: PolicySpec, path: Path) -> Obse
     masks, starts, states = (found.pop(name, None) for name in _INPUTS)
     if "final_states" in found:
         found["final_states"] = found["final_states"][:2]  # the critic's are SB3's own affair
+    if isinstance(spec, ReplaySpec) and spec.use_sde and _is_at_bounds(found):
+        # Of gSDE SB3 tells it by inverting tanh, so that near 1 it hangs on the last bits of the action.
+        found.pop("log_prob", None)
     return Observations(shown, found, masks, starts, states)
+
+
+def _is_at_bounds(found: Mapping[str, Array]) -> bool:
+    sampled = found.get("sampled_action")
+    return sampled is not None and bool((np.abs(sampled) > _BOUND).any())
 
 
 def _member(key: str) -> str:

@@ -5,13 +5,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, PolicySpec, ReplaySpec
 from sb3port.checkpoint.spaces import Box
 from sb3port.environments.rollouts import Action, as_batch
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs
 from sb3port.parity.oracle.oracle import Oracle
 from sb3port.parity.oracle.sb3_networks import show_masks
+from sb3port.parity.oracle.sb3_replay import replay_actions
 
 Memory: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
@@ -33,6 +34,9 @@ class Sb3Actor:
     def reset(self, seed: int) -> None:
         """Begin an episode; gSDE draws its exploration matrix anew."""
         torch.manual_seed(seed)
+        if isinstance(self.spec, ReplaySpec):
+            np.random.seed(seed)
+            self._oracle.policy.action_space.seed(seed)
         self._memory = _zeros(self.spec) if self.spec.lstm_hidden_size is not None else None
         if self.spec.use_sde:
             self._oracle.policy.reset_noise(1)
@@ -41,7 +45,11 @@ class Sb3Actor:
     def act(self, observation: dict[str, Array], mask: Array | None) -> Action:
         """Choose an action as `predict` of SB3's policy does, which does not give the raw one."""
         policy = self._oracle.policy
-        batch, _ = policy.obs_to_tensor(self._oracle.normalize(as_batch(observation, mask)))
+        normalized = self._oracle.normalize(as_batch(observation, mask))
+        batch, _ = policy.obs_to_tensor(normalized)
+        if isinstance(self.spec, ReplaySpec):
+            raw = replay_actions(policy, self.spec, normalized, batch, self.deterministic)
+            return Action(self._for_environment(raw), raw[0])
         raw = self._distribution(policy, batch, mask).get_actions(self.deterministic).numpy()
         return Action(self._for_environment(raw), raw[0])
 

@@ -4,15 +4,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sb3port.checkpoint.checkpoint import Array, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec, ReplaySpec
 from sb3port.checkpoint.spaces import Box
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import Outputs, flat_actions, head_name, is_observation, seeded
 from sb3port.parity.oracle.oracle import Oracle
 from sb3port.parity.oracle.sb3_networks import distribution_of, network_outputs
 from sb3port.parity.oracle.sb3_policies import build_policy
+from sb3port.parity.oracle.sb3_replay import Asked, replay_outputs
 
 
 class NoiseMeter:
@@ -26,7 +27,7 @@ class NoiseMeter:
         self._oracle, self._spec = oracle, oracle.spec
         self._policy: Any = build_policy(oracle.spec, oracle.tensors).double()
         # SB3 casts observations to float32 itself; behind that, all is computed in float64.
-        for extractor in {self._policy.pi_features_extractor, self._policy.vf_features_extractor}:
+        for extractor in _extractors(self._policy):
             extractor.register_forward_pre_hook(lambda _, args: tuple(_double(arg) for arg in args))
 
     @torch.no_grad()
@@ -40,14 +41,34 @@ class NoiseMeter:
         """
         batch = self._oracle.batch(observations)
         flat = _double(flat_actions(self._spec.action_space, actions))
-        exact = network_outputs(self._policy, self._spec, batch, observations, flat)
-        exact["action"] = _environment_action(self._spec, exact["mode"])
-        if isinstance(self._spec.action_space, Box):
+        spec = self._spec
+        if isinstance(spec, ReplaySpec):
+            exact = replay_outputs(self._policy, spec, batch, Asked.about(spec, observations, flat))
+        else:
+            exact = network_outputs(self._policy, spec, batch, observations, flat)
+        exact["action"] = _environment_action(spec, exact["mode"])
+        if "sample" in outputs and isinstance(spec, ReplaySpec):
+            exact["sample"] = self._sample_of_replay(batch, exact)
+        elif isinstance(spec.action_space, Box):
             exact["sample"] = self._sample(batch, observations, exact)
         gaps = {name: _gap(outputs[name], array) for name, array in exact.items()}
         normalised = dict.fromkeys((name for name in outputs if is_observation(name)), 0.0)
-        remembered = {f"remembered_{name}": gaps[name] for name in ("action", "value")}
+        remembered = {f"remembered_{name}": gaps[name] for name in ("action", "value") if name in gaps}
         return {**gaps, **normalised, **remembered}
+
+    def _sample_of_replay(self, batch: Any, exact: Outputs) -> Array:
+        """Sample a squashed Gaussian; what has no chance, or draws choices, gives what it does else."""
+        if "log_prob" not in exact:
+            return exact["mode"]
+        actor, single = self._policy.actor, self._oracle.policy.actor
+        if not self._spec.use_sde:
+            mean, std = (torch.as_tensor(exact[name]) for name in ("mean", "std"))
+            with seeded():
+                drawn = torch.normal(torch.zeros(mean.shape), torch.ones(mean.shape))
+            return np.asarray(torch.tanh(mean + std * drawn.double()).numpy())
+        for name in ("exploration_mat", "exploration_matrices"):
+            setattr(actor.action_dist, name, getattr(single.action_dist, name).double())
+        return np.asarray(actor(batch, deterministic=False).numpy())
 
     def _sample(self, batch: Any, observations: Observations, exact: Outputs) -> Array:
         """Sample with the oracle's own random numbers, which are drawn in float32."""
@@ -62,6 +83,12 @@ class NoiseMeter:
         with seeded():
             drawn = torch.normal(torch.zeros(mean.shape), torch.ones(mean.shape))
         return np.asarray((mean + self._policy.log_std.exp() * drawn.double()).numpy())
+
+
+def _extractors(policy: Any) -> set[nn.Module]:
+    """Give every features extractor of a policy of SB3's."""
+    ends = ("features_extractor",)
+    return {module for name, module in policy.named_modules() if name.rpartition(".")[2].endswith(ends)}
 
 
 def _environment_action(spec: PolicySpec, mode: Array) -> Array:

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, ReplaySpec
 from sb3port.networks.observations import Observations
 from sb3port.networks.outputs import (
     OBSERVATION,
     Outputs,
+    all_seeded,
     by_key,
     flat_actions,
     in_sequence,
     plain_actions,
+    rows_at,
     seeded,
 )
 from sb3port.parity.oracle.sb3_networks import (
@@ -24,11 +26,11 @@ from sb3port.parity.oracle.sb3_networks import (
     masks_of,
     network_outputs,
     remembered_values,
-    rows_at,
     show_masks,
 )
 from sb3port.parity.oracle.sb3_normalizer import build_normalizer
 from sb3port.parity.oracle.sb3_policies import build_policy
+from sb3port.parity.oracle.sb3_replay import Asked, replay_outputs, replay_sample
 
 
 class Oracle:
@@ -58,6 +60,11 @@ class Oracle:
     @torch.no_grad()
     def sample(self, observations: Observations) -> Array:
         """Draw one action per observation, flat, with the random numbers that every candidate gets."""
+        if isinstance(self.spec, ReplaySpec):
+            with all_seeded(self.policy.action_space.seed):
+                return replay_sample(
+                    self.policy, self.spec, self.normalize(observations), self.batch(observations)
+                )
         with seeded():
             if self.spec.use_sde:
                 self.policy.reset_noise(len(observations))
@@ -76,8 +83,15 @@ class Oracle:
         normalized = self.normalize(observations)
         found = normalized if isinstance(normalized, dict) else {"": normalized}
         flat = flat_actions(self.spec.action_space, actions)
-        network = network_outputs(self.policy, self.spec, self.batch(observations), observations, flat)
+        network = self._network(self.batch(observations), observations, flat)
         return {**by_key(OBSERVATION, found), **network, **self._acts(normalized, observations)}
+
+    def _network(self, batch: Any, observations: Observations, actions: torch.Tensor) -> Outputs:
+        if isinstance(self.spec, ReplaySpec):
+            return replay_outputs(
+                self.policy, self.spec, batch, Asked.about(self.spec, observations, actions)
+            )
+        return network_outputs(self.policy, self.spec, batch, observations, actions)
 
     def act(self, observation: Any, mask: Any = None) -> Array:
         """Give the deterministic action for one raw observation, as SB3's `predict` does.

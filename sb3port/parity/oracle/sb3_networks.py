@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.networks.observations import Observations
-from sb3port.networks.outputs import Outputs, head_name, in_sequence, outputs_of, plain_actions
+from sb3port.networks.outputs import Outputs, head_name, in_sequence, outputs_of, plain_actions, rows_at
 from sb3port.parity.oracle.recurrent_maskable import RecurrentMaskableActorCriticPolicy
 
 
@@ -60,13 +60,6 @@ def remembered_values(policy: Any, normalized: Any, observations: Observations) 
         _, value, _, states = policy.forward(batch, states, torch.zeros(zeros.shape[1]), deterministic=True)
         values.append(value.flatten().numpy())
     return in_sequence(values)
-
-
-def rows_at(values: Any, step: int, steps: int) -> Any:
-    """Give the rows of all sequences at one step."""
-    if isinstance(values, dict):
-        return {key: array[step::steps] for key, array in values.items()}
-    return values[step::steps]
 
 
 def show_masks(policy: Any, masks: Array | None) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.checkpoint.checkpoint import Checkpoint, ReplaySpec
 from sb3port.files.texts.front_matter import front_matter
 from sb3port.files.texts.markdown import Markdown
 from sb3port.ports.card.facts import CardFacts
@@ -21,13 +21,15 @@ def metadata(checkpoint: Checkpoint, facts: CardFacts, name: str) -> Markdown:
         name: How the model is called.
     """
     provenance, env_id = checkpoint.provenance, checkpoint.environment.registered_id
+    spec = checkpoint.spec
+    tags = [tag for tag in _TAGS if tag != "ppo" or not isinstance(spec, ReplaySpec)]
     others = {checkpoint.spec.algorithm, *filter(None, [env_id])} - set(_TAGS)
     fields = {
         "library_name": "lerobot",
         "pipeline_tag": "robotics",
         **(facts.licence.metadata if facts.licence else {}),
         **({"base_model": provenance.base_model[0]} if provenance.base_model else {}),
-        "tags": [*_TAGS, *sorted(others)],
+        "tags": [*tags, *sorted(others)],
         **({"model-index": _model_index(facts.returns, name)} if facts.returns else {"model_name": name}),
     }
     return front_matter(fields)

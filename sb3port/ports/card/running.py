@@ -59,6 +59,14 @@ _CLASSES = {
     "trpo": (python("from sb3_contrib import TRPO"), python("TRPO")),
     "ppo_mask": (python("from sb3_contrib import MaskablePPO"), python("MaskablePPO")),
     "ppo_lstm": (python("from sb3_contrib import RecurrentPPO"), python("RecurrentPPO")),
+    "sac": (python("from stable_baselines3 import SAC"), python("SAC")),
+    "td3": (python("from stable_baselines3 import TD3"), python("TD3")),
+    "ddpg": (python("from stable_baselines3 import DDPG"), python("DDPG")),
+    "dqn": (python("from stable_baselines3 import DQN"), python("DQN")),
+    "qrdqn": (python("from sb3_contrib import QRDQN"), python("QRDQN")),
+    "tqc": (python("from sb3_contrib import TQC"), python("TQC")),
+    "crossq": (python("from sb3_contrib import CrossQ"), python("CrossQ")),
+    "ars": (python("from sb3_contrib import ARS"), python("ARS")),
 }
 
 
@@ -84,18 +92,36 @@ def lerobot_options(environment: EnvironmentSpec) -> ShellCode:
     return joined(ShellCode, " ", options)
 
 
+# The class of each type, by the algorithm; actor-critics have one together.
+_POLICIES: dict[str, tuple[PythonCode, PythonCode]] = {
+    "sac": (python("modeling_sb3"), python("Sb3SacPolicy")),
+    "td3": (python("modeling_sb3"), python("Sb3Td3Policy")),
+    "ddpg": (python("modeling_sb3"), python("Sb3DdpgPolicy")),
+    "dqn": (python("modeling_sb3"), python("Sb3DqnPolicy")),
+    "qrdqn": (python("modeling_sb3"), python("Sb3QrdqnPolicy")),
+    "tqc": (python("modeling_sb3"), python("Sb3TqcPolicy")),
+    "crossq": (python("modeling_sb3"), python("Sb3CrossqPolicy")),
+    "ars": (python("modeling_sb3"), python("Sb3ArsPolicy")),
+}
+
+
 def _in_lerobot(checkpoint: Checkpoint, place: str) -> PythonCode:
+    actor_critic = python("modeling_ppo"), python("PPOPolicy")
+    module, cls = _POLICIES.get(checkpoint.spec.algorithm, actor_critic)
     return python(
         """import lerobot_policy_ppo  # registers the policy type with LeRobot
 import torch
 from lerobot.policies.factory import make_pre_post_processors
-from lerobot_policy_ppo.modeling_ppo import PPOPolicy
+from lerobot_policy_ppo.{} import {}
 
-policy = PPOPolicy.from_pretrained({})
+policy = {}.from_pretrained({})
 preprocess, postprocess = make_pre_post_processors(policy.config, pretrained_path={})
 
 batch = preprocess({{{}}})
 action = postprocess(policy.select_action(batch))""",
+        module,
+        cls,
+        cls,
         place,
         place,
         _batch(checkpoint),

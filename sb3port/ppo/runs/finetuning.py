@@ -7,7 +7,7 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import Checkpoint, ConfiguredTraining, Normalizer, TrainingSettings
 from sb3port.environments.fresh_spec import ALGORITHMS
 from sb3port.errors import UsageError
-from sb3port.families.algorithms import algorithm_of
+from sb3port.families.algorithms import algorithm_of, display_name
 from sb3port.families.hyperparameters import training_doubts, true_settings
 from sb3port.ppo.hyperparameters import NAMES, defaults
 from sb3port.ppo.runs.plans import Plan, vec_normalize_flags
@@ -23,6 +23,11 @@ def as_ppo(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
     algorithm = checkpoint.spec.algorithm
     if algorithm in ALGORITHMS:
         return checkpoint, []
+    if algorithm not in _SAME_POLICY:
+        raise UsageError(
+            f"sb3port trains policies that learn from rollouts, and {display_name(algorithm)}'s do not",
+            "go on with it in SB3: sb3port export PORT DEST --to sb3",
+        )
     spec = replace(checkpoint.spec, algorithm=_SAME_POLICY[algorithm])
     kept = {name: checkpoint.training.hyperparameters.get(name) for name in ("num_timesteps", "gamma")}
     training = TrainingSettings({}, kept, "Adam")

@@ -79,7 +79,7 @@ def _built_with(value: Any, where: str) -> dict[str, Any]:
         )
     if any(isinstance(name, str) and name.startswith(_OFF_POLICY) for name in tensors):
         raise NotPortable(
-            f"{where} is a policy of an off-policy algorithm (SAC, TD3, DQN, ...), which is not supported",
-            "clone its actions into a policy of a supported algorithm, or train anew",
+            f"{where} is a policy alone of an off-policy algorithm (SAC, TD3, ...), and does not say which",
+            "name the zip of its model, as model.save writes it",
         )
     return {name: item for name, item in built_with.items() if isinstance(name, str)}

@@ -13,7 +13,7 @@ from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.checkpoint.contents import Contents, ImportEntry, Loading, Refusal, TensorEntry
 from sb3port.checkpoint.spaces import Space
 from sb3port.errors import MalformedPickle, NotPortable, Sb3portError, Unsafe, UsageError
-from sb3port.families.algorithms import display_name, identify, other_algorithm
+from sb3port.families.algorithms import display_name, identify
 from sb3port.families.registry import family_of_class
 from sb3port.files.budget import Cost, metered, spend
 from sb3port.files.untrusted import read_untrusted
@@ -40,7 +40,7 @@ from sb3port.readers.meaning.training import python_of
 from sb3port.readers.meaning.vecnormalize import read_vecnormalize
 from sb3port.readers.places.source import Source
 
-_SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "exploration_schedule", "delta_std")
+_SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "exploration_schedule", "delta_std_schedule")
 # They are shown on their own, or tell nothing: SB3 makes them anew.
 _ASIDE = ("policy_class", "observation_space", "action_space", "lr_schedule")
 _BUFFERS = ("ep_info_buffer", "ep_success_buffer")
@@ -174,8 +174,6 @@ def _algorithm(archive: Archive, checkpoint: Checkpoint | None, policy_class: An
         return display_name(checkpoint.spec.algorithm)
     name = str(policy_class) if isinstance(policy_class, Global) else ""
     family = family_of_class(name)
-    if other := other_algorithm(archive.data, name):
-        return other
     if family is not None and family.algorithm is not None:
         return display_name(family.algorithm)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sb3port.checkpoint.checkpoint import Checkpoint, NetArch
+from sb3port.checkpoint.checkpoint import Checkpoint, NetArch, ReplaySpec
 from sb3port.checkpoint.contents import Loading
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.families.names import COMPILED, EXTRACTOR
@@ -21,13 +21,16 @@ from sb3port.readers.formats.plain import as_dict
 from sb3port.readers.formats.records import Global
 from sb3port.readers.formats.tensors import list_tensors
 from sb3port.readers.formats.todays import Lookup, builds, look_up, shown, this_python
+from sb3port.readers.meaning.replay_loading import replay_gone, replay_members
 from sb3port.readers.meaning.training import python_of
 
 _NEEDED = ("policy_class", "observation_space", "action_space")
 _CALLED = ("learning_rate",)  # the others are called when training goes on
 _FUNCTIONS = ("learning_rate", "clip_range", "clip_range_vf")
 # SB3 makes them anew, or does without them.
-_OF_NO_CONSEQUENCE = re.compile(r"_.*|lr_schedule|ep_\w+_buffer|rollout_buffer_class|start_time")
+_OF_NO_CONSEQUENCE = re.compile(
+    r"_.*|lr_schedule|exploration_schedule|ep_\w+_buffer|rollout_buffer_class|start_time"
+)
 _OLD_VARIABLES = ("pytorch_variables.pth", "tensors.pth")
 _ON_POLICY_MEMBERS = ("policy.pth", "policy.optimizer.pth")
 # What torch takes with `weights_only=True`.
@@ -175,9 +178,14 @@ def _torch_files(archive: Archive) -> Iterator[str]:
 
 def _lay_out(archive: Archive, checkpoint: Checkpoint, found: _Found) -> None:
     """Tell whether the tensors have their places in the policy that SB3 builds."""
-    found.problems += _members(archive)
+    found.problems += _members(archive, _expected(archive, checkpoint))
     kwargs = {} if "policy_kwargs" in found.lost else as_dict(archive.value("policy_kwargs"), "policy_kwargs")
-    found.problems += _gone(checkpoint, kwargs)
+    spec = checkpoint.spec
+    if isinstance(spec, ReplaySpec):
+        linear = str(archive.value("policy_class")).endswith((".ARSLinearPolicy", ".LinearPolicy"))
+        found.problems += replay_gone(spec, kwargs, linear)
+    else:
+        found.problems += _gone(checkpoint, kwargs)
     compiled = any(COMPILED in name for name in list_tensors(archive.members["policy.pth"], archive.name))
     if compiled and any(name.startswith(EXTRACTOR) for name in checkpoint.tensors):
         # Its message on missing keys is the one by which SB3 knows zips before 1.7, and it tries again.
@@ -190,10 +198,17 @@ def _lay_out(archive: Archive, checkpoint: Checkpoint, found: _Found) -> None:
         found.problems.append("the optimiser's state is not one of the policy's parameters")
 
 
-def _members(archive: Archive) -> Iterator[str]:
+def _expected(archive: Archive, checkpoint: Checkpoint) -> tuple[str, ...]:
+    spec = checkpoint.spec
+    if isinstance(spec, ReplaySpec):
+        return replay_members(spec, archive.data.get("ent_coef"))
+    return _ON_POLICY_MEMBERS
+
+
+def _members(archive: Archive, expected: tuple[str, ...]) -> Iterator[str]:
     names = [name for name in archive.members if name.endswith(".pth") and name not in _OLD_VARIABLES]
-    yield from (f"it has no {name}" for name in _ON_POLICY_MEMBERS if name not in names)
-    yield from (f"{name[:100]} is nothing of the model" for name in names if name not in _ON_POLICY_MEMBERS)
+    yield from (f"it has no {name}" for name in expected if name not in names)
+    yield from (f"{name[:100]} is nothing of the model" for name in names if name not in expected)
 
 
 def _gone(checkpoint: Checkpoint, kwargs: dict[Any, Any]) -> Iterator[str]:

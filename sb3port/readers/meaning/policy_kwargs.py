@@ -20,6 +20,8 @@ _FLAGS = (
     "squash_output",
     "share_features_extractor",
 )
+_WARMUP = "renorm_warmup_steps"
+_NUMBERS = ("log_std_init", "clip_mean", "batch_norm_momentum", "batch_norm_eps")
 # Told by the tensors or by other settings.
 _REDUNDANT = (
     "net_arch",
@@ -28,10 +30,11 @@ _REDUNDANT = (
     "n_lstm_layers",
     "shared_lstm",
     "enable_critic_lstm",
+    *("n_critics", "n_quantiles", "batch_norm", "with_bias"),
 )
 _CLASSES = ("activation_fn", "optimizer_class", "features_extractor_class")
-_OTHERS = ("log_std_init", "optimizer_kwargs", "features_extractor_kwargs", "lstm_kwargs", "sde_net_arch")
-_KNOWN = frozenset((*_FLAGS, *_REDUNDANT, *_CLASSES, *_OTHERS))
+_OTHERS = ("optimizer_kwargs", "features_extractor_kwargs", "lstm_kwargs", "sde_net_arch", "device")
+_KNOWN = frozenset((*_FLAGS, *_NUMBERS, _WARMUP, *_REDUNDANT, *_CLASSES, *_OTHERS))
 _OPTIMIZERS = ("torch.optim", "stable_baselines3.common.sb2_compat.rmsprop_tf_like")
 _HINT = "if the policy computes what SB3's own class does, say --assume-standard-forward"
 
@@ -81,10 +84,12 @@ def read_policy_kwargs(value: Any, where: str, vouched: Vouched) -> PolicyKwargs
 
 def _given(value: dict[Any, Any], where: str) -> dict[str, Any]:
     kwargs: dict[str, Any] = {key: as_flag(value[key], f"{where}[{key!r}]") for key in _FLAGS if key in value}
-    if "log_std_init" in value:
-        kwargs["log_std_init"] = float(as_number(value["log_std_init"]))
-        if not is_plain(kwargs["log_std_init"]):
-            raise NotPortable(f"{where}['log_std_init'] is not a number")
+    for name in (name for name in _NUMBERS if name in value):
+        kwargs[name] = float(as_number(value[name]))
+        if not is_plain(kwargs[name]):
+            raise NotPortable(f"{where}[{name!r}] is not a number")
+    if _WARMUP in value:
+        kwargs[_WARMUP] = int(as_number(value[_WARMUP]))
     if "activation_fn" in value:
         kwargs["activation_fn"] = read_activation(value["activation_fn"], f"{where}['activation_fn']")
     if "optimizer_class" in value:

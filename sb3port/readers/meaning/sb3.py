@@ -1,6 +1,7 @@
 """From an SB3 zip, and the VecNormalize pickle beside it, to a `Checkpoint`."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,30 +16,40 @@ from sb3port.checkpoint.checkpoint import (
 from sb3port.checkpoint.frames import stacks_of
 from sb3port.checkpoint.spaces import Box, Space, parts
 from sb3port.errors import NotPortable
-from sb3port.families.algorithms import PPO, algorithm_of, identify, refuse_others
+from sb3port.families.algorithms import PPO, algorithm_of, identify
+from sb3port.families.base import Family
 from sb3port.families.hyperparameters import training_doubts
-from sb3port.families.names import canonical
+from sb3port.families.names import COMPILED, canonical
 from sb3port.families.parameters import parameters_of
 from sb3port.families.registry import recognise_family
+from sb3port.families.replay.names import canonical_networks
 from sb3port.families.specs import PolicyOptions, build_spec, expected_shapes
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.files.budget import metered
 from sb3port.readers.formats.archive import Archive, read_archive, read_unzipped
-from sb3port.readers.formats.arrays import as_flag
+from sb3port.readers.formats.arrays import as_flag, as_number, is_number
 from sb3port.readers.formats.records import Global
 from sb3port.readers.formats.saved_policy import is_of_torch, read_saved_policy
 from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning.extractors import Vouched, check_layers, check_name
 from sb3port.readers.meaning.policy_classes import PolicyClass, class_of_saved, read_policy_class
 from sb3port.readers.meaning.policy_kwargs import PolicyKwargs, read_policy_kwargs
+from sb3port.readers.meaning.replay import replay_warnings
 from sb3port.readers.meaning.settings import read_settings
 from sb3port.readers.meaning.spaces import own_classes, read_space
 from sb3port.readers.meaning.statistics import read_statistics
-from sb3port.readers.meaning.training import optimizer_warnings, read_optimizer, read_training
+from sb3port.readers.meaning.training import (
+    optimizer_warnings,
+    read_optimizer,
+    read_optimizers,
+    read_training,
+    read_variables,
+)
 from sb3port.readers.meaning.unneeded import unneeded_code
 from sb3port.readers.meaning.vecnormalize import ReadStatistics
 from sb3port.readers.places.source import Source
 
+_RATE = "exploration_rate"
 _SPACES = ("observation_space", "action_space")
 _MAX_SYSTEM_INFO = 4096  # SB3's has 300 characters
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
@@ -102,7 +113,8 @@ def checkpoint_of(
     )
     algorithm = algorithm_of(policy.spec.algorithm)
     training = read_training(archive, algorithm, policy.kwargs.given)
-    optimizer, of_optimizer = read_optimizer(archive, parameters_of(policy.spec, policy.tensors))
+    parameters = parameters_of(policy.spec, policy.tensors)
+    optimizer, of_optimizer = read_optimizer(archive, parameters)
     others = {**({"statistics": statistics.file} if statistics else {}), **settings.files}
     known = policy.imports | of_optimizer | (statistics.imports if statistics else frozenset())
     provenance = _provenance(source, archive, others, known)
@@ -128,9 +140,12 @@ def checkpoint_of(
             *wrapper_warnings(settings.environment),
             *training_doubts(training, settings.configured, algorithm),
             *optimizer_warnings(archive, optimizer),
+            *replay_warnings(archive, algorithm),
         ),
         environment=_stacked(settings.environment, statistics, policy.spec),
         configured=settings.configured,
+        optimizers=read_optimizers(archive, policy.spec, policy.tensors),
+        variables=read_variables(archive, algorithm),
     )
 
 
@@ -170,23 +185,26 @@ def _read_policy(archive: Archive, imports: frozenset[Global], vouched: Vouched)
     value = value if archive.tensors_in is None else value[archive.tensors_in]
     kwargs = read_policy_kwargs(archive.value("policy_kwargs"), f"{where}: policy_kwargs", vouched)
     raw = _state_dict(value, where)
-    tensors, ignored, shares = canonical(raw, kwargs.given.get("share_features_extractor"), where)
     known = imports | more
+    family = policy_class.family or _recognised(raw, known)
+    said = kwargs.given.get("share_features_extractor")
+    found = canonical_networks(raw, family, said, where) if family.networks else canonical(raw, said, where)
+    tensors, ignored, shares = found
     spaces = _read_spaces(archive)
-    check_layers(spaces[0], tensors, kwargs.extractor, where, vouched)
-    facts = _PolicyFacts(frozenset(tensors), known, shares, spaces[0])
-    spec = build_spec(spaces, tensors, _options(archive, policy_class, kwargs, facts), where)
+    acting = {n.removeprefix(family.acting): a for n, a in tensors.items() if n.startswith(family.acting)}
+    check_layers(spaces[0], acting, kwargs.extractor, where, vouched)
+    facts = _PolicyFacts(family, shares, spaces[0])
+    spec = build_spec(spaces, tensors, _options(archive, kwargs, facts), where)
     ordered = {name: tensors[name] for name in expected_shapes(spec, tensors)}
     warnings = (*filter(None, [policy_class.warning]), *_space_warnings(archive), *kwargs.warnings)
     return _Policy(spec, ordered, ignored, kwargs, known, warnings)
 
 
 def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
-    """Read the policy class; an algorithm that is not ported is named before its class is."""
+    """Read the policy class."""
     if archive.tensors_in is not None:
         return class_of_saved(archive.data)
     value = archive.value("policy_class")
-    refuse_others(archive.data, str(value) if isinstance(value, Global) else "", archive.name)
     return read_policy_class(value, archive.data.get("policy_class"), assume_standard, archive.name)
 
 
@@ -194,20 +212,22 @@ def _read_class(archive: Archive, assume_standard: bool) -> PolicyClass:
 class _PolicyFacts:
     """What shows in tensors, pickles and spaces of which policy they are."""
 
-    names: frozenset[str]
-    imports: frozenset[Global]
+    family: Family
     shares: bool
     observation_space: Space
 
 
-def _options(
-    archive: Archive, policy_class: PolicyClass, kwargs: PolicyKwargs, facts: _PolicyFacts
-) -> PolicyOptions:
-    family = policy_class.family or recognise_family(facts.names, list(map(str, facts.imports)))
+def _recognised(tensors: Mapping[str, Array], imports: frozenset[Global]) -> Family:
+    """Tell the family of a class that is not SB3's by the names of its tensors."""
+    return recognise_family([name.replace(COMPILED, "") for name in tensors], list(map(str, imports)))
+
+
+def _options(archive: Archive, kwargs: PolicyKwargs, facts: _PolicyFacts) -> PolicyOptions:
+    family = facts.family
     algorithm = family.algorithm or _algorithm(archive)
     use_sde = as_flag(archive.value("use_sde", False), f"{archive.name}: use_sde")
     features_for_sde = kwargs.empty_sde_net_arch and _has_sde_net_arch(archive)
-    given = _given(facts.observation_space, kwargs)
+    given = _given(facts.observation_space, kwargs) | _explores(archive)
     return PolicyOptions(
         family,
         algorithm,
@@ -229,6 +249,12 @@ def _given(space: Space, kwargs: PolicyKwargs) -> dict[str, Any]:
     images = any(isinstance(part, Box) and part.is_image for part in parts(space).values())
     implied = {"normalize_images": False} if kwargs.extractor.unnormalized_images and not images else {}
     return {**kwargs.given, **implied}
+
+
+def _explores(archive: Archive) -> dict[str, float]:
+    """Give how often DQN took a random action when it was saved."""
+    rate = archive.value(_RATE)
+    return {_RATE: float(as_number(rate))} if is_number(rate) else {}
 
 
 def _has_sde_net_arch(archive: Archive) -> bool:

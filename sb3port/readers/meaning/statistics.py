@@ -132,12 +132,20 @@ def _use(archive: Archive, settings: Settings) -> Use:
     shown, config = _was_normalized(archive), settings.config
     if config is not None and config.normalize:
         return Use("the zip" if shown else "config.yml", config.normalizes_observations)
-    return Use("the zip" if shown else "", shown, silent=archive.data.get("_last_obs") is None)
+    silent = archive.data.get("_last_obs") is None or (_replays(archive) and config is None)
+    return Use("the zip" if shown else "", shown, silent)
 
 
 def _was_normalized(archive: Archive) -> bool:
-    """`_last_original_obs` is set only when a VecNormalize wraps the environment, if only for rewards."""
-    return archive.data.get("_last_original_obs") is not None
+    """`_last_original_obs` is set only when a VecNormalize wraps the environment, if only for rewards.
+
+    An algorithm that learns from replayed steps always sets it, so that its zips show nothing.
+    """
+    return archive.data.get("_last_original_obs") is not None and not _replays(archive)
+
+
+def _replays(archive: Archive) -> bool:
+    return "learning_starts" in archive.data
 
 
 def _several(several: Sequence[Evidence], source: Source, words: tuple[str, ...]) -> UsageError:
@@ -177,7 +185,7 @@ def _which(source: Source) -> str:
 def _warnings(found: ReadStatistics, source: Source, archive: Archive, near: Near | None = None) -> list[str]:
     """Give what speaks against statistics that are taken."""
     name, warnings = found.file.name, [*found.warnings, *_other_step(found, source, archive)]
-    if not _was_normalized(archive):
+    if not _was_normalized(archive) and not _replays(archive):
         # The zip of a training without VecNormalize looks like this, and so do a few of one with it.
         warnings.append(
             "the zip does not show that VecNormalize was used in training, but its statistics are applied"

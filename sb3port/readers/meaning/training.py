@@ -2,25 +2,38 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import OptimizerState, Scalar, TrainingSettings
+from sb3port.checkpoint.checkpoint import (
+    Array,
+    OptimizerState,
+    PolicySpec,
+    ReplaySpec,
+    Scalar,
+    TrainingSettings,
+)
 from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import Algorithm
 from sb3port.families.hyperparameters import is_setting
-from sb3port.families.parameters import Parameters
+from sb3port.families.parameters import Parameters, parameters_by_optimizer
+from sb3port.files.port_files import ENTROPY_OPTIMIZER
 from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.arrays import as_plain
 from sb3port.readers.formats.bytecode import Version
 from sb3port.readers.formats.records import Global
 from sb3port.readers.formats.tensors import read_torch
+from sb3port.readers.meaning.replay import read_replay
 from sb3port.readers.meaning.schedules import read_schedule
 
 _PYTHON = re.compile(r"^[- ]*Python: (\d{1,2})\.(\d{1,2})\b", re.MULTILINE | re.ASCII)
 _OPTIMIZER = "policy.optimizer.pth"
+# The second is the name that they had until SB3 0.11.
+_VARIABLES = ("pytorch_variables.pth", "tensors.pth")
+COEFFICIENTS = ("log_ent_coef", "ent_coef_tensor")
 
 
 def read_training(
@@ -43,12 +56,14 @@ def read_training(
         for name in algorithm.schedules
         if values[name] is not None
     }
-    present = [name for name in algorithm.hyperparameters if name in archive.data]
+    replay = read_replay(archive, algorithm)
+    present = [name for name in algorithm.hyperparameters if name in archive.data and name not in replay]
     return TrainingSettings(
         schedules=schedules,
         hyperparameters={name: _setting(name, values[name], f"{where}: {name}") for name in present},
         optimizer_class=policy_kwargs.get("optimizer_class", "Adam"),
         optimizer_kwargs=policy_kwargs.get("optimizer_kwargs", {}),
+        replay=replay,
     )
 
 
@@ -80,9 +95,61 @@ def read_optimizer(
     Raises:
         NotPortable: The file is damaged, or holds something else than an optimiser's state.
     """
-    if _OPTIMIZER not in archive.members:
+    return _read_optimizer(archive, _OPTIMIZER, parameters)
+
+
+def read_optimizers(
+    archive: Archive, spec: PolicySpec, tensors: Mapping[str, Array]
+) -> dict[str, OptimizerState]:
+    """Read the optimisers of an algorithm that has several, by SB3's names.
+
+    Args:
+        archive: The zip.
+        spec: The policy.
+        tensors: Its tensors.
+
+    Raises:
+        NotPortable: As `read_optimizer`.
+    """
+    if not isinstance(spec, ReplaySpec) or archive.tensors_in is not None:
+        return {}
+    parameters = parameters_by_optimizer(spec, tensors)
+    if len(parameters) > 1:
+        parameters[ENTROPY_OPTIMIZER] = Parameters(((1,),))
+    several = {name: of for name, of in parameters.items() if f"{name}.pth" != _OPTIMIZER}
+    found = {name: _read_optimizer(archive, f"{name}.pth", of)[0] for name, of in several.items()}
+    return {name: state for name, state in found.items() if state is not None}
+
+
+def read_variables(archive: Archive, algorithm: Algorithm) -> dict[str, Array]:
+    """Read the tensors that an algorithm has beside its policy: the coefficient of the entropy.
+
+    Raises:
+        NotPortable: The file is damaged.
+    """
+    member = next((name for name in _VARIABLES if name in archive.members), None)
+    if member is None or "ent_coef" not in algorithm.replay:
+        return {}
+    value, _ = read_torch(archive.members[member], f"{archive.name}: {member}")
+    named = value.items() if isinstance(value, dict) else ()
+    return {
+        name: array
+        for name, array in named
+        if name in COEFFICIENTS and isinstance(array, np.ndarray) and is_coefficient(array)
+    }
+
+
+def is_coefficient(array: Array) -> bool:
+    """Whether it is one finite float32, as SB3 keeps the coefficient of the entropy."""
+    return array.dtype == np.float32 and array.shape in ((), (1,)) and bool(np.isfinite(array).all())
+
+
+def _read_optimizer(
+    archive: Archive, member: str, parameters: Parameters
+) -> tuple[OptimizerState | None, frozenset[Global]]:
+    if member not in archive.members or not parameters.shapes:
         return None, frozenset()
-    value, imports = read_torch(archive.members[_OPTIMIZER], f"{archive.name}: {_OPTIMIZER}")
+    value, imports = read_torch(archive.members[member], f"{archive.name}: {member}")
     try:
         (group,), state = value["param_groups"], value["state"]
         order = {id_: number for number, id_ in enumerate(group["params"])}
@@ -93,9 +160,16 @@ def read_optimizer(
     except (LookupError, TypeError, ValueError, AttributeError):
         return None, imports
     values = (pair for row in learned.values() for pair in row.items())
-    found = OptimizerState(settings, learned, len(order))
+    found = _of_learners(OptimizerState(settings, learned, len(order)), parameters, member)
     is_sound = all(_is_name(key) and _is_numeric(value) for key, value in values) and is_plain(settings)
     return (found if is_sound and parameters.fit(found) else None), imports
+
+
+def _of_learners(found: OptimizerState, parameters: Parameters, member: str) -> OptimizerState:
+    """Leave out the targets that DQN's optimiser had, too, until SB3 2.2, and never moved."""
+    count = len(parameters.shapes)
+    doubled = member == _OPTIMIZER and found.count == 2 * count and all(n < count for n in found.state)
+    return replace(found, count=count) if doubled and parameters.all_of_them else found
 
 
 def _is_name(key: Any) -> bool:

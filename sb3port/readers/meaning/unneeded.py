@@ -10,8 +10,10 @@ from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.groups import Group, group_of
 from sb3port.readers.formats.records import IN_FILE, Global
 
-# These are read, and whoever reads them says what of them is not known; `lr_schedule` is `learning_rate`.
-_NEEDED = ("policy_class", "policy_kwargs", "observation_space", "action_space", "lr_schedule")
+# These are read, and whoever reads them says what of them is not known; `lr_schedule` is `learning_rate`, and
+# `exploration_schedule` is made of three other settings.
+_SPACES = ("observation_space", "action_space")
+_NEEDED = ("policy_class", "policy_kwargs", *_SPACES, "lr_schedule", "exploration_schedule")
 _MAX_FIELDS = 20
 _MAX_NAMES = 5
 
@@ -22,7 +24,7 @@ def unneeded_code(archive: Archive, algorithm: Algorithm) -> list[str]:
     Raises:
         NotPortable: A field is damaged.
     """
-    needed = {*_NEEDED, *algorithm.schedules, *algorithm.hyperparameters}
+    needed = {*_NEEDED, *algorithm.schedules, *algorithm.hyperparameters, *algorithm.replay}
     names = {
         key: own_names(archive.pickle(key).imports)
         for key in archive.data

@@ -191,7 +191,7 @@ def _hyperparameters(content: Mapping[str, Any], where: str) -> dict[str, Scalar
     return {
         name: _optional(value, kinds[name], f"{where}: {name}")
         for name, value in content.items()
-        if name in kinds
+        if name in kinds and not (name == "ent_coef" and str(value).startswith("auto"))
     }
 
 

@@ -19,7 +19,7 @@ from sb3port.commands.policies import ReadOptions
 from sb3port.commands.publish import Packing, packed
 from sb3port.commands.publishing.contents import Upload
 from sb3port.commands.publishing.uploading import push
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import UsageError
 from sb3port.readers.places.source import SourceOptions
 from tests.ports import port_of
 
@@ -129,6 +129,19 @@ def test_nothing_goes_up_in_a_dry_run(hub: LoopbackHub, live: PPO) -> None:
     assert REPO not in hub.repos
 
 
+def test_a_policy_of_several_networks(hub: LoopbackHub) -> None:
+    settings = {"buffer_size": 60, "learning_starts": 10, "policy_kwargs": {"net_arch": [4]}}
+    model = SAC("MlpPolicy", "Pendulum-v1", device="cpu", **settings).learn(20)
+    sb3port.publish(model, REPO, episodes=0)
+    for name in ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer"):
+        hf_hub_download(REPO, f"training_state/{name}/optimizer_state.safetensors")
+    hf_hub_download(REPO, "training_state/pytorch_variables.safetensors")
+    observation = np.array([1.0, 0.0, 0.5], np.float32)
+    expected = model.predict(observation, deterministic=True)[0]
+    assert np.array_equal(sb3port.load_policy(REPO).predict(observation)[0], expected)
+    assert "Sb3SacPolicy" in Path(hf_hub_download(REPO, "README.md")).read_text()
+
+
 def test_what_cannot_be_published(hub: LoopbackHub, live: PPO, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be a repository"):
         sb3port.publish(live, "nameless")
@@ -138,8 +151,6 @@ def test_what_cannot_be_published(hub: LoopbackHub, live: PPO, tmp_path: Path) -
         sb3port.publish(live, REPO, nameless)
     with pytest.raises(UsageError, match="CartPole-v1"):
         sb3port.publish(live, REPO, "CartPole-v1")
-    with pytest.raises(NotPortable, match="SAC"):
-        sb3port.publish(SAC("MlpPolicy", "Pendulum-v1", buffer_size=10, device="cpu"), REPO, episodes=0)
     absent = Packing(ReadOptions(SourceOptions(filename="nothing.zip")))
     with pytest.raises(UsageError), packed(str(PENDULUM), REPO, absent, lambda *_: None):
         pass
