@@ -174,12 +174,12 @@ def test_steps_may_be_written_short(cli: Cli) -> None:
 def test_words_are_those_of_the_tables() -> None:
     from sb3port.environments.fresh_spec import ALGORITHMS, check_policy
     from sb3port.ppo.engines.table import ENGINES
-    from sb3port.ppo.runs import running
+    from sb3port.ppo.runs import stepping
 
     assert list(Algorithm) == list(ALGORITHMS)
     assert set(Engine) - set(ENGINES) == {"auto", "fast"}
     assert set(ENGINES) <= set(Engine)
-    assert list(Vectors) == list(running._VEC_ENVS)
+    assert set(Vectors) == {*stepping._WAYS, "auto"}
     for policy in Policy:
         check_policy("ppo_lstm", policy, {})
     with pytest.raises(UsageError, match="no policy Mlp"):
