@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from sb3port.api.porting import convert, export, repair, verify
 from sb3port.api.running import evaluate, load_model, load_policy, record
 from sb3port.api.sharing import publish
-from sb3port.api.training import finetune, train
+from sb3port.api.training import finetune, resume, train
+from sb3port.ppo.runs.callbacks import Training, TrainingCallback
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.version import __version__
 
 __all__ = [
+    "Training",
+    "TrainingCallback",
     "__version__",
     "convert",
     "evaluate",
@@ -24,6 +27,7 @@ __all__ = [
     "publish",
     "record",
     "repair",
+    "resume",
     "train",
     "verify",
 ]

@@ -186,6 +186,11 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "plot": ("matplotlib",),
     "ray": ("ray",),
     "video": ("av", "PIL"),
+    "tensorboard": ("torch", "tensorboard"),
+    "wandb": ("wandb",),
+    "trackio": ("trackio",),
+    "mlflow": ("mlflow",),
+    "optuna": ("torch", "optuna"),
 }
 
 _PLUGIN = "lerobot_policy_ppo"

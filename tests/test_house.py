@@ -25,10 +25,10 @@ FLOORS = (
 )
 # Within some rooms, likewise; "" stands for the files that are in none of them.
 ROOMS_WITHIN = {
-    "commands": ("publishing", "", "bulk"),
+    "commands": ("publishing", "comparing", "optimizing", "", "bulk"),
     "parity": ("observations", "comparison", "oracle", "checks"),
     "ports": ("card", ""),
-    "ppo": ("", "rollout", "engines", "runs"),
+    "ppo": ("", "rollout", "engines", "tracking", "runs"),
     "readers": ("formats", "places", "meaning"),
 }
 # The face of the package and its `python -m`, which stand outside.

@@ -14,6 +14,7 @@ import typer
 from sb3port.checkpoint.version import __version__
 from sb3port.cli import (
     bulk,
+    compare,
     convert,
     diff,
     export,
@@ -71,7 +72,11 @@ _GROUPS: dict[str, tuple[tuple[str, Callable[..., None], Any], ...]] = {
         ("record", record.record, record),
         ("latency", latencies.latency, latencies),
     ),
-    "Train it": (("train", train.train, train), ("finetune", finetune.finetune, finetune)),
+    "Train it": (
+        ("train", train.train, train),
+        ("finetune", finetune.finetune, finetune),
+        ("compare", compare.compare, compare),
+    ),
     "Share it": (("push", push.push, push),),
 }
 for _group, _commands in _GROUPS.items():

@@ -158,7 +158,7 @@ def _show(output: Output, found: _Found, port: tuple[str, Path], files: dict[str
 
 
 def _check_files(video: Path | None, plot: Path | None, force: bool) -> None:
-    from sb3port.commands.returns_plot import check_plot
+    from sb3port.commands.pictures import check_plot
     from sb3port.environments.video import check_video
     from sb3port.files.staging import refuse_existing_file
 

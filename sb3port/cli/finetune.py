@@ -6,7 +6,7 @@ from sb3port.cli import options, training_options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by, with_policy
-from sb3port.cli.training_options import with_hyperparameters
+from sb3port.cli.training_options import watching, with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.cli.walls import warn_of_missing_walls
 from sb3port.errors import need
@@ -39,7 +39,11 @@ def finetune(
     device: training_options.Device = "cpu",
     engine: training_options.EngineName = training_options.Engine.EXACT,
     save_every: training_options.SaveEvery = None,
+    eval_every: training_options.EvalEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
+    eval_seed: training_options.EvalSeed = 10_000,
+    video_every: training_options.VideoEvery = None,
+    track: training_options.Track = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -59,8 +63,8 @@ def finetune(
         "seed": seed,
         "device": device,
         "engine": engine.value,
-        "eval_episodes": eval_episodes,
         "use_masking": not no_masking,
+        **watching(track, eval_every, eval_episodes, eval_seed, video_every),
     }
     with output.working(terminal("loading torch")):
         from sb3port.commands.policies import find_policy

@@ -8,7 +8,8 @@ import typer
 from sb3port.cli import options, training_options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
-from sb3port.cli.training_options import with_hyperparameters
+from sb3port.cli.search_progress import search_to_end
+from sb3port.cli.training_options import watching, with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.errors import UsageError, need
 from sb3port.files.texts.terminal import shown, terminal
@@ -21,6 +22,7 @@ EXAMPLES = (
     "sb3port train --env Hopper-v5 --learning-rate lin_1e-3 --out runs/hopper",
     "sb3port train --resume runs/hopper",
     "sb3port train --resume runs/cartpole --steps 200000",
+    "sb3port train --env CartPole-v1 --steps 20000 --optimize --n-trials 50 --out studies/cartpole",
 )
 
 
@@ -55,7 +57,17 @@ def train(
     device: training_options.Device = "cpu",
     engine: training_options.EngineName = training_options.Engine.EXACT,
     save_every: training_options.SaveEvery = None,
+    eval_every: training_options.EvalEvery = None,
     eval_episodes: training_options.EvalEpisodes = 5,
+    eval_seed: training_options.EvalSeed = 10_000,
+    video_every: training_options.VideoEvery = None,
+    track: training_options.Track = None,
+    optimize: training_options.Optimize = False,
+    n_trials: training_options.NTrials = 500,
+    n_startup_trials: training_options.NStartupTrials = 10,
+    n_evaluations: training_options.NEvaluations = None,
+    sampler: training_options.SamplerName = training_options.Sampler.TPE,
+    pruner: training_options.PrunerName = training_options.Pruner.MEDIAN,
     extractor: options.Extractor = None,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
@@ -66,12 +78,13 @@ def train(
 
     Hyperparameters are tuned ones for well-known environments, SB3's defaults elsewhere. Every checkpoint is
     a port. Ctrl-C ends the training after the update that it is in, and saves. --resume goes on from there,
-    with --steps to so many steps in all, as SB3's learn(reset_num_timesteps=False) does.
+    with --steps to so many steps in all, as SB3's learn(reset_num_timesteps=False) does. --optimize searches
+    for hyperparameters instead; the same command goes on with a study.
     """
     need("torch", "sb3port train")
     output = Output(json, quiet, verbose)
     if resume is not None:
-        if out is not None or config is not None or given:
+        if out is not None or config is not None or given or optimize:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
         _resume(output, resume, (env, around), extractor, steps)
         return
@@ -88,17 +101,26 @@ def train(
         "seed": seed,
         "device": device,
         "engine": engine.value,
-        "eval_episodes": eval_episodes,
         "use_masking": not no_masking,
+        **watching(track, eval_every, eval_episodes, eval_seed, video_every),
     }
+    if optimize:
+        need("optuna", "--optimize")
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
         from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
+        told = RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around=around)
+        new = PolicyOptions(algo.value, policy.value if policy else None, policy_kwargs, normalize)
+    if optimize:
+        how = (n_trials, sampler.value, pruner.value, n_startup_trials, n_evaluations)
+        search_to_end(output, told, new, how, out)
+        return
+    with output.working(terminal("loading torch")):
         trainer = begin_training(
-            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around=around),
-            PolicyOptions(algo.value, policy.value if policy else None, policy_kwargs, normalize),
+            told,
+            new,
             lambda source: output.stage(terminal("plan"), shown(source)),
             lambda text: output.warn(shown(text)),
         )

@@ -9,7 +9,7 @@ import typer
 
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.cli.values import BadValue, beginning_with, number, one_of, whole_number
-from sb3port.errors import UsageError, did_you_mean
+from sb3port.errors import UsageError, did_you_mean, need
 
 _OUT = "Folder of the run: checkpoints and logs"
 Out = Annotated[Path, typer.Option(metavar="DIR", help=f"{_OUT}.", show_default=False)]
@@ -66,6 +66,30 @@ class Vectors(StrEnum):
     VECTOR = "vector"
     ENVPOOL = "envpool"
     AUTO = "auto"
+
+
+class Tracker(StrEnum):
+    """The keys of `tracking.table.TRACKERS`, without importing them."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    TRACKIO = "trackio"
+    MLFLOW = "mlflow"
+
+
+class Sampler(StrEnum):
+    """`optimize.SAMPLERS`, without importing them."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+
+
+class Pruner(StrEnum):
+    """`optimize.PRUNERS`, likewise."""
+
+    MEDIAN = "median"
+    HALVING = "halving"
+    NONE = "none"
 
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -129,12 +153,65 @@ Config = Annotated[
 EvalEpisodes = Annotated[
     int,
     typer.Option(
-        metavar="N", parser=whole_number(0), help="Episodes that evaluate each checkpoint; 0 for none."
+        metavar="N", parser=whole_number(0), help="Episodes of an evaluation; 0 for no evaluations."
+    ),
+]
+EvalEvery = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(1),
+        help="Steps between evaluations; one of each checkpoint by default.",
+    ),
+]
+EvalSeed = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(0, 2**31),
+        help="Seed of the first episode of an evaluation; the next count up.",
+    ),
+]
+VideoEvery = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=whole_number(1), help="Steps between films of an episode."),
+]
+Track = Annotated[
+    list[Tracker] | None,
+    one_of(
+        Tracker,
+        "Watch it with tensorboard, wandb, trackio or mlflow; again for several.",
+        "--track",
     ),
 ]
 NormalizeKwargs = Annotated[
     str | None,
     typer.Option(metavar="DICT", help='Arguments of VecNormalize, such as "dict(norm_reward=False)".'),
+]
+
+Optimize = Annotated[
+    bool,
+    typer.Option("--optimize", help="Search for hyperparameters with Optuna, in rl_zoo3's search space."),
+]
+NTrials = Annotated[
+    int,
+    typer.Option(
+        metavar="N", parser=whole_number(1), help="Trials of the study in --out, those it has included."
+    ),
+]
+NStartupTrials = Annotated[
+    int,
+    typer.Option(metavar="N", parser=whole_number(0), help="Trials before the first is chosen by others."),
+]
+NEvaluations = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", parser=whole_number(1), help="Evaluations of a trial; one in 100000 steps by default."
+    ),
+]
+SamplerName = Annotated[Sampler, one_of(Sampler, "How trials are chosen: tpe or random.", "--sampler")]
+PrunerName = Annotated[
+    Pruner, one_of(Pruner, "What ends bad trials early: median, halving or none.", "--pruner")
 ]
 
 # Name, type on the command line, help.
@@ -208,3 +285,31 @@ def _read(name: str, value: Any) -> Any:
         raise UsageError(
             f"--target-kl is {value[:200]!r}, which is no number", "give a number, or none"
         ) from error
+
+
+def watching(
+    track: list[Tracker] | None,
+    eval_every: int | None,
+    eval_episodes: int,
+    eval_seed: int,
+    video_every: int | None,
+) -> dict[str, Any]:
+    """Give how a run is watched as fields of `RunSettings`.
+
+    Raises:
+        UsageError: What that needs is not installed, or evaluations have no episodes.
+    """
+    names = tuple(dict.fromkeys(map(str, track or ())))
+    for name in names:
+        need(name, f"--track {name}")
+    if video_every is not None:
+        need("video", "--video-every")
+    if eval_every is not None and not eval_episodes:
+        raise UsageError("--eval-every needs episodes, and --eval-episodes is 0", "take 1 or more of them")
+    return {
+        "track": names,
+        "eval_every": eval_every,
+        "eval_episodes": eval_episodes,
+        "eval_seed": eval_seed,
+        "video_every": video_every,
+    }

@@ -1,7 +1,7 @@
 """What a training shows while it runs, and at its end."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
         TrainingDiverged: Something became NaN or infinite.
         Exit: The user asked to stop; all is saved.
     """
-    from sb3port.ppo.runs.running import train
+    from sb3port.commands import train
     from sb3port.ppo.runs.settings import overshoot
 
     output.stage(terminal("train"), _in_words(trainer))
@@ -36,8 +36,8 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
         output.stage(terminal("engine"), shown(trainer.why_engine))
     if not trainer.is_over and (more := overshoot(trainer.settings, trainer.counters.num_timesteps)):
         output.stage(terminal("steps"), shown(more))
-    with _watching(output) as watcher, closing(trainer.envs):
-        outcome = train(trainer, origin, out, watcher)
+    with _watching(output) as watcher:
+        outcome = train.run_to_end(trainer, origin, out, watcher)
     _print(output, outcome, out, _again(trainer))
     if outcome.interrupted:
         raise typer.Exit(_INTERRUPTED)

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from sb3port.commands.evaluate import Evaluation
-from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
 from sb3port.files.texts.plot_text import PlotText, plot_text
 from sb3port.readers.meaning.published import PublishedResult
 
-_SUFFIXES = (".png", ".svg", ".pdf")
 _COLOURS = {"port": "#0072b2", "SB3": "#d55e00", "published": "#555555"}
 
 
@@ -32,17 +30,6 @@ class Returns:
     port: Evaluation
     sb3: Evaluation | None = None
     published: PublishedResult | None = None
-
-
-def check_plot(path: Path) -> None:
-    """Look whether a picture can be drawn there, before anything takes its time.
-
-    Raises:
-        UsageError: The suffix is unknown, or matplotlib is not installed.
-    """
-    if path.suffix not in _SUFFIXES:
-        raise UsageError(f"{path} is none of {', '.join(_SUFFIXES)}", "name the picture by its format")
-    need("plot", f"a picture such as {path.name}")
 
 
 def plot_returns(returns: Returns, path: Path, force: bool = False) -> None:

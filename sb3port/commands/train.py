@@ -1,10 +1,11 @@
 """What `train` and `finetune` do, without the command line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer
 from sb3port.commands.own_code import use_extractor
@@ -13,6 +14,7 @@ from sb3port.commands.training_plans import plan_for
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.fresh_spec import check_policy, fresh_spec
 from sb3port.environments.given import AS_IN_TRAINING, Around
+from sb3port.environments.handed_over import OwnEnvironments
 from sb3port.environments.making import EPISODE_LENGTH
 from sb3port.environments.same_spaces import check_spaces
 from sb3port.errors import NotPortable, UsageError
@@ -24,6 +26,7 @@ from sb3port.ppo.runs.plans import Plan, vec_normalize_flags, with_options
 from sb3port.ppo.runs.refusals import (
     check_normalised,
     check_sizes,
+    check_watching,
     refuse_other_policy,
     refuse_run,
     refuse_starts,
@@ -34,6 +37,8 @@ from sb3port.readers.meaning.zoo_values import read_kwargs
 
 if TYPE_CHECKING:  # what is wrong is said before torch is loaded
     from sb3port.ppo.rollout.environments import Environments
+    from sb3port.ppo.rollout.episodes import MakeEnv
+    from sb3port.ppo.runs.callbacks import TrainingCallback
     from sb3port.ppo.runs.running import Outcome
     from sb3port.ppo.runs.trainer import Trainer
 
@@ -51,22 +56,44 @@ class RunOptions:
         given: Hyperparameters by SB3's names.
         steps: Environment steps to do.
         n_envs: How many environments.
-        normalize_kwargs: Arguments of VecNormalize as Python writes a dictionary.
+        normalize_kwargs: Arguments of VecNormalize, or their text, as Python writes a dictionary.
         save_every: Steps between checkpoints.
         config: A file of rl_zoo3's.
         run: Fields of `RunSettings` as they are.
         around: What the user says of the environment beside its id.
+        own: Environments that a script hands over in place of an id.
     """
 
     env: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     n_envs: int | None = None
-    normalize_kwargs: str | None = None
+    normalize_kwargs: str | Mapping[str, Any] | None = None
     save_every: int | None = None
     config: Path | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
     around: Around = AS_IN_TRAINING
+    own: OwnEnvironments | None = None
+
+
+class RunArguments(TypedDict, total=False):
+    """Fields of `RunOptions` and `RunSettings` that functions of the package hand on, all of them optional.
+
+    `save_every`, `engine`, `device` and `vec_env` are as the options of the commands; so are `eval_every`,
+    `eval_episodes`, `eval_seed` and `video_every`. `track` names trackers, `use_masking=False` is
+    `--no-masking`.
+    """
+
+    save_every: int | None
+    engine: str
+    device: str
+    vec_env: str
+    eval_every: int | None
+    eval_episodes: int
+    eval_seed: int
+    video_every: int | None
+    track: Sequence[str]
+    use_masking: bool
 
 
 @dataclass(frozen=True)
@@ -76,13 +103,13 @@ class PolicyOptions:
     Args:
         algorithm: "ppo", "ppo_mask" or "ppo_lstm".
         policy: SB3's name of the policy.
-        policy_kwargs: As Python writes a dictionary.
+        policy_kwargs: SB3's, likewise.
         normalize: Whether to normalise.
     """
 
     algorithm: str = "ppo"
     policy: str | None = None
-    policy_kwargs: str | None = None
+    policy_kwargs: str | Mapping[str, Any] | None = None
     normalize: bool | None = None
 
 
@@ -109,11 +136,11 @@ def begin_training(
     run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
     from sb3port.ppo.runs.running import prepare
     from sb3port.ppo.runs.starting import start_fresh
-    from sb3port.ppo.runs.stepping import chosen, make_environments
+    from sb3port.ppo.runs.stepping import make_environments
 
     prepare(run.device)
-    run = chosen(run, warn)
-    envs = make_environments(run)
+    run = _stepped(run, options.own, warn)
+    envs = make_environments(run, _make(options.own))
     kwargs = dict(plan.policy_kwargs)
     optimizer = str(kwargs.pop("optimizer_class", "Adam")), kwargs.pop("optimizer_kwargs", None)
     spaces = envs.observation_space, envs.action_space
@@ -157,11 +184,11 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tu
     use_extractor(checkpoint.spec, policy.options.extractor, policy.label)
     from sb3port.ppo.runs.running import prepare
     from sb3port.ppo.runs.starting import start_from
-    from sb3port.ppo.runs.stepping import chosen, make_environments
+    from sb3port.ppo.runs.stepping import make_environments
 
     prepare(run.device)
-    run = chosen(run, warn)
-    envs = make_environments(run)
+    run = _stepped(run, options.own, warn)
+    envs = make_environments(run, _make(options.own))
     for sentence in (
         *check_spaces(envs, checkpoint.spec, run.env),
         *_of_cuts(envs, run),
@@ -170,8 +197,19 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tu
     return start_from(run, checkpoint, envs), checkpoint
 
 
-def run(begin: "Callable[[], tuple[Trainer, Checkpoint | None]]", out: Path) -> "Outcome":
+def run(
+    begin: "Callable[[], tuple[Trainer, Checkpoint | None]]",
+    out: Path,
+    *callbacks: "TrainingCallback",
+    make: "MakeEnv | None" = None,
+) -> "Outcome":
     """Begin a run, train to its end, and close its environments.
+
+    Args:
+        begin: Gives the trainer, and the checkpoint that it goes on from.
+        out: The folder of the run.
+        callbacks: Who is told how it goes.
+        make: Makes the environment of evaluations and films; by default as those of the training.
 
     Raises:
         UsageError: The folder holds a run already.
@@ -179,10 +217,22 @@ def run(begin: "Callable[[], tuple[Trainer, Checkpoint | None]]", out: Path) -> 
     """
     refuse_run(out)
     trainer, origin = begin()
-    from sb3port.ppo.runs.running import Watcher, train
+    return run_to_end(trainer, origin, out, *callbacks, make=make)
+
+
+def run_to_end(
+    trainer: "Trainer",
+    origin: Checkpoint | None,
+    out: Path,
+    *callbacks: "TrainingCallback",
+    make: "MakeEnv | None" = None,
+) -> "Outcome":
+    """Train to the end with a report of the run, and close the environments; see `run`."""
+    from sb3port.ppo.runs.report import RunReport
+    from sb3port.ppo.runs.running import train
 
     with closing(trainer.envs):
-        return train(trainer, origin, out, Watcher())
+        return train(trainer, origin, out, *callbacks, RunReport(trainer.spec.algorithm), make=make)
 
 
 def resume_run(
@@ -191,6 +241,7 @@ def resume_run(
     environment: tuple[str | None, Around],
     extractor: str | None,
     until: int | None = None,
+    own: OwnEnvironments | None = None,
 ) -> "tuple[Trainer, Checkpoint, Path]":
     """Bring a run back to a checkpoint; see `ppo.runs.running.resume`.
 
@@ -200,6 +251,7 @@ def resume_run(
         environment: Its id and what else the user says of it: a file alone does not decide what is imported.
         extractor: `module:Class` that the policy needs, whose code is the user's own.
         until: At how many steps in all the run shall end; None where it was to end.
+        own: Environments that a script hands over in place of an id.
 
     Raises:
         Sb3portError: With the exit code of the contract.
@@ -207,12 +259,13 @@ def resume_run(
     find_checkpoint(path)
     from sb3port.ppo.runs.running import resume
 
-    return resume(path, warn, *environment, lambda spec: use_extractor(spec, extractor, str(path)), until)
+    before = partial(use_extractor, named=extractor, where=str(path))
+    return resume(path, warn, *environment, before, until, _make(own))
 
 
 def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
     """Give the plan for the environment, changed by what the user gave."""
-    plan = plan_for(options.env or "", options.config)
+    plan = plan_for(_name(options), options.config)
     normalize = _kwargs(options.normalize_kwargs, "--normalize-kwargs")
     vec_normalize_flags(normalize or {}, "the command line")
     if new.normalize is False:
@@ -221,7 +274,7 @@ def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
         plan = replace(plan, normalize={**(plan.normalize or {}), **(normalize or {})})
     given = {
         "n_timesteps": options.steps,
-        "n_envs": options.n_envs,
+        "n_envs": _count(options),
         "policy": new.policy,
         "policy_kwargs": _kwargs(new.policy_kwargs, "--policy-kwargs"),
     }
@@ -238,7 +291,7 @@ def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan,
     if options.config is None:
         plan, sentences = plan_of(checkpoint, options.given)
     else:
-        env_id = choose_environment(checkpoint.environment, options.env, options.around).env_id or ""
+        env_id = _environment(checkpoint.environment, options).env_id or ""
         plan, sentences = plan_for(env_id, options.config), []
         plan = replace(
             plan,
@@ -246,12 +299,46 @@ def _finetuning_plan(checkpoint: Checkpoint, options: RunOptions) -> tuple[Plan,
             settings={**plan.settings, "use_sde": checkpoint.spec.use_sde},
             environment=replace(plan.environment, env_id=env_id),
         )
-    return with_options(plan, {"n_timesteps": options.steps, "n_envs": options.n_envs}), sentences
+    return with_options(plan, {"n_timesteps": options.steps, "n_envs": _count(options)}), sentences
 
 
 def _environment(known: EnvironmentSpec, options: RunOptions) -> EnvironmentSpec:
     """Give what to train in: what is known of it, or what the user wants instead."""
+    if options.own is not None:
+        return options.own.environment
     return replace(choose_environment(known, options.env, options.around), sources=("training",))
+
+
+def _stepped(run: RunSettings, own: OwnEnvironments | None, tell: Announce) -> RunSettings:
+    """Settle how environments are stepped; those of a script one after the other, if that is left open."""
+    from sb3port.ppo.runs.stepping import chosen
+
+    if own is None:
+        return chosen(run, tell)
+    return replace(run, vec_env="dummy") if run.vec_env == "auto" else run
+
+
+def _make(own: OwnEnvironments | None) -> "MakeEnv | None":
+    return None if own is None else own.make()
+
+
+def _name(options: RunOptions) -> str:
+    own = options.own
+    return options.env or (own is not None and own.environment.env_id) or ""
+
+
+def _count(options: RunOptions) -> int | None:
+    """Give how many environments there shall be, None where the user leaves it open.
+
+    Raises:
+        UsageError: There is another number of them already.
+    """
+    there = None if options.own is None else options.own.count
+    if there is not None and options.n_envs not in (None, there):
+        raise UsageError(
+            f"n_envs is {options.n_envs}, and {there} are made already", "give a function that makes one"
+        )
+    return there or options.n_envs
 
 
 def _run(
@@ -264,6 +351,7 @@ def _run(
 ) -> RunSettings:
     """Put together what the run is told; `done` steps were done before."""
     check_sizes(settings, plan.n_envs)
+    check_watching(options.run)
     return RunSettings(
         environment,
         done + plan.n_timesteps,
@@ -297,8 +385,13 @@ def _of_last_minibatch(run: RunSettings) -> list[str]:
     ]
 
 
-def _kwargs(text: str | None, name: str) -> dict[str, Any] | None:
+def _kwargs(given: str | Mapping[str, Any] | None, name: str) -> dict[str, Any] | None:
+    """Read a dictionary; of classes, such as `torch.nn.ReLU`, only the name counts."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {key: v.__name__ if isinstance(v, type) else v for key, v in given.items()}
     try:
-        return None if text is None else read_kwargs(text, name)
+        return read_kwargs(given, name)
     except NotPortable as error:
         raise UsageError(error.message, "write it as Python does, such as dict(net_arch=[64, 64])") from error

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array
-from sb3port.environments.making import frames_per_second, make_env
+from sb3port.environments.making import Env, frames_per_second, make_env
 from sb3port.environments.rollouts import Actor, Setting, run_episode
 from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
@@ -58,22 +60,47 @@ def film(actor: Actor, setting: Setting, path: Path, force: bool = False) -> int
         UsageError: The environment cannot be drawn, or the film cannot be written.
     """
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no window to draw
-    env_id, seed = setting.env, setting.seeds[0]
-    limit = setting.max_episode_steps
-    env = make_env(env_id, actor.spec, "rgb_array", setting.wrapping, limit)
+    env = make_env(setting.env, actor.spec, "rgb_array", setting.wrapping, setting.max_episode_steps)
     try:
-        filmed: Any = gymnasium.wrappers.RenderCollection(env)
-        for _ in run_episode(filmed, actor, seed, use_masking=setting.use_masking):
-            pass
-        frames = [_picture(frame, env_id) for frame in filmed.render()]
-        rate = frames_per_second(env)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise UsageError(f"{env_id} cannot be drawn: {str(error).splitlines()[0]}") from error
+        return film_in(env, actor, setting, path, force)
     finally:
         env.close()
+
+
+def film_in(env: Env, actor: Actor, setting: Setting, path: Path, force: bool = False) -> int:
+    """Film the episode of the first seed in an environment that gives pictures; see `film`."""
+    with naming_what_draws(setting.env):
+        filmed: Any = gymnasium.wrappers.RenderCollection(env)
+        for _ in run_episode(filmed, actor, setting.seeds[0], use_masking=setting.use_masking):
+            pass
+        frames = [_picture(frame, setting.env) for frame in filmed.render()]
     with staged_file(path, force) as staged:
-        (_write_gif if path.suffix == ".gif" else _write_mp4)(staged, frames, rate)
+        (_write_gif if path.suffix == ".gif" else _write_mp4)(staged, frames, frames_per_second(env))
     return len(frames)
+
+
+def check_drawing(env: Env, name: str) -> None:
+    """Draw an environment once, before anything takes its time.
+
+    Raises:
+        UsageError: It gives no pictures.
+    """
+    with naming_what_draws(name):
+        env.reset(seed=0)
+        _picture(env.render(), name)
+
+
+@contextmanager
+def naming_what_draws(name: str) -> Iterator[None]:
+    """Say in a sentence what is missing for drawing.
+
+    Raises:
+        UsageError: Something is.
+    """
+    try:
+        yield
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise UsageError(f"{name} cannot be drawn: {str(error).splitlines()[0]}") from error
 
 
 def _picture(frame: Any, env_id: str) -> Array:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from sb3port.cli.app import app
 from sb3port.cli.panels import PANELS
-from sb3port.cli.training_options import Algorithm, Engine, Policy, Vectors
+from sb3port.cli.training_options import Algorithm, Engine, Policy, Tracker, Vectors
 from sb3port.cli.values import BadValue, number, whole_number
 from sb3port.errors import UsageError, did_you_mean
 
@@ -66,6 +66,13 @@ WRONG = (
     (f"{PEN} --target-kl x", "--target-kl is 'x', which is no number", "or none"),
     (f"{PEN} --policy-kwargs dict(net_arc=[8])", "policy_kwargs has net_arc", "did you mean net_arch?"),
     (f"{PEN} --normalize-kwargs dict(norm_ob=False)", "has norm_ob", "did you mean norm_obs?"),
+    (
+        f"{PEN} --track tensorbord",
+        "--track is 'tensorbord', but it must be one of",
+        "did you mean tensorboard?",
+    ),
+    (f"{PEN} --track mlflow", "--track mlflow needs mlflow, which is not installed", "pip install"),
+    (f"{PEN} --eval-every 10 --eval-episodes 0", "--eval-every needs episodes", "take 1 or more"),
     (f"{PEN} --config no.yml", "no.yml is not a file", ""),
     (f"{PEN} --config kys.yml", "kys.yml is not a file", "did you mean keys.yml?"),
     (f"{PEN} --config keys.yml", "keys.yml asks for n_stepz", "did you mean n_steps? or leave it out"),
@@ -175,11 +182,13 @@ def test_words_are_those_of_the_tables() -> None:
     from sb3port.environments.fresh_spec import ALGORITHMS, check_policy
     from sb3port.ppo.engines.table import ENGINES
     from sb3port.ppo.runs import stepping
+    from sb3port.ppo.tracking.table import TRACKERS
 
     assert list(Algorithm) == list(ALGORITHMS)
     assert set(Engine) - set(ENGINES) == {"auto", "fast"}
     assert set(ENGINES) <= set(Engine)
     assert set(Vectors) == {*stepping._WAYS, "auto"}
+    assert list(Tracker) == list(TRACKERS)
     for policy in Policy:
         check_policy("ppo_lstm", policy, {})
     with pytest.raises(UsageError, match="no policy Mlp"):

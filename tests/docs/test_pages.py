@@ -12,8 +12,8 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, blocks, commands, languages, masked, run
 
 # Whose shell and Python blocks run here; `export` is in `test_export`, too. All console blocks do.
-SHELL = ("porting", "verifying", "running", "export", "sharing", "safety", "bulk")
-PYTHON = ("running", "sharing")
+SHELL = ("porting", "verifying", "running", "training", "export", "sharing", "safety", "bulk")
+PYTHON = ("running", "sharing", "training")
 # What runs in tests of its own.
 ELSEWHERE = {
     ("README", "sh"): "test_pages",
@@ -92,6 +92,7 @@ def test_other_commands_run(page: str, with_port: Path) -> None:
     ("page", "more"),
     [
         ("running", "assert action.shape == (1, 1) and value.shape == (1,)"),
+        ("training", "assert outcome.steps >= 256 and outcome.port.is_dir()"),
         pytest.param(
             "sharing",
             'assert upload.verdict == "bit-exact" and done.changed',

@@ -1,6 +1,7 @@
 """A training that was cut off and resumed is the undisturbed one, to the bit."""
 
 import contextlib
+import csv
 import io
 import multiprocessing
 import os
@@ -199,7 +200,7 @@ def _steps(out: Path) -> int:
     return int(last.resolve().name) if last.exists() else 0
 
 
-def _without_times(out: Path) -> list[str]:
-    rows = (out / "progress.csv").read_text().splitlines()
-    clock = rows[0].split(",").index("time/fps")
-    return [",".join(cell for index, cell in enumerate(row.split(",")) if index != clock) for row in rows]
+def _without_times(out: Path) -> list[dict[str, str]]:
+    with (out / "progress.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in ("time/fps", "time/time_elapsed")} for row in rows]

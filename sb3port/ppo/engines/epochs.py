@@ -45,10 +45,15 @@ class EpochStatistics:
 
     def means(self) -> tuple[float, float, float, float, float]:
         """Surrogate, value loss, entropy, clip fraction and divergence."""
-        rows = self._rows[:, : self._done]
+        return self._means(self._rows[:, : self._done], torch.stack(self._entropies).mean())
+
+    def last_means(self) -> tuple[float, float, float, float, float]:
+        """Give the same of the last minibatch."""
+        return self._means(self._rows[:, self._begin : self._done], self._entropies[-1])
+
+    def _means(self, rows: Tensor, entropy: Tensor) -> tuple[float, float, float, float, float]:
         _, ratios, gains, errors = rows
         outside = (torch.abs(ratios - 1) > self._clip_range).float().mean()
-        entropy = torch.stack(self._entropies).mean()
         found = torch.stack([-gains.mean(), errors.square().mean(), entropy, outside, _kl(rows[:2])])
         surrogate, value, entropy_mean, fraction, kl = found.tolist()
         return surrogate, value, entropy_mean, fraction, kl
@@ -58,7 +63,8 @@ def summary(epochs: list[EpochStatistics], settings: Hyperparameters, begun: int
     """Give the means of an update, over rows where SB3 takes them over minibatches."""
     means = [epoch.means() for epoch in epochs]
     surrogate, value, entropy, fraction = (sum(row[i] for row in means) / len(means) for i in range(4))
-    loss = means[-1][0] - settings.ent_coef * means[-1][2] + settings.vf_coef * means[-1][1]
+    last = epochs[-1].last_means()
+    loss = last[0] - settings.ent_coef * last[2] + settings.vf_coef * last[1]
     return UpdateStatistics(surrogate, value, -entropy, means[-1][4], fraction, loss, begun)
 
 

@@ -55,9 +55,7 @@ def save_checkpoint(trainer: "Trainer", origin: Checkpoint | None, out: Path) ->
     """Write a checkpoint, whole or not at all, and let `last` point to it."""
     from sb3port.ppo.runs.training_state import state_of, write_state
 
-    steps = trainer.counters.num_timesteps
-    digits = max(6, len(str(trainer.settings.until)))
-    folder = out / CHECKPOINTS / f"{steps:0{digits}d}"
+    folder = out / CHECKPOINTS / step_name(trainer)
     with staged_folder(folder, force=True, kind=CHECKPOINT) as staging:
         for name in (PORT, STATE):
             (staging / name).mkdir()
@@ -65,6 +63,12 @@ def save_checkpoint(trainer: "Trainer", origin: Checkpoint | None, out: Path) ->
         write_state(state_of(trainer), staging / STATE)
     point(folder, LAST)
     return folder
+
+
+def step_name(trainer: "Trainer") -> str:
+    """Give the steps that are done as the name of a file, in the order of which they are."""
+    digits = max(6, len(str(trainer.settings.until)))
+    return f"{trainer.counters.num_timesteps:0{digits}d}"
 
 
 def is_checkpoint(folder: Path) -> bool:

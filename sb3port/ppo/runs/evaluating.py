@@ -1,9 +1,9 @@
 """Returns of the policy as it is, with deterministic actions, beside the training."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
@@ -18,8 +18,7 @@ from sb3port.ppo.rollout.episodes import Episodes, MakeEnv
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
 from sb3port.ppo.rollout.random_state import undisturbed
 from sb3port.ppo.runs.collecting import environment_actions
-
-_FIRST_SEED = 10_000  # other episodes than those of the training
+from sb3port.ppo.runs.evaluations import EvalResult
 
 
 class Evaluator:
@@ -28,12 +27,14 @@ class Evaluator:
     Args:
         spec: The policy.
         make: Makes the environment.
-        episodes: How many, with the same seeds each time.
+        seeds: Of the episodes, the same each time.
         use_masking: Whether a maskable policy is told which actions are allowed.
     """
 
-    def __init__(self, spec: PolicySpec, make: MakeEnv, episodes: int, use_masking: bool = True) -> None:
-        self._count, self._masked = episodes, spec.maskable and use_masking
+    def __init__(
+        self, spec: PolicySpec, make: MakeEnv, seeds: Sequence[int], use_masking: bool = True
+    ) -> None:
+        self._seeds, self._masked = seeds, spec.maskable and use_masking
         with undisturbed():
             self._policy = ActorCritic(spec).eval()
             self._env = make()
@@ -41,21 +42,28 @@ class Evaluator:
         self._to_env = environment_actions(self._env.action_space, spec)
         self._longest = math.inf if time_limit(self._env) else EPISODE_LENGTH
 
-    def mean_return(self, engine: Engine, normaliser: RunningNormaliser | None) -> float:
-        """Give the mean undiscounted return of the engine's policy.
+    def evaluate(self, engine: Engine, normaliser: RunningNormaliser | None, timesteps: int) -> EvalResult:
+        """Run the engine's policy.
 
         Episodes that nothing limits are cut as in `sb3port.environments.rollouts`.
+
+        Args:
+            engine: Whose policy.
+            normaliser: By what its observations are normalised, or None.
+            timesteps: Environment steps of the training that are done.
         """
         load_tensors(self._policy, engine.tensors())
         with undisturbed():
-            seeds = range(_FIRST_SEED, _FIRST_SEED + self._count)
-            return float(np.mean([self._run(seed, normaliser) for seed in seeds]))
+            episodes = [self._run(seed, normaliser) for seed in self._seeds]
+        returns, lengths, successes = zip(*episodes, strict=True)
+        told = None if None in successes else successes
+        return EvalResult(timesteps, returns, lengths, told)
 
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
 
-    def _run(self, seed: int, normaliser: RunningNormaliser | None) -> float:
+    def _run(self, seed: int, normaliser: RunningNormaliser | None) -> tuple[float, int, bool | None]:
         episodes, total, length = Episodes(self._env, 0), 0.0, 0
         observation, state, ended = episodes.reset(seed), None, None
         while ended is None and length < self._longest:
@@ -65,7 +73,7 @@ class Evaluator:
             action, state = self._act(seen, masks, state)
             observation, reward, ended = episodes.step(action)
             total, length = total + float(reward), length + 1
-        return total
+        return total, length, None if ended is None else ended.success
 
     def _act(
         self, seen: Observations, masks: Array | None, state: LSTMState | None

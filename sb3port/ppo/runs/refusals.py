@@ -10,12 +10,13 @@ from sb3port.checkpoint.frames import FLOATS
 from sb3port.checkpoint.spaces import Box, parts
 from sb3port.environments.choosing import needed_words
 from sb3port.environments.same_spaces import starts_at_zero
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, UsageError, need
 from sb3port.families.wrappers import unknown
 from sb3port.ports.finding import CHECKPOINTS, LAST, STATE
 from sb3port.ppo.hyperparameters import Hyperparameters
 from sb3port.ppo.runs.plans import Plan
 from sb3port.ppo.runs.settings import RunSettings, read_settings
+from sb3port.ppo.tracking.table import check_trackers
 
 _MOST_ENVS, _MOST_EPOCHS = 4096, 10_000
 _MOST_TRANSITIONS = 2**26  # of three observations, five gigabytes
@@ -129,3 +130,20 @@ def check_normalised(run: RunSettings, spec: PolicySpec) -> None:
                 "leave out frame_stack, or normalise rewards alone: "
                 '--normalize-kwargs "dict(norm_obs=False)"',
             )
+
+
+def check_watching(run: Mapping[str, Any]) -> None:
+    """Refuse to watch a run by what is not there.
+
+    Args:
+        run: Fields of `RunSettings`.
+
+    Raises:
+        UsageError: A tracker is unknown or not installed, nothing writes films, or evaluations have no
+            episodes.
+    """
+    check_trackers(tuple(run.get("track", ())))
+    if run.get("video_every") is not None:
+        need("video", "video_every")
+    if run.get("eval_every") is not None and not run.get("eval_episodes", 1):
+        raise UsageError("eval_every needs episodes, and eval_episodes is 0", "take 1 or more of them")

@@ -3,8 +3,8 @@
 import json
 import shlex
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -20,21 +20,26 @@ from sb3port.errors import TrainingDiverged, UsageError
 from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.reading import read_port
 from sb3port.ppo.hyperparameters import SCHEDULES
+from sb3port.ppo.rollout.buffer import Rollout
+from sb3port.ppo.rollout.episodes import MakeEnv
+from sb3port.ppo.runs.callbacks import Callbacks, Training, TrainingCallback, is_due
 from sb3port.ppo.runs.checkpoints import find_checkpoint, point, pointed, save_checkpoint
 from sb3port.ppo.runs.evaluating import Evaluator
+from sb3port.ppo.runs.evaluations import EvaluationLog
+from sb3port.ppo.runs.filming import Filming
 from sb3port.ppo.runs.logs import TrainingLog
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.starting import restored
 from sb3port.ppo.runs.stepping import AT_ONCE, make_environments, maker_of
+from sb3port.ppo.runs.tracked import Tracking
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.ppo.runs.training_state import apply_state, read_state
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True)
-class Watcher:
-    """Who is told how a training goes; all do nothing by default.
+class Watcher(TrainingCallback):
+    """A callback made of functions, of which all do nothing by default.
 
     Args:
         began: Called with steps done and steps to do.
@@ -42,9 +47,27 @@ class Watcher:
         saved: Called with each checkpoint, and its mean return where it was evaluated.
     """
 
-    began: Callable[[int, int], None] = lambda *_: None
-    iterated: Callable[[Mapping[str, Any]], None] = lambda _: None
-    saved: Callable[[Path, float | None], None] = lambda *_: None
+    def __init__(
+        self,
+        began: Callable[[int, int], None] = lambda *_: None,
+        iterated: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        saved: Callable[[Path, float | None], None] = lambda *_: None,
+    ) -> None:
+        self._began, self._iterated, self._saved = began, iterated, saved
+
+    def on_training_start(self, training: Training) -> None:
+        """Tell how many steps are done, and how many there are."""
+        self._began(training.num_timesteps, training.total_timesteps)
+
+    def on_log(self, training: Training) -> None:
+        """Tell what was logged."""
+        self._iterated(training.values)
+
+    def on_checkpoint(self, training: Training, checkpoint: Path) -> None:
+        """Tell where it lies, and what it earns."""
+        found = training.evaluation
+        is_new = found is not None and found.timesteps == training.num_timesteps
+        self._saved(checkpoint, found.mean if found is not None and is_new else None)
 
 
 @dataclass(frozen=True)
@@ -57,7 +80,8 @@ class Outcome:
         steps: Environment steps done.
         best_return: Mean return of the best one.
         values: What the last iteration logged.
-        interrupted: Whether it was asked to end early.
+        interrupted: Whether a signal asked it to end early.
+        stopped: Whether a callback did.
     """
 
     last: Path
@@ -66,6 +90,12 @@ class Outcome:
     best_return: float | None
     values: Mapping[str, Any]
     interrupted: bool
+    stopped: bool = False
+
+    @property
+    def port(self) -> Path:
+        """The port of the last checkpoint."""
+        return self.last / PORT
 
 
 def prepare(device: str) -> None:
@@ -81,35 +111,28 @@ def prepare(device: str) -> None:
         raise UsageError(f"there is no device {device} here", "take --device cpu") from error
 
 
-def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watcher) -> Outcome:
-    """Train to the end, or until a signal asks to stop; the last checkpoint is written in either case.
+def train(
+    trainer: Trainer, origin: Checkpoint | None, out: Path, *callbacks: TrainingCallback, **places: Any
+) -> Outcome:
+    """Train to the end, or until somebody asks to stop; the last checkpoint is written in either case.
 
     Args:
         trainer: Begun or resumed.
         origin: The checkpoint it went on from when the training began, None for a new policy.
         out: The folder of the run.
-        watcher: Who is told.
+        callbacks: Who is told, and may ask to stop.
+        places: As `_Run` takes them.
 
     Raises:
         TrainingDiverged: Something became NaN or infinite; the checkpoints before are kept.
+        UsageError: A tracker cannot begin, or an environment cannot be drawn.
     """
-    settings = trainer.settings
     out.mkdir(parents=True, exist_ok=True)
-    log = TrainingLog(out, trainer.counters.num_timesteps)
-    evaluator = None
-    if settings.eval_episodes:
-        make, masked = maker_of(settings), settings.use_masking
-        evaluator = Evaluator(trainer.spec, make, settings.eval_episodes, masked)
-    watcher.began(trainer.counters.num_timesteps, settings.until)
-    run = _Run(trainer, origin, out, watcher, evaluator)
-    with _stop_requests() as stopping:
-        while not trainer.is_over and not stopping:
-            run.iterate(log)
-            due = run.is_due()
-            if due or stopping:
-                run.save(evaluate=due)
-    if evaluator:
-        evaluator.close()
+    with ExitStack() as stack:
+        run = _Run(trainer, origin, out, callbacks, stack, **places)
+        stopping = stack.enter_context(_stop_requests())
+        while not run.is_over and not stopping:
+            run.iterate(stopping)
     last = pointed(out / CHECKPOINTS, LAST)
     assert last is not None
     return Outcome(
@@ -117,60 +140,125 @@ def train(trainer: Trainer, origin: Checkpoint | None, out: Path, watcher: Watch
         pointed(out / CHECKPOINTS, BEST),
         trainer.counters.num_timesteps,
         trainer.counters.best_return,
-        run.values,
+        run.training.values,
         bool(stopping),
+        run.training.stopped,
     )
 
 
 class _Run:
-    """The work of `train` between two looks at the clock."""
+    """The work of `train`.
+
+    Args:
+        trainer, origin, out, callbacks: As of `train`.
+        stack: Takes what is to be done in the end, in any case.
+        make: Makes the environment of evaluations and films; by default as those of the training.
+    """
 
     def __init__(
         self,
         trainer: Trainer,
         origin: Checkpoint | None,
         out: Path,
-        watcher: Watcher,
-        evaluator: Evaluator | None,
+        callbacks: Sequence[TrainingCallback],
+        stack: ExitStack,
+        make: MakeEnv | None = None,
     ) -> None:
         self._trainer, self._origin, self._out = trainer, origin, out
-        self._watcher, self._evaluator = watcher, evaluator
-        self._saved_at = trainer.counters.num_timesteps
-        self.values: Mapping[str, Any] = {}
+        self._settings = settings = trainer.settings
+        self.training, done = Training(trainer, out), trainer.counters.num_timesteps
+        self._log = TrainingLog(out, done)
+        self._evaluator: Evaluator | None = None
+        if settings.eval_episodes:
+            seeds = range(settings.eval_seed, settings.eval_seed + settings.eval_episodes)
+            self._evaluator = Evaluator(trainer.spec, make or maker_of(settings), seeds, settings.use_masking)
+            stack.callback(self._evaluator.close)
+            self._evaluations = EvaluationLog(out, done, settings.eval_episodes)
+        built_in = _built_in(trainer, origin, make)
+        self._callbacks = Callbacks(self.training, [*built_in, *callbacks])
+        stack.push(self._end)
+        self._callbacks.tell("on_training_start")
 
-    def iterate(self, log: TrainingLog) -> None:
+    @property
+    def is_over(self) -> bool:
+        return self.training.is_over
+
+    def iterate(self, stopping: Sequence[int]) -> None:
+        """Do one iteration, and what is due after it.
+
+        Args:
+            stopping: Not empty where a signal asks for the end: that checkpoint is not evaluated, so that it
+                changes nothing.
+        """
+        before = self._trainer.counters.num_timesteps
+        self._callbacks.tell("on_rollout_start")
+        self._learn()
+        self._callbacks.tell("on_update_end")
+        settings, now = self._settings, self._trainer.counters.num_timesteps
+        due = self.is_over or is_due(before, now, settings.save_every)
+        every = settings.eval_every
+        examined = due if every is None else self.is_over or is_due(before, now, every)
+        is_best = examined and self._evaluate()
+        self._write_row()
+        if due or is_best or stopping or self.training.stopped:
+            self._save(is_best)
+
+    def _learn(self) -> None:
         try:
-            self.values = self._trainer.iterate().values
+            self.training.values = self._trainer.iterate(self._collected).values
         except TrainingDiverged as error:
             kept = pointed(self._out / CHECKPOINTS, LAST)
             hint = f"the last good checkpoint is {kept}" if kept else "nothing was saved"
             raise TrainingDiverged(
-                error.message, f"{hint}; lower learning_rate, or look at {self._env}"
+                error.message, f"{hint}; lower learning_rate, or look at {self._settings.env}"
             ) from error
-        log.write(self.values)
-        self._watcher.iterated(self.values)
 
-    @property
-    def _env(self) -> str:
-        return self._trainer.settings.env
+    def _collected(self, rollout: Rollout) -> None:
+        self.training.rollout = rollout
+        self._callbacks.tell("on_rollout_end")
 
-    def is_due(self) -> bool:
-        """Whether it is time for a checkpoint; the steps between are counted from the beginning."""
-        every, now = max(self._trainer.settings.save_every, 1), self._trainer.counters.num_timesteps
-        return self._trainer.is_over or now // every > self._saved_at // every
+    def _evaluate(self) -> bool:
+        """Evaluate, and tell whether the policy is the best so far."""
+        if self._evaluator is None:
+            return False
+        counters = self._trainer.counters
+        found = self._evaluator.evaluate(
+            self._trainer.engine, self._trainer.normaliser, counters.num_timesteps
+        )
+        self._evaluations.add(found)
+        self.training.evaluation = found
+        self.training.values = {**self.training.values, **found.as_logged()}
+        is_best = counters.best_return is None or found.mean > counters.best_return
+        counters.best_return = found.mean if is_best else counters.best_return
+        self._callbacks.tell("on_evaluation")
+        return is_best
 
-    def save(self, evaluate: bool) -> None:
-        """Write a checkpoint; that of an interruption is not evaluated, so that it changes nothing."""
-        counters, found, is_best = self._trainer.counters, None, False
-        if evaluate and self._evaluator is not None:
-            found = self._evaluator.mean_return(self._trainer.engine, self._trainer.normaliser)
-            is_best = counters.best_return is None or found > counters.best_return
-            counters.best_return = found if is_best else counters.best_return
-        self._saved_at = counters.num_timesteps
+    def _write_row(self) -> None:
+        self.training.values = {**self.training.values, **self.training.take_logged()}
+        self._log.write(self.training.values)
+        self._callbacks.tell("on_log")
+
+    def _save(self, is_best: bool) -> None:
         folder = save_checkpoint(self._trainer, self._origin, self._out)
         if is_best:
             point(folder, BEST)
-        self._watcher.saved(folder, found)
+        self._callbacks.tell("on_checkpoint", folder)
+
+    def _end(self, kind: type[BaseException] | None, *_: Any) -> None:
+        self.training.failed = kind is not None
+        self._callbacks.tell("on_training_end")
+
+
+def _built_in(
+    trainer: Trainer, origin: Checkpoint | None, make: MakeEnv | None
+) -> Iterator[TrainingCallback]:
+    """Give the callbacks that the settings ask for."""
+    settings = trainer.settings
+    if settings.video_every:
+        drawn = make or maker_of(settings, render_mode="rgb_array")
+        yield Filming(trainer, origin, drawn, settings.video_every)
+    if settings.track:
+        yield Tracking(settings.track, trainer.spec.algorithm, trainer.counters.iterations > 0)
 
 
 def resume(
@@ -180,6 +268,7 @@ def resume(
     around: Around = AS_IN_TRAINING,
     before: Callable[[PolicySpec], None] = lambda _: None,
     until: int | None = None,
+    make: MakeEnv | None = None,
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint, to the bit.
 
@@ -194,6 +283,7 @@ def resume(
         around: What the user says of it beside that.
         before: Called with what the policy computes, before it is built.
         until: At how many environment steps in all it shall end; None where it was to end.
+        make: Makes the environments, where a script hands them over.
 
     Returns:
         The trainer, its checkpoint, and the folder of the run.
@@ -207,7 +297,8 @@ def resume(
     folder = find_checkpoint(path)
     state = read_state(folder / STATE)
     settings = state.settings
-    _refuse_other_environment(settings.environment, env, around)
+    if make is None:
+        _refuse_other_environment(settings.environment, env, around)
     if until is not None:
         _refuse_done(path, state.counters.num_timesteps, until)
         _warn_of_schedules(settings, until, warn)
@@ -215,7 +306,7 @@ def resume(
     prepare(settings.device)
     origin = read_port(folder / PORT)
     before(origin.spec)
-    trainer = restored(settings, origin, make_environments(settings))
+    trainer = restored(settings, origin, make_environments(settings, make))
     if not apply_state(trainer, state):
         at_once = f"the vector environment of {settings.env} cannot be put back to where it was"
         alone = f"{settings.env} draws random numbers of its own"

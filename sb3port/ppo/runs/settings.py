@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
+from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.errors import NotPortable
 from sb3port.files.untrusted import read_json
 from sb3port.ports.manifest import environment_from_json
-from sb3port.ppo.hyperparameters import Hyperparameters, hyperparameters_from_json
+from sb3port.ppo.hyperparameters import SCHEDULES, Hyperparameters, hyperparameters_from_json
 
 VALUES = "training.json"  # where they are, in the state of a training
 
@@ -19,7 +20,7 @@ class RunSettings:
     """A training run.
 
     Args:
-        environment: What to train in; its id is known.
+        environment: What to train in; its id is known, but for one that a script handed over.
         until: It ends when so many environment steps are done, those of an earlier training included.
         hyperparameters: SB3's.
         n_envs: How many environments.
@@ -31,8 +32,12 @@ class RunSettings:
         normalise: Flags and limits of VecNormalize, without statistics; None for no normalisation.
         norm_obs_keys: Which parts of a Dict observation are normalised, None for all.
         save_every: Environment steps between checkpoints.
-        eval_episodes: Episodes with which each checkpoint is evaluated; 0 for no evaluation.
+        eval_episodes: Episodes of an evaluation; 0 for none.
         use_masking: Whether a maskable policy is told which actions are allowed.
+        eval_every: Environment steps between evaluations, None for one of each checkpoint.
+        eval_seed: Of the first episode of an evaluation; the next count up.
+        video_every: Environment steps between films of an episode, None for none.
+        track: Names of `tracking.table.TRACKERS`.
     """
 
     environment: EnvironmentSpec
@@ -48,11 +53,15 @@ class RunSettings:
     save_every: int = 0
     eval_episodes: int = 5
     use_masking: bool = True
+    eval_every: int | None = None
+    eval_seed: int = 10_000
+    video_every: int | None = None
+    track: tuple[str, ...] = ()
 
     @property
     def env(self) -> str:
-        """The id of the environment."""
-        return self.environment.env_id or ""
+        """The id of the environment, or what to call one that has none."""
+        return self.environment.env_id or "the environment"
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as JSON values."""
@@ -79,6 +88,7 @@ def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
         "hyperparameters": hyperparameters_from_json(data["hyperparameters"]),
         "normalise": None if flags is None else Normalizer(None, None, **flags),
         "norm_obs_keys": None if keys is None else tuple(keys),
+        "track": tuple(data.get("track", ())),
     }
     known = {name: value for name, value in data.items() if name != _FORMER}
     return RunSettings(**{**known, **parsed})
@@ -99,6 +109,28 @@ def overshoot(settings: RunSettings, done: int) -> str:
         f"{steps:,} is not a multiple of n_steps * n_envs = {n_steps:,} * {n_envs:,}: trains "
         f"{rollouts * n_steps * n_envs:,}"
     )
+
+
+def flat_settings(settings: RunSettings) -> dict[str, float | int | str | bool]:
+    """Give what a run was told as names and plain values; schedules that change as text."""
+    given = settings.hyperparameters
+    values: dict[str, Any] = {
+        "env_id": settings.env,
+        "n_envs": settings.n_envs,
+        "total_timesteps": settings.until,
+        "seed": settings.seed,
+        "engine": settings.engine,
+        "device": settings.device,
+        "normalize": settings.normalise is not None,
+        **vars(given),
+    }
+    for name in SCHEDULES:
+        schedule = getattr(given, name)
+        values[name] = schedule.val if isinstance(schedule, ConstantSchedule) else schedule
+    return {
+        name: value if isinstance(value, bool | int | float | str) else str(value)
+        for name, value in values.items()
+    }
 
 
 def read_settings(folder: Path) -> RunSettings:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -30,20 +31,32 @@ _LONG_STEP, _WORTH_SAYING = 1e-3, 1.5
 _BUDGET_SECONDS, _MOST_STEPS = 0.05, 100
 
 
-def maker_of(settings: RunSettings) -> MakeEnv:
+def maker_of(settings: RunSettings, **more: Any) -> MakeEnv:
     """Give what makes one environment, without Gymnasium's checks, which take as long as a step."""
-    return partial(open_wrapped, settings.env, wrapping_in(settings.environment), disable_env_checker=True)
+    wrapping = wrapping_in(settings.environment)
+    return partial(open_wrapped, settings.env, wrapping, disable_env_checker=True, **more)
 
 
-def make_environments(settings: RunSettings) -> Environments:
+def make_environments(settings: RunSettings, make: MakeEnv | None = None) -> Environments:
     """Make the environments of a run.
+
+    Args:
+        settings: What it is told.
+        make: Makes one after the other, where a script hands them over.
 
     Raises:
         UsageError: There is no such environment, or no such way to run several.
     """
     if settings.vec_env not in _WAYS:
         raise UsageError(f"there is no --vec-env {settings.vec_env}", f"known: {', '.join((*_WAYS, _AUTO))}")
-    return _WAYS[settings.vec_env](settings)
+    if make is None:
+        return _WAYS[settings.vec_env](settings)
+    if settings.vec_env in AT_ONCE:
+        raise UsageError(
+            f"vec_env={settings.vec_env!r} needs the id of an environment, and one is handed over",
+            "take dummy or subproc",
+        )
+    return {"dummy": InProcess, "subproc": Subprocesses}[settings.vec_env](make, settings.n_envs)
 
 
 def _vector(settings: RunSettings) -> NativeVector:

@@ -5,11 +5,13 @@ Source: `stable_baselines3/common/on_policy_algorithm.py`, `OnPolicyAlgorithm.le
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.checkpoint.spaces import Box
 from sb3port.errors import TrainingDiverged
 from sb3port.families.specs import unfinite
 from sb3port.ppo.engines.base import Engine, StepSizes, UpdateStatistics
@@ -56,6 +58,9 @@ class Trainer:
         optimizer_class: Name of the engine's optimiser in `torch.optim`.
         counters: How far it is.
         why_engine: Why this engine, or what another one would save; empty where there is nothing to say.
+
+    Attributes:
+        overrides: Values in place of those of schedules, by the names of `StepSizes`; None for the schedule.
     """
 
     def __init__(
@@ -74,14 +79,19 @@ class Trainer:
         self.optimizer_class, self.why_engine = optimizer_class, why_engine
         parts = (settings.hyperparameters, envs, normaliser, engine)
         self.collector = Collector(spec, *parts, settings.use_masking)
+        self.overrides: dict[str, float | None] = {}
+        self._began = time.monotonic()
 
     @property
     def is_over(self) -> bool:
         """Whether all steps are done."""
         return self.counters.num_timesteps >= self.settings.until
 
-    def iterate(self) -> Iteration:
+    def iterate(self, collected: Callable[[Rollout], None] = lambda _: None) -> Iteration:
         """Collect one rollout and learn from it.
+
+        Args:
+            collected: Called with the rollout, before anything is learnt from it.
 
         Raises:
             TrainingDiverged: Something became NaN or infinite.
@@ -90,6 +100,7 @@ class Trainer:
         rollout = self.collector.collect()
         self.counters.num_timesteps += rollout.size
         self.counters.iterations += 1
+        collected(rollout)
         sizes = self._step_sizes()
         statistics = self._learn(rollout, sizes)
         self.counters.n_updates += statistics.epochs
@@ -116,6 +127,7 @@ class Trainer:
         """Give the values of the schedules, at the share of all steps that remains."""
         remaining = 1.0 - float(self.counters.num_timesteps) / float(self.settings.until)
         sizes = StepSizes.of(self.settings.hyperparameters, remaining)
+        sizes = replace(sizes, **{name: size for name, size in self.overrides.items() if size is not None})
         for name, value in vars(sizes).items():
             if value is not None and not math.isfinite(value):
                 raise TrainingDiverged(f"{name} is {value} when {remaining:.0%} of the training remains")
@@ -130,6 +142,7 @@ class Trainer:
             "time/total_timesteps": self.counters.num_timesteps,
             "time/iterations": self.counters.iterations,
             "time/fps": round(rollout.size / max(seconds, 1e-9), 1),
+            "time/time_elapsed": int(time.monotonic() - self._began),
             "rollout/ep_rew_mean": _mean([total for total, _, _ in episodes]),
             "rollout/ep_len_mean": _mean([length for _, length, _ in episodes]),
             "rollout/success_rate": _mean(successes),
@@ -144,7 +157,14 @@ class Trainer:
             "train/clip_fraction": update.clip_fraction,
             "train/loss": update.loss,
             "train/explained_variance": explained_variance(rollout),
+            **self._spread(),
         }
+
+    def _spread(self) -> dict[str, float]:
+        """Give the mean standard deviation of Gaussian actions, which SB3 logs where there is one."""
+        is_gaussian = isinstance(self.spec.action_space, Box)
+        log_std = self.engine.tensors().get("log_std") if is_gaussian else None
+        return {} if log_std is None else {"train/std": float(np.exp(log_std).mean())}
 
 
 def explained_variance(rollout: Rollout) -> float | None:

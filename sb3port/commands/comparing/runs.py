@@ -1,0 +1,74 @@
+"""What is known of one run, whoever logged it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sb3port.ppo.runs.evaluations import EvalResult
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Numbers over environment steps.
+
+    Args:
+        steps: Ascending.
+        values: One for each.
+    """
+
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def at(self, step: float) -> float | None:
+        """Give the last value up to a step, None where there is none."""
+        found = None
+        for known, value in zip(self.steps, self.values, strict=True):
+            if known > step:
+                break
+            found = value
+        return found
+
+    @property
+    def last(self) -> float:
+        """The last step, 0 where there is none."""
+        return self.steps[-1] if self.steps else 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Args:
+        path: Where it lies.
+        env: The environment, or "unknown".
+        algorithm: SB3's name of it.
+        engine: A name of `engines.table`, or "SB3".
+        training: Mean return of the last 100 episodes of the training.
+        evaluation: Mean returns of evaluations.
+        seed: Of all random numbers.
+        settings: What it was told, flat, but for the seed.
+        fps: Steps a second.
+    """
+
+    path: Path
+    env: str
+    algorithm: str
+    engine: str
+    training: Series
+    evaluation: Series
+    seed: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fps: float | None = None
+
+    @property
+    def last(self) -> float:
+        """The last step that anything is known of."""
+        return max(self.training.last, self.evaluation.last)
+
+
+def of_evaluations(results: list[EvalResult]) -> Series:
+    """Give the mean returns of evaluations."""
+    return Series(tuple(float(r.timesteps) for r in results), tuple(r.mean for r in results))

@@ -1,0 +1,1 @@
+"""The search for hyperparameters: where to look, and what was found."""
