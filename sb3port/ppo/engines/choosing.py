@@ -31,6 +31,8 @@ _COSTS = {
     NUMPY: _Cost(250, 2.4, 45, 128),
     NUMBA: _Cost(20, 0.4, 10, 256),
 }
+# `benchmarks/recurrent_speed.py`'s, with LSTMs of 64; what grows with their width grows alike.
+_RECURRENT_COSTS = {EXACT: _Cost(600, 200, 500, 0), NUMPY: _Cost(300, 40, 150, 128)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def choose_engine(name: str, learner: Learner, work: Work) -> Choice:
         need("fast", f"--engine {NUMBA}")
     if name in (_FAST, NUMPY, NUMBA):
         if against or (name == NUMBA and not has_kernels(learner)):
-            reason = against or f"has the activation {learner.spec.activation_fn}"
+            reason = against or _without_kernels(learner)
             hint = "take --engine auto, which takes another one where fast cannot"
             raise UsageError(f"--engine {name} does not take this policy: it {reason}", hint)
         return _fastest(learner) if name == _FAST else Choice(name)
@@ -86,6 +88,8 @@ def choose_engine(name: str, learner: Learner, work: Work) -> Choice:
 
 
 def _fastest(learner: Learner) -> Choice:
+    if learner.spec.lstm_hidden_size is not None:
+        return Choice(NUMPY, "fast, which runs LSTMs over whole sequences, by torch and NumPy")
     if not is_installed():
         return Choice(NUMPY, f"fast, in NumPy; Numba would be faster: {installing('fast')}")
     if not has_kernels(learner):
@@ -93,11 +97,18 @@ def _fastest(learner: Learner) -> Choice:
     return Choice(NUMBA, "" if is_kept() else "fast, in Numba, which compiles it first, once on this machine")
 
 
+def _without_kernels(learner: Learner) -> str:
+    is_recurrent = learner.spec.lstm_hidden_size is not None
+    return "is recurrent" if is_recurrent else f"has the activation {learner.spec.activation_fn}"
+
+
 def _automatic(learner: Learner, work: Work, against: str | None) -> Choice:
     if against:
         return Choice(EXACT, f"exact, because the policy {against}, which fast does not take")
-    widest = _widest(learner.spec.net_arch)
     found = _fastest(learner)
+    if learner.spec.lstm_hidden_size is not None:
+        return found
+    widest = _widest(learner.spec.net_arch)
     if found.name == NUMBA and not is_kept() and _saved(NUMBA, learner, work) < _COMPILING:
         found = Choice(NUMPY, "fast, in NumPy, because compiling for Numba would take longer than this run")
     if widest > _COSTS[found.name].widest:
@@ -121,7 +132,8 @@ def _what_fast_saves(learner: Learner, work: Work, against: str | None) -> str:
 
 def _saved(name: str, learner: Learner, work: Work) -> float:
     """Estimate what an engine saves, in seconds of processor time."""
-    settings, exact, other = learner.settings, _COSTS[EXACT], _COSTS[name]
+    costs = _COSTS if learner.spec.lstm_hidden_size is None else _RECURRENT_COSTS
+    settings, exact, other = learner.settings, costs[EXACT], costs[name]
     learned = work.steps * settings.n_epochs
     microseconds = learned / settings.batch_size * (exact.minibatch - other.minibatch)
     microseconds += learned * (exact.transition - other.transition)

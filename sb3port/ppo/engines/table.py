@@ -8,6 +8,7 @@ from sb3port.ppo.engines.base import Engine, Learner
 from sb3port.ppo.engines.choosing import EXACT, NUMBA, NUMPY
 from sb3port.ppo.engines.exact_autograd import AutogradEngine
 from sb3port.ppo.engines.fast.engine import FastEngine
+from sb3port.ppo.engines.fast.recurrent_engine import RecurrentEngine
 
 
 def make_engine(name: str, learner: Learner) -> Engine:
@@ -26,9 +27,14 @@ def _exact(learner: Learner) -> Engine:
     return exact_mlp.MlpEngine(learner) if exact_mlp.fits(learner) else AutogradEngine(learner)
 
 
+def _numpy(learner: Learner) -> Engine:
+    is_recurrent = learner.spec.lstm_hidden_size is not None
+    return RecurrentEngine(learner) if is_recurrent else FastEngine(learner, compiled=False)
+
+
 ENGINES: dict[str, Callable[[Learner], Engine]] = {
     EXACT: _exact,
     "exact-autograd": AutogradEngine,
-    NUMPY: lambda learner: FastEngine(learner, compiled=False),
+    NUMPY: _numpy,
     NUMBA: lambda learner: FastEngine(learner, compiled=True),
 }

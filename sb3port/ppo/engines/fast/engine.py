@@ -8,7 +8,7 @@ All its random numbers are NumPy's global ones.
 import numpy as np
 from numpy.typing import NDArray
 
-from sb3port.checkpoint.checkpoint import Array, OptimizerState
+from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
 from sb3port.families.activations import parse_activation
 from sb3port.networks.weights import policy_tensors
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
@@ -36,8 +36,7 @@ class FastEngine(Engine):
         spec, self._settings = learner.spec, learner.settings
         self._tensors = policy_tensors(learner.policy)
         order = tuple(name for name, _ in learner.policy.named_parameters())
-        layout = Layout(spec, self._tensors, _lanes() if compiled else 1)
-        self._layout = layout
+        layout = self._layout = self._make_layout(spec, compiled)
         self._parameters = Parameters(layout, self._tensors, learner.optimizer, order)
         self._actions, self._features = Actions.of(spec), Features(spec)
         self._arithmetic = self._make(learner, compiled)
@@ -78,12 +77,12 @@ class FastEngine(Engine):
 
     def update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
         """Improve the policy on a rollout, ending early when it diverges by more than 1.5 `target_kl`."""
-        transitions, settings = self._transitions(rollout.by_environment()), self._settings
+        transitions, settings = self._gather(rollout), self._settings
         self._learning_rate = sizes.learning_rate
         epochs: list[Sums] = []
         diverged = False
         while len(epochs) < settings.n_epochs and not diverged:
-            order = np.random.permutation(rollout.size)
+            order = self._order(rollout.size)
             with np.errstate(all="ignore"):  # what diverges is named by who called
                 sums, diverged = self._arithmetic.learn_epoch(transitions, order, sizes, settings)
             epochs.append(sums)
@@ -98,6 +97,16 @@ class FastEngine(Engine):
     def optimizer(self) -> OptimizerState:
         """Give a copy of Adam's state."""
         return self._parameters.state(self._learning_rate)
+
+    def _make_layout(self, spec: PolicySpec, compiled: bool) -> Layout:
+        return Layout(spec, self._tensors, _lanes() if compiled else 1)
+
+    def _order(self, size: int) -> NDArray[np.int64]:
+        """Give all transitions in a random order, as SB3 does."""
+        return np.random.permutation(size)
+
+    def _gather(self, rollout: Rollout) -> Transitions:
+        return self._transitions(rollout.by_environment())
 
     def _make(self, learner: Learner, compiled: bool) -> Arithmetic:
         parts = self._layout, self._parameters, self._actions, parse_activation(learner.spec.activation_fn)

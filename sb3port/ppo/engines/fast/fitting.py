@@ -17,8 +17,8 @@ def unfit(learner: Learner) -> str | None:
     spec = learner.spec
     seen = parts(spec.observation_space).values()
     activation = parse_activation(spec.activation_fn)
-    if spec.lstm_hidden_size is not None:
-        return "is recurrent"
+    if spec.lstm_hidden_size is not None and spec.net_arch.shared:
+        return "has layers above its LSTM that actor and critic share"
     if spec.features_extractor not in _PLAIN or any(isinstance(s, Box) and s.is_image for s in seen):
         return f"sees by {spec.features_extractor}"
     if spec.sde_net_arch is not None:
@@ -37,6 +37,8 @@ def is_installed() -> bool:
 
 def has_kernels(learner: Learner) -> bool:
     """Whether Numba, which is there, has kernels for a policy."""
+    if learner.spec.lstm_hidden_size is not None:
+        return False
     from sb3port.ppo.engines.fast.numba_arithmetic import kernel_of
 
     return kernel_of(parse_activation(learner.spec.activation_fn)) is not None

@@ -92,11 +92,9 @@ class NumpyArithmetic(Arithmetic):
             entropy, of_log_prob, of_entropy = -log_probs, of_log_prob - of_entropy, 0.0
         old = transitions.values[chosen]
         error, inside = _errors(values, old, transitions.returns[chosen], sizes.clip_range_vf)
-        below = self._actor.backward(self._head.backward(of_log_prob, of_entropy).astype(np.float32))
+        of_actor = self._actor.backward(self._head.backward(of_log_prob, of_entropy).astype(np.float32))
         weight = np.float32(2 * settings.vf_coef / count)
-        of_values = self._critic.backward((error * inside * weight)[:, None])
-        if below is not None and of_values is not None:
-            self._shared.backward(below + of_values)
+        self._pass_down((of_actor, self._critic.backward((error * inside * weight)[:, None])))
         outside = (np.abs(ratio - 1) > sizes.clip_range).mean()
         divergence = (ratio - 1 - log_ratio).mean()
         surrogate = -np.minimum(gain, clipped).mean()
@@ -125,6 +123,12 @@ class NumpyArithmetic(Arithmetic):
         np.divide(kept.mean, spread, out=scaled)
         scaled *= np.float32(sizes.learning_rate / (1 - beta1**kept.steps))
         kept.weights -= scaled
+
+    def _pass_down(self, of_latents: Sequence[Floats | None]) -> None:
+        """Write the gradients of what is below actor and critic, given those of what it gave."""
+        of_actor, of_critic = of_latents
+        if of_actor is not None and of_critic is not None:
+            self._shared.backward(of_actor + of_critic)
 
     def _forward(self, rows: Floats) -> tuple[Doubles, Floats]:
         shared = self._shared.forward(rows)
