@@ -174,6 +174,12 @@ class TrainingDiverged(Sb3portError):
     exit_code = 1
 
 
+class RankLost(Sb3portError):
+    """Another process of a training ended, or cannot be reached (1); earlier checkpoints are kept."""
+
+    exit_code = 1
+
+
 # What is looked for to tell whether an extra is installed.
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "torch": ("torch", "gymnasium"),

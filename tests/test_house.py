@@ -28,7 +28,7 @@ ROOMS_WITHIN = {
     "commands": ("publishing", "comparing", "optimizing", "", "bulk"),
     "parity": ("observations", "comparison", "oracle", "checks"),
     "ports": ("card", ""),
-    "ppo": ("", "rollout", "engines", "tracking", "runs"),
+    "ppo": ("", "ranks", "rollout", "engines", "tracking", "runs"),
     "readers": ("formats", "places", "meaning"),
 }
 # The face of the package and its `python -m`, which stand outside.

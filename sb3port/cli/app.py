@@ -40,6 +40,7 @@ from sb3port.files.texts.characters import lines
 from sb3port.files.texts.media import joined
 from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.files.texts.terminal import terminal
+from sb3port.ppo.ranks.joining import speaks
 
 _PLAIN_WARNING = warnings.formatwarning
 
@@ -110,6 +111,7 @@ def main() -> None:
     except Exception as error:
         if (known := known_error(error)) is not None:
             _fail(known)
+        speaks()  # so that the other processes of a training do not
         sentence = terminal("this is a bug in sb3port {}; please report it with the lines above", __version__)
         Output().bug(traceback.format_exc(), sentence)
         sys.exit(Sb3portError.exit_code)
@@ -144,5 +146,6 @@ def _fail(error: Sb3portError) -> None:
     if isinstance(error, NeedsOption):
         words = (shell("{}", word) for word in completed(sys.argv[1:], error.options))
         error.hint = f"{error.when} run: {joined(ShellCode, ' ', (shell('sb3port'), *words))}"
-    Output().error(error)
+    if speaks():
+        Output().error(error)
     sys.exit(error.exit_code)

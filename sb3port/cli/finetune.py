@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.cli import options, training_options
 from sb3port.cli.environment_options import with_environment
-from sb3port.cli.output import Output
 from sb3port.cli.policy_options import chosen_by, with_policy
+from sb3port.cli.processes import output_of_one
 from sb3port.cli.training_options import watching, with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
 from sb3port.cli.walls import warn_of_missing_walls
@@ -37,6 +37,7 @@ def finetune(
     vec_env: training_options.VecEnv = training_options.Vectors.DUMMY,
     seed: training_options.Seed = None,
     device: training_options.Device = "cpu",
+    mixed_precision: training_options.MixedPrecision = False,
     engine: training_options.EngineName = training_options.Engine.EXACT,
     save_every: training_options.SaveEvery = None,
     eval_every: training_options.EvalEvery = None,
@@ -56,12 +57,13 @@ def finetune(
     saves; go on with: sb3port train --resume DIR.
     """
     need("torch", "sb3port finetune")
-    output = Output(json, quiet, verbose)
+    output = output_of_one(json, quiet, verbose)
     warn_of_missing_walls(output, reading.sandbox)
     run = {
         "vec_env": vec_env.value,
         "seed": seed,
         "device": device,
+        "mixed_precision": mixed_precision,
         "engine": engine.value,
         "use_masking": not no_masking,
         **watching(track, eval_every, eval_episodes, eval_seed, video_every),

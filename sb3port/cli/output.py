@@ -4,6 +4,7 @@ stdout carries the result: a summary for people, its essence with `--quiet`, one
 Everything else goes to stderr: stages, progress, warnings, hints and errors.
 """
 
+import io
 import math
 import sys
 import textwrap
@@ -41,10 +42,13 @@ class Output:
         as_json: Print the result as one JSON object.
         quiet: Print neither stages nor hints, and only the essence of the result.
         verbose: Print details, too.
+        is_mute: Print nothing at all, because another process does.
     """
 
-    def __init__(self, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
-        self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
+    def __init__(
+        self, as_json: bool = False, quiet: bool = False, verbose: bool = False, is_mute: bool = False
+    ) -> None:
+        self.as_json, self.quiet, self.verbose, self._is_mute = as_json, quiet, verbose, is_mute
 
     def stage(self, name: TerminalText, text: TerminalText) -> None:
         """Say that a stage of the work is done, and what came of it."""
@@ -176,13 +180,13 @@ class Output:
     def _stdout(self) -> "OutputConsole":
         from sb3port.cli.console import OutputConsole
 
-        return OutputConsole(sys.stdout)
+        return OutputConsole(io.StringIO() if self._is_mute else sys.stdout)
 
     @cached_property
     def _stderr(self) -> "OutputConsole":
         from sb3port.cli.console import OutputConsole
 
-        return OutputConsole(sys.stderr)
+        return OutputConsole(io.StringIO() if self._is_mute else sys.stderr)
 
 
 def _strict(value: Any) -> Any:

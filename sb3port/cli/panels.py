@@ -5,7 +5,7 @@ from typing import Any
 
 # By the names of parameters. The order here is that of the help.
 PANELS: dict[str, tuple[str, ...]] = {
-    "Training": ("steps", "config", "algo", "policy", "policy_kwargs", "device", "engine"),
+    "Training": ("steps", "config", "algo", "policy", "policy_kwargs", "device", "mixed_precision", "engine"),
     "Source": (
         "source",
         "author",

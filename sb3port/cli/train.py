@@ -8,6 +8,7 @@ import typer
 from sb3port.cli import options, training_options
 from sb3port.cli.environment_options import with_environment
 from sb3port.cli.output import Output
+from sb3port.cli.processes import output_of_one, refuse_several
 from sb3port.cli.search_progress import search_to_end
 from sb3port.cli.training_options import watching, with_hyperparameters
 from sb3port.cli.training_progress import run_to_end
@@ -55,6 +56,7 @@ def train(
     vec_env: training_options.VecEnv = training_options.Vectors.DUMMY,
     seed: training_options.Seed = 0,
     device: training_options.Device = "cpu",
+    mixed_precision: training_options.MixedPrecision = False,
     engine: training_options.EngineName = training_options.Engine.EXACT,
     save_every: training_options.SaveEvery = None,
     eval_every: training_options.EvalEvery = None,
@@ -82,7 +84,7 @@ def train(
     for hyperparameters instead; the same command goes on with a study.
     """
     need("torch", "sb3port train")
-    output = Output(json, quiet, verbose)
+    output = output_of_one(json, quiet, verbose)
     if resume is not None:
         if out is not None or config is not None or given or optimize:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
@@ -100,12 +102,14 @@ def train(
         "vec_env": vec_env.value,
         "seed": seed,
         "device": device,
+        "mixed_precision": mixed_precision,
         "engine": engine.value,
         "use_masking": not no_masking,
         **watching(track, eval_every, eval_episodes, eval_seed, video_every),
     }
     if optimize:
         need("optuna", "--optimize")
+        refuse_several("--optimize")
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
         from sb3port.ppo.runs.refusals import refuse_run

@@ -123,6 +123,12 @@ Device = Annotated[
         help="Where torch computes, such as cpu or cuda.",
     ),
 ]
+MixedPrecision = Annotated[
+    bool,
+    typer.Option(
+        "--mixed-precision", help="Compute networks in 16 bits, by torch's autograd: for wide ones on a GPU."
+    ),
+]
 EngineName = Annotated[
     Engine,
     one_of(

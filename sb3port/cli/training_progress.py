@@ -11,6 +11,7 @@ from sb3port.cli.output import Output
 from sb3port.files.texts.media import joined
 from sb3port.files.texts.source_code import ShellCode, shell
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
+from sb3port.ppo.ranks.joining import leave
 
 if TYPE_CHECKING:
     from sb3port.checkpoint.checkpoint import Checkpoint
@@ -32,12 +33,15 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
     from sb3port.ppo.runs.settings import overshoot
 
     output.stage(terminal("train"), _in_words(trainer))
+    if trainer.ranks.size > 1:
+        output.stage(terminal("ranks"), _ranks_in_words(trainer))
     if trainer.why_engine and not trainer.is_over:
         output.stage(terminal("engine"), shown(trainer.why_engine))
     if not trainer.is_over and (more := overshoot(trainer.settings, trainer.counters.num_timesteps)):
         output.stage(terminal("steps"), shown(more))
     with _watching(output) as watcher:
         outcome = train.run_to_end(trainer, origin, out, watcher)
+    leave()
     _print(output, outcome, out, _again(trainer))
     if outcome.interrupted:
         raise typer.Exit(_INTERRUPTED)
@@ -56,6 +60,15 @@ def _in_words(trainer: "Trainer") -> TerminalText:
     return terminal(
         "{}, {} {}, {} steps", environment_text(settings.environment), settings.n_envs, count, steps
     )
+
+
+def _ranks_in_words(trainer: "Trainer") -> TerminalText:
+    """Say how the work is shared, and what that costs of exactness."""
+    each, size = trainer.envs.count, trainer.ranks.size
+    text = terminal("{} processes with {} environment{} each", size, each, "" if each == 1 else "s")
+    if trainer.settings.engine.startswith("exact"):
+        return terminal("{}; SB3's bits are those of one process", text)
+    return text
 
 
 @contextmanager

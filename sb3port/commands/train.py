@@ -20,6 +20,7 @@ from sb3port.environments.same_spaces import check_spaces
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
+from sb3port.ppo.ranks.joining import join
 from sb3port.ppo.runs.checkpoints import find_checkpoint
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of, steps_done, whole_number
 from sb3port.ppo.runs.plans import Plan, vec_normalize_flags, with_options
@@ -36,6 +37,7 @@ from sb3port.ppo.runs.settings import RunSettings, without_statistics
 from sb3port.readers.meaning.zoo_values import read_kwargs
 
 if TYPE_CHECKING:  # what is wrong is said before torch is loaded
+    from sb3port.ppo.ranks.base import Ranks
     from sb3port.ppo.rollout.environments import Environments
     from sb3port.ppo.rollout.episodes import MakeEnv
     from sb3port.ppo.runs.callbacks import TrainingCallback
@@ -134,13 +136,9 @@ def begin_training(
     environment = _environment(plan.environment, options)
     refuse_unknown(environment, plan)
     run = _run(options, plan, settings, environment, plan.normalizer(settings.gamma))
-    from sb3port.ppo.runs.running import prepare
     from sb3port.ppo.runs.starting import start_fresh
-    from sb3port.ppo.runs.stepping import make_environments
 
-    prepare(run.device)
-    run = _stepped(run, options.own, warn)
-    envs = make_environments(run, _make(options.own))
+    run, envs, ranks = _environments(run, options.own, warn)
     kwargs = dict(plan.policy_kwargs)
     optimizer = str(kwargs.pop("optimizer_class", "Adam")), kwargs.pop("optimizer_kwargs", None)
     spaces = envs.observation_space, envs.action_space
@@ -149,7 +147,7 @@ def begin_training(
     refuse_starts(spec)
     for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run), *_of_last_minibatch(run)):
         warn(sentence)
-    return start_fresh(run, spec, envs, *optimizer)
+    return start_fresh(run, spec, envs, *optimizer, ranks=ranks)
 
 
 def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tuple[Trainer, Checkpoint]":
@@ -182,19 +180,15 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tu
         options = replace(options, run={**options.run, "seed": whole_number(checkpoint, "seed", 2**32)})
     run = _run(options, plan, settings, environment, flags_alone, steps_done(checkpoint))
     use_extractor(checkpoint.spec, policy.options.extractor, policy.label)
-    from sb3port.ppo.runs.running import prepare
     from sb3port.ppo.runs.starting import start_from
-    from sb3port.ppo.runs.stepping import make_environments
 
-    prepare(run.device)
-    run = _stepped(run, options.own, warn)
-    envs = make_environments(run, _make(options.own))
+    run, envs, ranks = _environments(run, options.own, warn)
     for sentence in (
         *check_spaces(envs, checkpoint.spec, run.env),
         *_of_cuts(envs, run),
     ):
         warn(sentence)
-    return start_from(run, checkpoint, envs), checkpoint
+    return start_from(run, checkpoint, envs, ranks), checkpoint
 
 
 def run(
@@ -260,7 +254,7 @@ def resume_run(
     from sb3port.ppo.runs.running import resume
 
     before = partial(use_extractor, named=extractor, where=str(path))
-    return resume(path, warn, *environment, before, until, _make(own))
+    return resume(path, warn, *environment, before, until, _make(own), join())
 
 
 def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
@@ -362,6 +356,21 @@ def _run(
         save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
         **options.run,
     )
+
+
+def _environments(
+    run: RunSettings, own: OwnEnvironments | None, warn: Announce
+) -> "tuple[RunSettings, Environments, Ranks]":
+    """Meet the other processes, where there are some, and make this one's share of the environments."""
+    from sb3port.ppo.runs.running import prepare
+    from sb3port.ppo.runs.several import check_shares, share_of
+    from sb3port.ppo.runs.stepping import make_environments
+
+    ranks = join()
+    check_shares(run, ranks)
+    prepare(run.device, ranks)
+    run = replace(run, vec_env=ranks.of_first(_stepped(share_of(run, ranks), own, warn).vec_env))
+    return run, make_environments(share_of(run, ranks), _make(own)), ranks
 
 
 def _of_cuts(envs: "Environments", run: RunSettings) -> list[str]:

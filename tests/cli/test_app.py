@@ -24,6 +24,7 @@ COMMANDS = tuple(GROUP.commands)
 CONTRACT = {
     errors.VerificationFailed: 1,
     errors.TrainingDiverged: 1,
+    errors.RankLost: 1,
     errors.UsageError: 2,
     errors.NeedsOption: 2,
     errors.EnvironmentFailed: 2,

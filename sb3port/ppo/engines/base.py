@@ -1,7 +1,7 @@
 """What the trainer asks of an engine."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from typing_extensions import Self
 from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
 
@@ -27,6 +28,9 @@ class Learner:
         optimizer_class: Name of a `torch.optim` class.
         optimizer: Its state to go on from.
         device: Where to compute.
+        ranks: Who learns together, each from its share of every minibatch.
+        mixed_precision: Whether networks are computed in numbers of 16 bits, which heads, losses and
+            optimiser are not.
     """
 
     spec: PolicySpec
@@ -35,6 +39,16 @@ class Learner:
     optimizer_class: str
     optimizer: OptimizerState
     device: torch.device
+    ranks: Ranks = ALONE
+    mixed_precision: bool = False
+
+    @property
+    def share(self) -> Hyperparameters:
+        """The hyperparameters of this process's share: `together.normalised` normalises its advantages."""
+        if self.ranks.size == 1:
+            return self.settings
+        size = self.settings.batch_size // self.ranks.size
+        return replace(self.settings, batch_size=size, normalize_advantage=False)
 
 
 class Decision(NamedTuple):

@@ -84,6 +84,8 @@ def choose_engine(name: str, learner: Learner, work: Work) -> Choice:
         return _fastest(learner) if name == _FAST else Choice(name)
     if name == _ANY:
         return _automatic(learner, work, against)
+    if learner.mixed_precision:
+        return Choice(name, f"{name}, by autograd and in mixed precision, so without SB3's bits")
     return Choice(name, _what_fast_saves(learner, work, against) if name == EXACT else "")
 
 

@@ -4,6 +4,7 @@ Source: `stable_baselines3/ppo/ppo.py`, `sb3_contrib/{ppo_recurrent,ppo_mask}/*.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from sb3port.ppo.engines import losses
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
 from sb3port.ppo.engines.batches import Batches
 from sb3port.ppo.engines.minibatches import Minibatch, sequences, shuffled
+from sb3port.ppo.engines.mixed_precision import compute_in_half, gradient_scaler
 from sb3port.ppo.engines.optimisers import load_optimizer, optimizer_state
+from sb3port.ppo.engines.together import normalised
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
 
@@ -31,8 +34,12 @@ class AutogradEngine(Engine):
     """
 
     def __init__(self, learner: Learner) -> None:
-        self.policy, self._settings = learner.policy.to(learner.device).eval(), learner.settings
-        self._device = learner.device
+        self.policy, self._settings = learner.policy.to(learner.device).eval(), learner.share
+        self._device, self._ranks = learner.device, learner.ranks
+        if learner.mixed_precision:
+            compute_in_half(self.policy, learner.device)
+        self._scaler = gradient_scaler(learner)
+        self._normalise = partial(normalised, learner=learner)
         self._batches = Batches(learner.spec, learner.device)
         self._optimizer = load_optimizer(self.policy, learner.optimizer_class, learner.optimizer)
 
@@ -60,9 +67,11 @@ class AutogradEngine(Engine):
         """Improve the policy on a rollout, ending early when it diverges by more than 1.5 `target_kl`."""
         self.policy.train()  # some features extractors keep statistics of what they are trained on
         try:
-            return self._update(rollout, sizes)
+            statistics = self._update(rollout, sizes)
         finally:
             self.policy.eval()
+        self._agree_on_buffers()
+        return statistics
 
     def _update(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
         for group in self._optimizer.param_groups:
@@ -77,9 +86,9 @@ class AutogradEngine(Engine):
                 *values, kl = self._losses(minibatch, sizes)
                 seen.append(tuple(value.item() for value in values))
                 kls.append(kl.item())
-                if self._has_diverged(kls[-1]):
+                if self._has_diverged(self._differentiate(values[-1], kls[-1])):
                     return _statistics(seen, kls, epoch)
-                self._descend(values[-1])
+                self._descend()
         return _statistics(seen, kls, self._settings.n_epochs)
 
     def tensors(self) -> dict[str, Array]:
@@ -93,8 +102,8 @@ class AutogradEngine(Engine):
     def _minibatches(self, flat: Rollout, count: int) -> Iterator[Minibatch]:
         size = self._settings.batch_size
         if flat.memory is not None:
-            return sequences(flat, count, size, self._batches, self._device)
-        return shuffled(flat, size, self._batches, self._device)
+            return sequences(flat, count, size, self._batches, self._device, self._normalise)
+        return shuffled(flat, size, self._batches, self._device, self._normalise)
 
     def _losses(self, rows: Minibatch, sizes: StepSizes) -> tuple[Tensor, ...]:
         """Give surrogate, value loss, entropy loss, clip fraction, their sum, and the divergence."""
@@ -120,11 +129,31 @@ class AutogradEngine(Engine):
         limit = self._settings.target_kl
         return limit is not None and kl > 1.5 * limit
 
-    def _descend(self, loss: Tensor) -> None:
+    def _differentiate(self, loss: Tensor, kl: float) -> float:
+        """Give every parameter the mean of the gradients of all processes; return that of the divergence."""
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self._ranks.size == 1:
+            return kl
+        found = [p.grad for p in self.policy.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in found])
+        (kl,) = self._ranks.mean(flat, kl)
+        for gradient, mean in zip(found, torch.split(flat, [g.numel() for g in found]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+        return kl
+
+    def _descend(self) -> None:
+        self._scaler.unscale_(self._optimizer)
         clip_grad_norm_(self.policy.parameters(), self._settings.max_grad_norm)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+
+    def _agree_on_buffers(self) -> None:
+        """Let all processes have the mean of what a features extractor has seen in each."""
+        for buffer in self.policy.buffers() if self._ranks.size > 1 else ():
+            flat = buffer.flatten().double()
+            self._ranks.mean(flat)
+            buffer.copy_(flat.view_as(buffer))
 
     def _remember(self, recall: Recall | None) -> tuple[RNNStates | None, Tensor | None]:
         if recall is None:

@@ -22,6 +22,7 @@ from sb3port.ppo.engines.flat import FlatAdam, fits_adam
 from sb3port.ppo.engines.heads import has_head, make_head
 from sb3port.ppo.engines.layers import ACTIVATIONS, Layers
 from sb3port.ppo.engines.losses import normalized
+from sb3port.ppo.engines.together import normalised
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
 
@@ -36,6 +37,7 @@ def fits(learner: Learner) -> bool:
     known = all(name.startswith(_NAMES) for name in names)
     return (
         learner.device.type == "cpu"
+        and not learner.mixed_precision
         and plain
         and seen
         and layers
@@ -56,7 +58,7 @@ class MlpEngine(Engine):
     """
 
     def __init__(self, learner: Learner) -> None:
-        self.policy, self._settings = learner.policy, learner.settings
+        self.policy, self._settings, self._learner = learner.policy, learner.share, learner
         self._adam = FlatAdam(learner.policy, learner.optimizer)
         values = (self._adam.parameters, self._adam.gradients)
         activation = learner.spec.activation_fn
@@ -96,11 +98,10 @@ class MlpEngine(Engine):
         epochs: list[EpochStatistics] = []
         flat = rollout.by_environment()
         rows, actions = _rows(flat.observations[""]), torch.from_numpy(flat.actions)
-        numbers = np.stack([flat.values, flat.log_probs, flat.advantages, flat.returns])
         for epoch in range(1, self._settings.n_epochs + 1):
             found = EpochStatistics(rollout.size, sizes.clip_range)
             epochs.append(found)
-            for batch in self._minibatches(rows, actions, torch.from_numpy(numbers)):
+            for batch in self._minibatches(rows, actions, flat):
                 if not self._learn(batch, sizes, found):
                     return summary(epochs, self._settings, epoch)
         self._head.begin_rollout()
@@ -114,9 +115,11 @@ class MlpEngine(Engine):
         """Give a copy of Adam's state."""
         return self._adam.state()
 
-    def _minibatches(self, rows: Tensor, actions: Tensor, numbers: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        order = torch.from_numpy(np.random.permutation(len(rows)))
-        for chosen in torch.split(order, self._settings.batch_size):
+    def _minibatches(self, rows: Tensor, actions: Tensor, flat: Rollout) -> Iterator[tuple[Tensor, ...]]:
+        order = np.random.permutation(len(rows))
+        advantages = normalised(flat.advantages, order, self._learner)
+        numbers = torch.from_numpy(np.stack([flat.values, flat.log_probs, advantages, flat.returns]))
+        for chosen in torch.split(torch.from_numpy(order), self._settings.batch_size):
             yield rows[chosen], actions[chosen], *numbers.index_select(1, chosen).unbind()
 
     def _learn(self, batch: tuple[Tensor, ...], sizes: StepSizes, found: EpochStatistics) -> bool:
@@ -133,13 +136,15 @@ class MlpEngine(Engine):
         unclipped_gain, clipped_gain = advantages * ratio, advantages * clipped
         new_values, inside = _clipped_values(values, old_values, sizes.clip_range_vf)
         found.add(log_ratio, ratio, unclipped_gain, clipped_gain, new_values, returns, self._head.entropy())
-        if settings.target_kl is not None and found.last_kl() > 1.5 * settings.target_kl:
-            return False
         weight = _surrogate_gradient(ratio, clipped, unclipped_gain, clipped_gain, advantages)
         gradient = weight.mul_(ratio).unsqueeze_(1)
         self._actor.backward(self._head.backward(gradient, self._entropy_gradient(len(rows))))
         down = torch.ops.aten.mse_loss_backward(self._value_weight, new_values, returns, 1)
         self._critic.backward((down if inside is None else down * inside).unsqueeze(1))
+        divergence = found.last_kl() if settings.target_kl is not None else 0.0
+        (divergence,) = self._learner.ranks.mean(self._adam.gradient, divergence)
+        if settings.target_kl is not None and divergence > 1.5 * settings.target_kl:
+            return False
         self._adam.step(sizes.learning_rate, settings.max_grad_norm)
         return True
 

@@ -28,15 +28,16 @@ class FlatAdam:
     Attributes:
         parameters: By name.
         gradients: Likewise, to be filled in before `step`.
+        gradient: All of them, with zeros between.
     """
 
     def __init__(self, policy: ActorCritic, state: OptimizerState) -> None:
         shapes = {name: tuple(parameter.shape) for name, parameter in policy.named_parameters()}
         self._group, self._steps = dict(state.group), _steps(state)
-        self._flat, self._gradient, self._mean, self._square, self._scratch = (
+        self._flat, self.gradient, self._mean, self._square, self._scratch = (
             _aligned(_size(shapes)) for _ in range(5)
         )
-        self.parameters, self.gradients = _views(self._flat, shapes), _views(self._gradient, shapes)
+        self.parameters, self.gradients = _views(self._flat, shapes), _views(self.gradient, shapes)
         self._moments = {
             "exp_avg": _views(self._mean, shapes),
             "exp_avg_sq": _views(self._square, shapes),
@@ -52,12 +53,12 @@ class FlatAdam:
         """Cut the gradients to a length, as `clip_grad_norm_` does, and move the parameters."""
         lengths = torch._foreach_norm(list(self.gradients.values()))
         total = torch.linalg.vector_norm(torch.stack(lengths))
-        self._gradient.mul_(torch.clamp(max_grad_norm / (total + 1e-6), max=1.0))
+        self.gradient.mul_(torch.clamp(max_grad_norm / (total + 1e-6), max=1.0))
         beta1, beta2 = self._group["betas"]
         self._steps += 1
         correction1, correction2 = 1 - beta1**self._steps, 1 - beta2**self._steps
-        self._mean.lerp_(self._gradient, 1 - beta1)
-        self._square.mul_(beta2).addcmul_(self._gradient, self._gradient, value=1 - beta2)
+        self._mean.lerp_(self.gradient, 1 - beta1)
+        self._square.mul_(beta2).addcmul_(self.gradient, self.gradient, value=1 - beta2)
         spread = torch.sqrt(self._square, out=self._scratch)
         spread.div_(correction2**0.5).add_(self._group["eps"])
         self._flat.addcdiv_(self._mean, spread, value=-learning_rate / correction1)

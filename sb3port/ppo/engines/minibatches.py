@@ -1,8 +1,8 @@
 """Minibatches of a rollout: which transitions, in SB3's order and with its random numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from sb3port.checkpoint.checkpoint import Array
 from sb3port.networks.recurrent import RNNStates
 from sb3port.ppo.engines.batches import Batches
 from sb3port.ppo.rollout.buffer import Rollout
+
+Normalise: TypeAlias = Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Minibatch:
     where: Tensor | None = None
 
 
-def shuffled(rollout: Rollout, size: int, batches: Batches, device: torch.device) -> Iterator[Minibatch]:
+def shuffled(
+    rollout: Rollout, size: int, batches: Batches, device: torch.device, normalise: Normalise
+) -> Iterator[Minibatch]:
     """Give all transitions once, in a random order: `RolloutBuffer.get`.
 
     Args:
@@ -48,14 +52,16 @@ def shuffled(rollout: Rollout, size: int, batches: Batches, device: torch.device
         size: Transitions in a minibatch.
         batches: Makes batches of observations.
         device: Where the policy is.
+        normalise: Called with advantages and their order, before they are taken.
     """
     order = np.random.permutation(rollout.size)
+    rollout = replace(rollout, advantages=normalise(rollout.advantages, order))
     for start in range(0, rollout.size, size):
         yield _rows(rollout, order[start : start + size], batches, device)
 
 
 def sequences(
-    rollout: Rollout, count: int, size: int, batches: Batches, device: torch.device
+    rollout: Rollout, count: int, size: int, batches: Batches, device: torch.device, normalise: Normalise
 ) -> Iterator[Minibatch]:
     """Give all transitions once, in their order but from a random one on: `RecurrentRolloutBuffer.get`.
 
@@ -65,8 +71,10 @@ def sequences(
         size: Transitions in a minibatch, without padding.
         batches: Makes batches of observations.
         device: Where the policy is.
+        normalise: Called with advantages and their order, before they are taken.
     """
     order = np.roll(np.arange(rollout.size), -np.random.randint(rollout.size))
+    rollout = replace(rollout, advantages=normalise(rollout.advantages, order))
     changes = np.zeros((count, rollout.size // count), np.bool_)
     changes[:, 0] = True
     begins = changes.reshape(-1) | (rollout.starts != 0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sb3port.checkpoint.checkpoint import Array, Normalizer, RunningMeanStd, frozen
 from sb3port.checkpoint.frames import Stack, missing
+from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.environments import Observations
 from sb3port.ppo.rollout.stacking import FrameHistory
 
@@ -115,6 +116,7 @@ class RunningNormaliser:
         shapes: Of what is normalised, by the keys of the observations.
         count: How many environments.
         stacks: By keys, how observations are stacks of the frames that are normalised.
+        ranks: Who trains together: what one takes in, all take in, as one process with all environments does.
     """
 
     def __init__(
@@ -123,8 +125,10 @@ class RunningNormaliser:
         shapes: Mapping[str, tuple[int, ...]],
         count: int,
         stacks: Mapping[str, Stack] = MappingProxyType({}),
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._settings, self._stacks = settings, stacks
+        self._settings, self._stacks, self._ranks = settings, stacks, ranks
+        self._awaited: list[Array] = []
         start = settings.statistics
         self._observations = {key: RunningMoments(shape, start.get(key)) for key, shape in shapes.items()}
         self._frames = {key: FrameHistory(stack, count) for key, stack in stacks.items()}
@@ -139,6 +143,15 @@ class RunningNormaliser:
         self.returns = np.zeros_like(self.returns)
         seen = self._take_in(observations)
         return seen | {key: history.begin(seen[key]) for key, history in self._frames.items()}
+
+    def meet(self, observations: Observations, rewards: NDArray[Any]) -> None:
+        """Bring what all processes take in next together, in one message: `observe` and `scale` await it."""
+        if self._ranks.size > 1:
+            given, returns = self._newest(observations), self.returns * self._settings.gamma + rewards
+            self._awaited = self._ranks.all_rows([*(given[key] for key in self._observations), returns])
+
+    def _of_all(self, rows: Array) -> Array:
+        return self._awaited.pop(0) if self._awaited else self._ranks.rows(rows)
 
     def observe(self, observations: Observations, ended: list[int]) -> Observations:
         """Take in observations, and normalise them by statistics that hold them already.
@@ -200,7 +213,7 @@ class RunningNormaliser:
     def _take_in(self, observations: Observations) -> Observations:
         given = self._newest(observations)
         for key, moments in self._observations.items():
-            moments.update(given[key])
+            moments.update(self._of_all(given[key]))
         return self._scaled(given)
 
     def _scaled(
@@ -220,7 +233,7 @@ class RunningNormaliser:
     def scale(self, rewards: NDArray[Any], ended: list[int]) -> NDArray[Any]:
         """Divide rewards by the standard deviation of the discounted return, which they belong to."""
         self.returns = self.returns * self._settings.gamma + rewards
-        self._rewards.update(self.returns)
+        self._rewards.update(self._of_all(self.returns))
         if self._settings.norm_reward:
             spread = math.sqrt(self._rewards.var + self._settings.epsilon)
             rewards = _clipped(rewards / np.float64(spread), *self._limits[1])

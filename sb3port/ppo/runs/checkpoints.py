@@ -52,16 +52,22 @@ def checkpoint_of(trainer: "Trainer", origin: Checkpoint | None) -> Checkpoint:
 
 
 def save_checkpoint(trainer: "Trainer", origin: Checkpoint | None, out: Path) -> Path:
-    """Write a checkpoint, whole or not at all, and let `last` point to it."""
+    """Write a checkpoint, whole or not at all, and let `last` point to it.
+
+    Of several processes the first one writes it, with what all of them hand over.
+    """
     from sb3port.ppo.runs.training_state import state_of, write_state
 
+    state, ranks = state_of(trainer), trainer.ranks
     folder = out / CHECKPOINTS / step_name(trainer)
-    with staged_folder(folder, force=True, kind=CHECKPOINT) as staging:
-        for name in (PORT, STATE):
-            (staging / name).mkdir()
-        write_port(checkpoint_of(trainer, origin), staging / PORT)
-        write_state(state_of(trainer), staging / STATE)
-    point(folder, LAST)
+    if ranks.is_first:
+        with staged_folder(folder, force=True, kind=CHECKPOINT) as staging:
+            for name in (PORT, STATE):
+                (staging / name).mkdir()
+            write_port(checkpoint_of(trainer, origin), staging / PORT)
+            write_state(state, staging / STATE)
+        point(folder, LAST)
+    ranks.gather(b"")  # the others wait until it is there
     return folder
 
 

@@ -174,6 +174,7 @@ class Collector:
             self._seen = result.observations
             return result.rewards
         ended = [episode.index for episode in result.ended]
+        self._normaliser.meet(result.observations, result.rewards)
         self._seen = self._normaliser.observe(result.observations, ended)
         return self._normaliser.scale(result.rewards, ended)
 

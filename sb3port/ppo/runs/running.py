@@ -1,6 +1,7 @@
 """A training from its beginning or a checkpoint to its end, with checkpoints, evaluations and a log."""
 
 import json
+import os
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from sb3port.errors import TrainingDiverged, UsageError
 from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.reading import read_port
 from sb3port.ppo.hyperparameters import SCHEDULES
+from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.episodes import MakeEnv
 from sb3port.ppo.runs.callbacks import Callbacks, Training, TrainingCallback, is_due
@@ -29,6 +31,7 @@ from sb3port.ppo.runs.evaluations import EvaluationLog
 from sb3port.ppo.runs.filming import Filming
 from sb3port.ppo.runs.logs import TrainingLog
 from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.several import check_shares, share_of, telling_what_is_kept
 from sb3port.ppo.runs.starting import restored
 from sb3port.ppo.runs.stepping import AT_ONCE, make_environments, maker_of
 from sb3port.ppo.runs.tracked import Tracking
@@ -98,23 +101,34 @@ class Outcome:
         return self.last / PORT
 
 
-def prepare(device: str) -> None:
+def prepare(device: str, ranks: Ranks = ALONE) -> None:
     """Set torch up: one thread, which is faster for small networks and SB3's bits on every machine.
+
+    Of several processes on a machine with GPUs, each takes one of its own.
 
     Raises:
         UsageError: There is no such device.
     """
     torch.set_num_threads(1)
+    if ranks.size > 1 and device not in ("cpu", "cuda"):
+        raise UsageError(f"several processes do not train on {device}", "take --device cpu or --device cuda")
     try:
+        if ranks.size > 1 and device == "cuda":
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"there is no device {device} here", "take --device cpu") from error
+    except (RuntimeError, AssertionError, ValueError) as error:
+        hint = (
+            "take --device cpu" if ranks.size == 1 else "start as many processes on a machine as it has GPUs"
+        )
+        raise UsageError(f"there is no device {device} here", hint) from error
 
 
 def train(
     trainer: Trainer, origin: Checkpoint | None, out: Path, *callbacks: TrainingCallback, **places: Any
 ) -> Outcome:
     """Train to the end, or until somebody asks to stop; the last checkpoint is written in either case.
+
+    Of several processes, all of which call this, the first one writes, evaluates and tells callbacks.
 
     Args:
         trainer: Begun or resumed.
@@ -126,22 +140,27 @@ def train(
     Raises:
         TrainingDiverged: Something became NaN or infinite; the checkpoints before are kept.
         UsageError: A tracker cannot begin, or an environment cannot be drawn.
+        RankLost: Another process ended; likewise.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    if trainer.ranks.is_first:
+        out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(telling_what_is_kept(out))
         run = _Run(trainer, origin, out, callbacks, stack, **places)
         stopping = stack.enter_context(_stop_requests())
-        while not run.is_over and not stopping:
+        stops = run.agrees_to_stop(stopping)
+        while not run.is_over and not stops:
             run.iterate(stopping)
+            stops = run.agrees_to_stop(stopping)
     last = pointed(out / CHECKPOINTS, LAST)
-    assert last is not None
+    assert last is not None or not trainer.ranks.is_first
     return Outcome(
-        last,
+        last or out / CHECKPOINTS / LAST,  # which may be on another machine
         pointed(out / CHECKPOINTS, BEST),
         trainer.counters.num_timesteps,
         trainer.counters.best_return,
         run.training.values,
-        bool(stopping),
+        stops,
         run.training.stopped,
     )
 
@@ -167,21 +186,27 @@ class _Run:
         self._trainer, self._origin, self._out = trainer, origin, out
         self._settings = settings = trainer.settings
         self.training, done = Training(trainer, out), trainer.counters.num_timesteps
-        self._log = TrainingLog(out, done)
+        is_first = trainer.ranks.is_first
+        self._log = TrainingLog(out, done) if is_first else None
         self._evaluator: Evaluator | None = None
-        if settings.eval_episodes:
+        if settings.eval_episodes and is_first:
             seeds = range(settings.eval_seed, settings.eval_seed + settings.eval_episodes)
             self._evaluator = Evaluator(trainer.spec, make or maker_of(settings), seeds, settings.use_masking)
             stack.callback(self._evaluator.close)
             self._evaluations = EvaluationLog(out, done, settings.eval_episodes)
-        built_in = _built_in(trainer, origin, make)
-        self._callbacks = Callbacks(self.training, [*built_in, *callbacks])
+        told = [*_built_in(trainer, origin, make), *callbacks] if is_first else ()
+        self._callbacks = Callbacks(self.training, told)
         stack.push(self._end)
         self._callbacks.tell("on_training_start")
 
     @property
     def is_over(self) -> bool:
         return self.training.is_over
+
+    def agrees_to_stop(self, stopping: Sequence[int]) -> bool:
+        """Whether a signal asked for it, in any process; and let all know whether a callback did."""
+        self.training.stopped, stops = self._trainer.ranks.any(self.training.stopped, bool(stopping))
+        return stops
 
     def iterate(self, stopping: Sequence[int]) -> None:
         """Do one iteration, and what is due after it.
@@ -200,7 +225,8 @@ class _Run:
         examined = due if every is None else self.is_over or is_due(before, now, every)
         is_best = examined and self._evaluate()
         self._write_row()
-        if due or is_best or stopping or self.training.stopped:
+        (saves,) = self._trainer.ranks.any(due or is_best or bool(stopping) or self.training.stopped)
+        if saves:
             self._save(is_best)
 
     def _learn(self) -> None:
@@ -235,7 +261,8 @@ class _Run:
 
     def _write_row(self) -> None:
         self.training.values = {**self.training.values, **self.training.take_logged()}
-        self._log.write(self.training.values)
+        if self._log is not None:
+            self._log.write(self.training.values)
         self._callbacks.tell("on_log")
 
     def _save(self, is_best: bool) -> None:
@@ -269,8 +296,12 @@ def resume(
     before: Callable[[PolicySpec], None] = lambda _: None,
     until: int | None = None,
     make: MakeEnv | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Trainer, Checkpoint, Path]:
     """Bring a run back to a checkpoint, to the bit.
+
+    With another number of processes than it had, its environments are shared out anew, and exploration and
+    the order of minibatches are others from there.
 
     With more steps than it was to do, it goes on as SB3's `learn(..., reset_num_timesteps=False)` does: in
     the middle of its episodes, with its schedules as shares of the new end.
@@ -284,6 +315,7 @@ def resume(
         before: Called with what the policy computes, before it is built.
         until: At how many environment steps in all it shall end; None where it was to end.
         make: Makes the environments, where a script hands them over.
+        ranks: The processes that go on with it together.
 
     Returns:
         The trainer, its checkpoint, and the folder of the run.
@@ -303,16 +335,20 @@ def resume(
         _refuse_done(path, state.counters.num_timesteps, until)
         _warn_of_schedules(settings, until, warn)
         settings = replace(settings, until=until)
-    prepare(settings.device)
+    check_shares(settings, ranks)
+    prepare(settings.device, ranks)
     origin = read_port(folder / PORT)
     before(origin.spec)
-    trainer = restored(settings, origin, make_environments(settings, make))
+    trainer = restored(settings, origin, make_environments(share_of(settings, ranks), make), ranks)
+    if (had := len(state.others) + 1) != ranks.size:
+        warn(f"the run had {had} process(es) and goes on in {ranks.size}, with other random numbers")
     if not apply_state(trainer, state):
         at_once = f"the vector environment of {settings.env} cannot be put back to where it was"
         alone = f"{settings.env} draws random numbers of its own"
         why = at_once if settings.vec_env in AT_ONCE else alone
         warn(f"{why}, so that its episodes begin anew here")
-    point(folder, LAST)
+    if ranks.is_first:
+        point(folder, LAST)
     out = folder.parents[1]
     return trainer, origin, path if path.resolve() == out else out
 

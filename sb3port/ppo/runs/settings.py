@@ -38,6 +38,7 @@ class RunSettings:
         eval_seed: Of the first episode of an evaluation; the next count up.
         video_every: Environment steps between films of an episode, None for none.
         track: Names of `tracking.table.TRACKERS`.
+        mixed_precision: Whether networks are computed in numbers of 16 bits.
     """
 
     environment: EnvironmentSpec
@@ -57,6 +58,7 @@ class RunSettings:
     eval_seed: int = 10_000
     video_every: int | None = None
     track: tuple[str, ...] = ()
+    mixed_precision: bool = False
 
     @property
     def env(self) -> str:

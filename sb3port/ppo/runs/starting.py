@@ -15,11 +15,13 @@ from sb3port.ppo.engines.base import Learner
 from sb3port.ppo.engines.choosing import Work, choose_engine
 from sb3port.ppo.engines.optimisers import new_optimizer
 from sb3port.ppo.engines.table import make_engine
+from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
 from sb3port.ppo.rollout.random_state import set_seed
 from sb3port.ppo.runs.finetuning import steps_done
 from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.several import agreed, draw_apart, own_seed
 from sb3port.ppo.runs.trainer import Counters, Trainer
 
 
@@ -29,25 +31,37 @@ def start_fresh(
     envs: Environments,
     optimizer_class: str = "Adam",
     optimizer_kwargs: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """Begin with a new policy: what SB3's constructor and the beginning of `learn` do."""
+    settings = agreed(settings, ranks)
     set_seed(settings.seed)
     policy = ActorCritic(spec)
     optimizer = new_optimizer(policy, optimizer_class, optimizer_kwargs or {})
-    trainer = _trainer(settings, spec, envs, policy, (optimizer_class, optimizer), settings.normalise)
-    trainer.collector.begin(settings.seed)
-    return trainer
+    chosen = optimizer_class, optimizer
+    return _begun(_trainer(settings, spec, envs, policy, chosen, settings.normalise, ranks))
 
 
-def start_from(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
+def start_from(
+    settings: RunSettings, checkpoint: Checkpoint, envs: Environments, ranks: Ranks = ALONE
+) -> Trainer:
     """Go on where a checkpoint stopped: what `PPO.load` and `learn(reset_num_timesteps=False)` do."""
+    settings = agreed(settings, ranks)
     set_seed(settings.seed)
-    trainer = restored(settings, checkpoint, envs)
-    trainer.collector.begin(settings.seed)
+    return _begun(restored(settings, checkpoint, envs, ranks))
+
+
+def _begun(trainer: Trainer) -> Trainer:
+    """Begin the first episodes."""
+    seed, ranks = trainer.settings.seed, trainer.ranks
+    draw_apart(ranks, seed)
+    trainer.collector.begin(own_seed(seed, ranks, trainer.envs.count))
     return trainer
 
 
-def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) -> Trainer:
+def restored(
+    settings: RunSettings, checkpoint: Checkpoint, envs: Environments, ranks: Ranks = ALONE
+) -> Trainer:
     """Make a trainer with the state of a checkpoint, without beginning an episode."""
     spec, training = checkpoint.spec, checkpoint.training
     policy = ActorCritic(spec)
@@ -56,7 +70,8 @@ def restored(settings: RunSettings, checkpoint: Checkpoint, envs: Environments) 
         policy.reset_noise()
     optimizer = optimizer_of(checkpoint, policy)
     chosen = training.optimizer_class, optimizer
-    return _trainer(settings, spec, envs, policy, chosen, checkpoint.normalizer, steps_done(checkpoint))
+    done = steps_done(checkpoint)
+    return _trainer(settings, spec, envs, policy, chosen, checkpoint.normalizer, ranks, done)
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:
@@ -80,9 +95,11 @@ def _trainer(
     policy: ActorCritic,
     optimizer: tuple[str, OptimizerState],
     normalizer: Normalizer | None,
+    ranks: Ranks,
     done: int = 0,
 ) -> Trainer:
-    learner = Learner(spec, policy, settings.hyperparameters, *optimizer, torch.device(settings.device))
+    device, mixed = torch.device(settings.device), settings.mixed_precision
+    learner = Learner(spec, policy, settings.hyperparameters, *optimizer, device, ranks, mixed)
     choice = choose_engine(settings.engine, learner, Work(settings.until - done, settings.n_envs))
     settings = replace(settings, engine=choice.name)
     normaliser = None
@@ -90,9 +107,10 @@ def _trainer(
         seen = _normalised(normalizer, settings.norm_obs_keys, spec)
         stacks = _stacks(normalizer, seen, settings.environment.frame_stack or 1)
         frames = {key: stacks[key].frame if key in stacks else shape for key, shape in seen.items()}
-        normaliser = RunningNormaliser(normalizer, frames, envs.count, stacks)
+        normaliser = RunningNormaliser(normalizer, frames, envs.count, stacks, ranks)
     engine = make_engine(choice.name, learner)
-    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], Counters(done), choice.reason)
+    counters = Counters(done)
+    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], counters, choice.reason, ranks)
 
 
 def _normalised(normalizer: Normalizer, keys: Iterable[str] | None, spec: PolicySpec) -> dict[str, Shape]:

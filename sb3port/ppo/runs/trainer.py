@@ -15,11 +15,13 @@ from sb3port.checkpoint.spaces import Box
 from sb3port.errors import TrainingDiverged
 from sb3port.families.specs import unfinite
 from sb3port.ppo.engines.base import Engine, StepSizes, UpdateStatistics
+from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
 from sb3port.ppo.runs.collecting import Collector
 from sb3port.ppo.runs.settings import RunSettings
+from sb3port.ppo.runs.several import collect, explained_variance, means_of_all, overrides_of_first
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Trainer:
         optimizer_class: Name of the engine's optimiser in `torch.optim`.
         counters: How far it is.
         why_engine: Why this engine, or what another one would save; empty where there is nothing to say.
+        ranks: The processes that train together, each of which has such a trainer.
 
     Attributes:
         overrides: Values in place of those of schedules, by the names of `StepSizes`; None for the schedule.
@@ -73,10 +76,11 @@ class Trainer:
         optimizer_class: str,
         counters: Counters,
         why_engine: str = "",
+        ranks: Ranks = ALONE,
     ) -> None:
         self.settings, self.spec, self.envs = settings, spec, envs
         self.normaliser, self.engine, self.counters = normaliser, engine, counters
-        self.optimizer_class, self.why_engine = optimizer_class, why_engine
+        self.optimizer_class, self.why_engine, self.ranks = optimizer_class, why_engine, ranks
         parts = (settings.hyperparameters, envs, normaliser, engine)
         self.collector = Collector(spec, *parts, settings.use_masking)
         self.overrides: dict[str, float | None] = {}
@@ -97,8 +101,8 @@ class Trainer:
             TrainingDiverged: Something became NaN or infinite.
         """
         began = time.perf_counter()
-        rollout = self.collector.collect()
-        self.counters.num_timesteps += rollout.size
+        rollout = collect(self.collector, self.ranks)
+        self.counters.num_timesteps += rollout.size * self.ranks.size
         self.counters.iterations += 1
         collected(rollout)
         sizes = self._step_sizes()
@@ -109,7 +113,7 @@ class Trainer:
 
     def _learn(self, rollout: Rollout, sizes: StepSizes) -> UpdateStatistics:
         try:
-            update = self.engine.update(rollout, sizes)
+            update = means_of_all(self.engine.update(rollout, sizes), self.ranks)
         except ValueError:  # torch's distributions refuse NaN
             self._refuse_unfinite_weights()
             raise
@@ -127,7 +131,8 @@ class Trainer:
         """Give the values of the schedules, at the share of all steps that remains."""
         remaining = 1.0 - float(self.counters.num_timesteps) / float(self.settings.until)
         sizes = StepSizes.of(self.settings.hyperparameters, remaining)
-        sizes = replace(sizes, **{name: size for name, size in self.overrides.items() if size is not None})
+        overrides = overrides_of_first(self.overrides, self.ranks)
+        sizes = replace(sizes, **{name: size for name, size in overrides.items() if size is not None})
         for name, value in vars(sizes).items():
             if value is not None and not math.isfinite(value):
                 raise TrainingDiverged(f"{name} is {value} when {remaining:.0%} of the training remains")
@@ -141,7 +146,7 @@ class Trainer:
         return {
             "time/total_timesteps": self.counters.num_timesteps,
             "time/iterations": self.counters.iterations,
-            "time/fps": round(rollout.size / max(seconds, 1e-9), 1),
+            "time/fps": round(rollout.size * self.ranks.size / max(seconds, 1e-9), 1),
             "time/time_elapsed": int(time.monotonic() - self._began),
             "rollout/ep_rew_mean": _mean([total for total, _, _ in episodes]),
             "rollout/ep_len_mean": _mean([length for _, length, _ in episodes]),
@@ -156,7 +161,7 @@ class Trainer:
             "train/approx_kl": update.approx_kl,
             "train/clip_fraction": update.clip_fraction,
             "train/loss": update.loss,
-            "train/explained_variance": explained_variance(rollout),
+            "train/explained_variance": explained_variance(rollout, self.ranks),
             **self._spread(),
         }
 
@@ -165,12 +170,6 @@ class Trainer:
         is_gaussian = isinstance(self.spec.action_space, Box)
         log_std = self.engine.tensors().get("log_std") if is_gaussian else None
         return {} if log_std is None else {"train/std": float(np.exp(log_std).mean())}
-
-
-def explained_variance(rollout: Rollout) -> float | None:
-    """`1 - Var(returns - values) / Var(returns)`; None where the returns do not vary."""
-    spread = float(np.var(rollout.returns))
-    return None if spread == 0 else 1 - float(np.var(rollout.returns - rollout.values)) / spread
 
 
 def _mean(values: "list[float] | list[int] | list[bool]") -> float | None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from sb3port.ppo.engines.base import StepSizes
-from sb3port.ppo.engines.fast.layout import Floats
+from sb3port.ppo.engines.fast.layout import Floats, Parameters
 from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.ranks.base import Ranks
 
 
 class Kind(IntEnum):
@@ -104,6 +105,8 @@ class Arithmetic(ABC):
     An implementation holds `layout.Parameters`, and computes what `engine.FastEngine` asks for.
     """
 
+    _parameters: Parameters
+
     @abstractmethod
     def act(
         self, rows: Floats, noise: NDArray[np.float64], matrices: NDArray[np.float64], masks: Array
@@ -141,9 +144,21 @@ class Arithmetic(ABC):
         """Cut the gradient to `max_grad_norm`, and take a step of Adam."""
 
     def learn_epoch(
-        self, transitions: Transitions, order: NDArray[np.int64], sizes: StepSizes, settings: Hyperparameters
+        self,
+        transitions: Transitions,
+        order: NDArray[np.int64],
+        sizes: StepSizes,
+        settings: Hyperparameters,
+        ranks: Ranks,
     ) -> tuple[Sums, bool]:
         """Go through transitions in an order, with a step of Adam for each minibatch.
+
+        Args:
+            transitions: What to learn from.
+            order: Their numbers.
+            sizes: The values of the schedules.
+            settings: This process's share of the hyperparameters.
+            ranks: Who learns together, by the mean of the gradients of all.
 
         Returns:
             What was seen, and whether the policy diverged too far, so that no step followed the last one.
@@ -152,7 +167,7 @@ class Arithmetic(ABC):
         for begin in range(0, len(order), settings.batch_size):
             one = self.gradient(transitions, order[begin : begin + settings.batch_size], sizes)
             total.found[:5] += one.found[:5]
-            total.found[5] = one.found[4]
+            (total.found[5],) = ranks.mean(self._parameters.gradient, one.found[4])
             total.minibatches += 1
             if settings.target_kl is not None and total.found[5] > 1.5 * settings.target_kl:
                 return total, True

@@ -5,6 +5,8 @@ trainings take other ways, as two machines with SB3 do. With one seed on one mac
 All its random numbers are NumPy's global ones.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSize
 from sb3port.ppo.engines.fast.arithmetic import Actions, Arithmetic, Kind, Sums, Transitions
 from sb3port.ppo.engines.fast.features import Features
 from sb3port.ppo.engines.fast.layout import Floats, Layout, Parameters
+from sb3port.ppo.engines.together import normalised
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Observations
 
@@ -33,7 +36,7 @@ class FastEngine(Engine):
     values_one_by_one = False
 
     def __init__(self, learner: Learner, compiled: bool) -> None:
-        spec, self._settings = learner.spec, learner.settings
+        spec, self._settings, self._learner = learner.spec, learner.share, learner
         self._tensors = policy_tensors(learner.policy)
         order = tuple(name for name, _ in learner.policy.named_parameters())
         layout = self._layout = self._make_layout(spec, compiled)
@@ -83,8 +86,11 @@ class FastEngine(Engine):
         diverged = False
         while len(epochs) < settings.n_epochs and not diverged:
             order = self._order(rollout.size)
+            scaled = replace(transitions, advantages=normalised(transitions.advantages, order, self._learner))
             with np.errstate(all="ignore"):  # what diverges is named by who called
-                sums, diverged = self._arithmetic.learn_epoch(transitions, order, sizes, settings)
+                sums, diverged = self._arithmetic.learn_epoch(
+                    scaled, order, sizes, settings, self._learner.ranks
+                )
             epochs.append(sums)
         self._arithmetic.refresh()
         squashing = float(_squashing(transitions.actions).mean()) if self._squashes else 0.0
@@ -113,10 +119,10 @@ class FastEngine(Engine):
         if compiled:
             from sb3port.ppo.engines.fast.numba_arithmetic import NumbaArithmetic
 
-            return NumbaArithmetic(*parts, learner.settings, max(_ROWS, learner.settings.batch_size))
+            return NumbaArithmetic(*parts, learner.share, max(_ROWS, learner.share.batch_size))
         from sb3port.ppo.engines.fast.numpy_arithmetic import NumpyArithmetic
 
-        return NumpyArithmetic(*parts, learner.settings)
+        return NumpyArithmetic(*parts, learner.share)
 
     def _noise(self, count: int) -> tuple[Array, Array]:
         """Draw what actions of `count` environments are made of."""

@@ -27,7 +27,8 @@ def unfit(learner: Learner) -> str | None:
         return f"has the activation {activation}"
     if not fits_adam(learner.optimizer_class, learner.optimizer):
         return f"is trained by {learner.optimizer_class} with other settings than SB3's"
-    return None if learner.device.type == "cpu" else f"is on {learner.device}"
+    where = "" if learner.device.type == "cpu" else f"is on {learner.device}"
+    return "is computed in mixed precision" if learner.mixed_precision else where or None
 
 
 def is_installed() -> bool:

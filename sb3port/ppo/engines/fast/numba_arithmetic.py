@@ -10,6 +10,7 @@ from sb3port.ppo.engines.fast import numba_kernels as kernels
 from sb3port.ppo.engines.fast.arithmetic import Actions, Arithmetic, Kind, Sums, Transitions
 from sb3port.ppo.engines.fast.layout import Floats, Layout, Parameters, aligned
 from sb3port.ppo.hyperparameters import Hyperparameters
+from sb3port.ppo.ranks.base import Ranks
 
 _SELU = 1.0507009873554805, 1.6732632423543772  # scale and alpha
 
@@ -130,9 +131,16 @@ class NumbaArithmetic(Arithmetic):
         kernels.descend(self._arrays, self._numbers_of(sizes), self._parameters.steps)
 
     def learn_epoch(
-        self, transitions: Transitions, order: NDArray[np.int64], sizes: StepSizes, settings: Hyperparameters
+        self,
+        transitions: Transitions,
+        order: NDArray[np.int64],
+        sizes: StepSizes,
+        settings: Hyperparameters,
+        ranks: Ranks,
     ) -> tuple[Sums, bool]:
-        """Do it in one call."""
+        """Do it in one call, where no other process has a say in it."""
+        if ranks.size > 1:
+            return super().learn_epoch(transitions, order, sizes, settings, ranks)
         sums = Sums()
         sums.minibatches, diverged, self._parameters.steps = kernels.learn_epoch(
             self._net,

@@ -55,9 +55,7 @@ class RecurrentEngine(FastEngine):
     @override
     def _make(self, learner: Learner, compiled: bool) -> RecurrentArithmetic:
         activation = parse_activation(learner.spec.activation_fn)
-        return RecurrentArithmetic(
-            self._layout, self._parameters, self._actions, activation, learner.settings
-        )
+        return RecurrentArithmetic(self._layout, self._parameters, self._actions, activation, learner.share)
 
     @override
     def _order(self, size: int) -> NDArray[np.int64]:

@@ -1,0 +1,1 @@
+"""The processes that train one policy together, each with its share of the environments."""
