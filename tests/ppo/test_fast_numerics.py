@@ -1,6 +1,7 @@
 """The fast engine computes what torch computes, for any policy that it takes, but for rounding."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 
+from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.ppo.engines.fast.engine import FastEngine
 from sb3port.ppo.engines.fast.fitting import unfit
+from sb3port.ppo.hyperparameters import Hyperparameters
 
-from .fast_cases import Example, examples, loss_of, updated
+from .fast_cases import Example, box, choices, examples, loss_of, updated
 
 ENGINES = pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "numba"])
 _EXAMPLES = {"some": 12, "many": 300}
@@ -76,3 +79,22 @@ def gradient(example: Example, dtype: torch.dtype, rows: Any, moved: float = 0) 
 
 def _gap(one: dict[str, Any], other: dict[str, Any]) -> float:
     return max(float(np.abs(one[name] - other[name]).max()) for name in other)
+
+
+@ENGINES
+@pytest.mark.parametrize("acted", [box(2), choices(3, 2)], ids=["Gaussian", "choices"])
+def test_more_rows_than_a_minibatch_has(compiled: bool, acted: Any) -> None:
+    """Kernels have room for so many rows at once; a thousand environments are more."""
+    spec = PolicySpec("ppo", box(3), acted, NetArch((16,), (16,)))
+    example = Example(spec, replace(Hyperparameters(), batch_size=2), 3, 0, None)
+    policy = example.policy()
+    engine = FastEngine(example.learner(policy), compiled)
+    seen = {"": np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)}
+    np.random.seed(0)
+    decision = engine.act(seen, None)
+    batch = {"observation.state": torch.from_numpy(seen[""])}
+    with torch.no_grad():
+        values, log_prob, _ = policy.evaluate_actions(batch, torch.from_numpy(decision.actions))
+    assert np.allclose(decision.values, values.numpy(), atol=1e-5)
+    assert np.allclose(decision.log_probs, log_prob.numpy(), atol=1e-5)
+    assert np.array_equal(engine.values(seen), decision.values)

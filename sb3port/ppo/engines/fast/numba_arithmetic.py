@@ -76,19 +76,21 @@ class NumbaArithmetic(Arithmetic):
         count = len(rows)
         actions = np.empty((count, self._actions.count), np.float32)
         values, log_probs = np.empty(count, np.float32), np.empty(count, np.float32)
-        kernels.act(
-            self._net,
-            self._arrays,
-            self._scratch,
-            self._head,
-            rows.reshape(-1),
-            noise,
-            matrices,
-            masks,
-            actions,
-            values,
-            log_probs,
-        )
+        for begin in range(0, count, self._rows):  # the kernels have no room for more
+            part = slice(begin, begin + self._rows)
+            kernels.act(
+                self._net,
+                self._arrays,
+                self._scratch,
+                self._head,
+                rows[part].reshape(-1),
+                noise[part],
+                matrices[part],
+                masks[part],
+                actions[part],
+                values[part],
+                log_probs[part],
+            )
         return actions, values, log_probs
 
     def estimate(self, rows: Floats) -> Floats:
@@ -110,6 +112,7 @@ class NumbaArithmetic(Arithmetic):
 
     def gradient(self, transitions: Transitions, chosen: NDArray[np.int64], sizes: StepSizes) -> Sums:
         """Compute the gradient of one minibatch's loss, into the parameters' flat array."""
+        assert len(chosen) <= self._rows
         self.refresh()
         sums, rollout = Sums(minibatches=1), _rollout(transitions)
         kernels.compute_gradient(
@@ -139,6 +142,7 @@ class NumbaArithmetic(Arithmetic):
         ranks: Ranks,
     ) -> tuple[Sums, bool]:
         """Do it in one call, where no other process has a say in it."""
+        assert settings.batch_size <= self._rows
         if ranks.size > 1:
             return super().learn_epoch(transitions, order, sizes, settings, ranks)
         sums = Sums()
