@@ -6,6 +6,8 @@
 
 import hashlib
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, Provenance, SourceFile, TrainingSettings
-from sb3port.errors import UsageError
+from sb3port.errors import RankLost, UsageError
 from sb3port.files.staging import CHECKPOINT, link_target, put_link, staged_folder
 from sb3port.ports.finding import CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.writing import write_port
@@ -91,6 +93,18 @@ def pointed(checkpoints: Path, name: str) -> Path | None:
     """Give the checkpoint that a link points to, None where there is no such link."""
     target = link_target(checkpoints / name)
     return None if target is None else checkpoints / target
+
+
+@contextmanager
+def telling_what_is_kept(out: Path) -> Iterator[None]:
+    """Say, where a process is lost, from where the others can go on."""
+    try:
+        yield
+    except RankLost as error:
+        kept = pointed(out / CHECKPOINTS, LAST)
+        command = shlex.join(("sb3port", "train", "--resume", str(out)))
+        hint = f"the last checkpoint is {kept}; go on, in any number of processes, with: {command}"
+        raise RankLost(error.message, hint if kept else "nothing was saved") from error
 
 
 def find_checkpoint(path: Path) -> Path:

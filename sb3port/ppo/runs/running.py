@@ -25,13 +25,19 @@ from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.episodes import MakeEnv
 from sb3port.ppo.runs.callbacks import Callbacks, Training, TrainingCallback, is_due
-from sb3port.ppo.runs.checkpoints import find_checkpoint, point, pointed, save_checkpoint
+from sb3port.ppo.runs.checkpoints import (
+    find_checkpoint,
+    point,
+    pointed,
+    save_checkpoint,
+    telling_what_is_kept,
+)
 from sb3port.ppo.runs.evaluating import Evaluator
 from sb3port.ppo.runs.evaluations import EvaluationLog
 from sb3port.ppo.runs.filming import Filming
 from sb3port.ppo.runs.logs import TrainingLog
 from sb3port.ppo.runs.settings import RunSettings
-from sb3port.ppo.runs.several import check_shares, share_of, telling_what_is_kept
+from sb3port.ppo.runs.several import check_shares, share_of
 from sb3port.ppo.runs.starting import restored
 from sb3port.ppo.runs.stepping import AT_ONCE, make_environments, maker_of
 from sb3port.ppo.runs.tracked import Tracking

@@ -5,22 +5,16 @@ all. What one process logs is put together here.
 """
 
 import json
-import shlex
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from sb3port.errors import RankLost, UsageError
-from sb3port.ports.finding import CHECKPOINTS, LAST
+from sb3port.errors import UsageError
 from sb3port.ppo.engines.base import UpdateStatistics
 from sb3port.ppo.ranks.base import Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.random_state import set_seed
-from sb3port.ppo.runs.checkpoints import pointed
 from sb3port.ppo.runs.collecting import Collector
 from sb3port.ppo.runs.settings import RunSettings
 
@@ -124,15 +118,3 @@ def explained_variance(rollout: Rollout, ranks: Ranks) -> float | None:
         ranks.mean(sums)
         spread, rest = float(sums[1] - sums[0] ** 2), float(sums[3] - sums[2] ** 2)
     return None if spread == 0 else 1 - rest / spread
-
-
-@contextmanager
-def telling_what_is_kept(out: Path) -> Iterator[None]:
-    """Say, where a process is lost, from where the others can go on."""
-    try:
-        yield
-    except RankLost as error:
-        kept = pointed(out / CHECKPOINTS, LAST)
-        command = shlex.join(("sb3port", "train", "--resume", str(out)))
-        hint = f"the last checkpoint is {kept}; go on, in any number of processes, with: {command}"
-        raise RankLost(error.message, hint if kept else "nothing was saved") from error
