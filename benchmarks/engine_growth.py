@@ -4,7 +4,7 @@
 
 One thread, processor time, the best of three. The first table is the whole loop in a vector Pendulum
 (`benchmarks/vector_pendulum.py`): 4096 steps a rollout, minibatches of 256, twice 64 tanh. The second is one
-minibatch of an update, without acting. Where engines cross in it is what `ppo/engines/choosing.py` knows.
+minibatch of an update, without acting. Where engines cross is what `ppo/engines/choosing.py` knows.
 Results lie in `benchmarks/results/engine_growth.json`; `--show` only prints and draws them.
 """
 

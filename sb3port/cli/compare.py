@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "sb3port compare runs/seed0 runs/seed1 runs/seed2",
-    "sb3port compare runs/ours logs/ppo/CartPole-v1_1 sb3/progress.csv --plot both.png",
+    "sb3port compare runs/ours logs/ppo sb3/progress.csv --plot both.png",
     "sb3port compare runs/a runs/b --at 50000 --json",
 )
 _NOTHING = terminal("")

@@ -23,7 +23,7 @@ EXAMPLES = (
     "sb3port train --env Hopper-v5 --learning-rate lin_1e-3 --out runs/hopper",
     "sb3port train --resume runs/hopper",
     "sb3port train --resume runs/cartpole --steps 200000",
-    "sb3port train --env CartPole-v1 --steps 20000 --optimize --n-trials 50 --out studies/cartpole",
+    "sb3port train --env CartPole-v1 --steps 20000 --optimize --out studies/c",
 )
 
 

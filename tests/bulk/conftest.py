@@ -10,6 +10,12 @@ from tests.hub.loopback import serve
 from tests.hub.state import LoopbackHub
 
 
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers import what tests hand them from where this is, however pytest was started."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     """A Hub without repositories, to which the real client is pointed, here and in workers."""

@@ -65,8 +65,8 @@ def test_auto_compiles_for_long_runs_alone(machine: Any) -> None:
 @pytest.mark.parametrize(("width", "installed", "name"), [
     (256, True, "fast-numba"),
     (512, True, "exact"),
-    (128, False, "fast-numpy"),
-    (256, False, "exact"),
+    (256, False, "fast-numpy"),
+    (512, False, "exact"),
 ])  # fmt: skip
 def test_auto_leaves_wide_layers_to_exact(machine: Any, width: int, installed: bool, name: str) -> None:
     machine(installed=installed)

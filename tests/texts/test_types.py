@@ -23,6 +23,7 @@ PRINTING = {
     "api/sharing.py": {"warnings.warn"},
     "callbacks.py": {"warnings.warn"},  # of a port that has changed; Python code shows it
     "cli/app.py": {"typer.echo"},
+    "ppo/runs/tracked.py": {"warnings.warn"},  # of a tool that failed; the command line shows it, too
     "lerobot_policy_ppo/env_gymnasium.py": {"_logger.warning"},
     "lerobot_policy_ppo/env_policy.py": {"_logger.warning"},
 }

@@ -123,7 +123,7 @@ def _markdown(
         table([markdown("hyperparameter"), markdown("value")], listed),
         fenced(command),
         markdown("## The {} best trials", len(rows)),
-        table([markdown(title) for title in ("trial", "return", "what it chose")], rows, (0, 1)),
+        table([markdown("{}", title) for title in ("trial", "return", "what it chose")], rows, (0, 1)),
     ]
     if importances:
         shares = [[code(name), markdown("{:.0%}", share)] for name, share in importances.items()]

@@ -28,7 +28,7 @@ class _Cost(NamedTuple):
 
 _COSTS = {
     EXACT: _Cost(620, 2.4, 70, 0),
-    NUMPY: _Cost(250, 2.4, 45, 128),
+    NUMPY: _Cost(250, 2.4, 45, 256),
     NUMBA: _Cost(20, 0.4, 10, 256),
 }
 # `benchmarks/recurrent_speed.py`'s, with LSTMs of 64; what grows with their width grows alike.

@@ -207,23 +207,23 @@ def _joined(parts: list[TrainingState]) -> TrainingState:
     """Put the states of all processes together, whose environments follow one another."""
     first = parts[0]
 
-    def joined(arrays: Sequence[Array | None]) -> Any:
+    def concatenated(arrays: Sequence[Array | None]) -> Any:
         return None if arrays[0] is None else np.concatenate([array for array in arrays if array is not None])
 
     def by_key(dictionaries: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-        return {key: joined([arrays[key] for arrays in dictionaries]) for key in dictionaries[0]}
+        return {key: concatenated([arrays[key] for arrays in dictionaries]) for key in dictionaries[0]}
 
     progress = Progress(
         by_key([part.progress.observations for part in parts]),
-        joined([part.progress.ended for part in parts]),
-        joined([part.progress.memory for part in parts]),
+        concatenated([part.progress.ended for part in parts]),
+        concatenated([part.progress.memory for part in parts]),
         first.progress.episodes,
     )
     return replace(
         first,
         recordings=[recording for part in parts for recording in part.recordings],
         progress=progress,
-        returns=joined([part.returns for part in parts]),
+        returns=concatenated([part.returns for part in parts]),
         frames=by_key([part.frames for part in parts]),
         others=tuple(part.random for part in parts[1:]),
     )
