@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.exports.graphs import OUTPUTS, GraphOptions
+from sb3port.exports.graphs import GraphOptions
 from tests.conformance.cases import sampled
+from tests.conformance.test_graphs import ON_POLICY
 from tests.exports import export_of
 from tests.golden.test_eras import ERAS, NAMES
 from tests.golden.test_zoo import MODELS
@@ -19,7 +20,7 @@ SOME = [name for name in NAMES if name.startswith(("1.0/", "1.8.0/", "2.2.1/", "
 
 def export_to_onnx(source: Path, folder: Path) -> None:
     spec = port_of(source, folder / "port", verify=False).checkpoint.spec
-    graph = GraphOptions(OUTPUTS[:2] if spec.squash_output and spec.use_sde else OUTPUTS)
+    graph = GraphOptions(ON_POLICY[:2] if spec.squash_output and spec.use_sde else ON_POLICY)
     recorded = (str(source / "reference.npz"),)
     done = export_of(folder / "port", folder / "export", target="onnx", graph=graph, observations=recorded)
     assert done.report is not None
