@@ -30,7 +30,7 @@ class NetArch:
     pi: tuple[int, ...]
     vf: tuple[int, ...] = ()
     shared: tuple[int, ...] = ()
-    qf: tuple[int, ...] | None = None
+    qf: tuple[int, ...] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, list[int]]:
         """Give SB3's `net_arch`; "shared" only where there are such layers."""
