@@ -204,7 +204,7 @@ def draw() -> None:
 
     found = list(results())
     envs = sorted({run["env"] for run in found})
-    columns = min(3, len(envs))
+    columns = 2 if len(envs) in (2, 4) else min(3, len(envs))
     rows = -(-len(envs) // columns)
     figure, axes = pyplot.subplots(rows, columns, figsize=(4.6 * columns, 3.2 * rows), squeeze=False)
     for axis in axes.flat[len(envs) :]:
