@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation anew, into docs/pictures, from the fixtures.
 
-    python docs/making/pictures.py [report] [returns] [training]
+    python docs/making/pictures.py [report] [returns] [training] [benchmarks]
 
 Pictures of reports need a Chromium (`chromium`, `google-chrome`, or what CHROMIUM names), which nothing
 else does; so the pictures are part of the repository. It takes about two minutes.
@@ -85,7 +85,22 @@ def command(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "sb3port", *map(str, words), "--quiet"], check=False)
 
 
-DRAWN: dict[str, Callable[[Path], None]] = {"report": report, "returns": returns, "training": training}
+def benchmarks(_: Path) -> None:
+    """Draw what the benchmarks of training have found, from their results."""
+    for script, drawn, name in (
+        ("engine_growth", "engine_growth.png", "engines.png"),
+        ("learning", "learning.png", "learning.png"),
+    ):
+        subprocess.run([sys.executable, ROOT / "benchmarks" / f"{script}.py", "--show"], check=True)
+        shutil.move(ROOT / "benchmarks" / "results" / drawn, PICTURES / name)
+
+
+DRAWN: dict[str, Callable[[Path], None]] = {
+    "report": report,
+    "returns": returns,
+    "training": training,
+    "benchmarks": benchmarks,
+}
 
 
 def main(names: list[str]) -> None:
