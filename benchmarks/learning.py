@@ -224,7 +224,7 @@ def draw() -> None:
     figure.supxlabel("environment steps", fontsize=10)
     figure.supylabel("return, mean of the last 100 episodes", fontsize=10)
     figure.tight_layout()
-    figure.savefig(RESULTS.with_suffix(".png"), dpi=130)
+    figure.savefig(RESULTS.with_suffix(".png"), dpi=100)
 
 
 def main() -> None:
