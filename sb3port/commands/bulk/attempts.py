@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from sb3port.commands.bulk.job import Item, Task, task_of
@@ -77,11 +77,21 @@ class Attempts:
             if kept is None or not is_record(kept["record"]):
                 continue
             task, record = _moved(kept, path.parent), kept["record"]
-            if known(record["model"], record["attempt"]):
+            if (
+                task is None
+                or not self._is_below(task.item.dest)
+                or known(record["model"], record["attempt"])
+            ):
                 continue
             there = result_folder(task).is_dir() or (self._out / task.item.dest).is_dir()
             if record["out"] is None or there:
                 yield task, record
+
+    def _is_below(self, dest: object) -> bool:
+        """Whether a place that a file names is in the folder of all results: what is there may be replaced."""
+        if not isinstance(dest, str) or not dest or ".." in PurePath(dest).parts:
+            return False
+        return (self._out / dest).parent.resolve().is_relative_to(self._out.resolve())
 
     def _others(self) -> Iterator[Path]:
         for folder in self._folders():
@@ -159,6 +169,9 @@ def _is_same(made: Path, there: Path) -> bool:
 _CHOOSE = "move it away, or choose another folder with --out"
 
 
-def _moved(kept: dict[str, Any], folder: Path) -> Task:
-    """Give a task with the folder in which its record was found, wherever that was then."""
-    return task_of({**kept["task"], "folder": str(folder)})
+def _moved(kept: dict[str, Any], folder: Path) -> Task | None:
+    """Give a task with the folder in which its record was found, wherever that was then; None of no task."""
+    try:
+        return task_of({**kept["task"], "folder": str(folder)})
+    except (KeyError, TypeError):
+        return None
