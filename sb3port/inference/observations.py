@@ -88,7 +88,7 @@ class _PartReader:
         is_normalised = statistics is not None and len(space.shape) == 3
         self._is_image = isinstance(space, Box) and (space.is_image or is_normalised)
         self._normalize = _normalization(statistics, normalizer, space.shape)
-        self._encode = _encoder(space)
+        self._encode = encoder(space)
 
     def __call__(self, raw: Any) -> tuple[Array, int, bool]:
         rows = self._numbers(raw)
@@ -148,7 +148,8 @@ def _normalization(
     return lambda rows: np.where(missing(rows, stack), np.float32(0), normalize(rows))
 
 
-def _encoder(space: Simple) -> Callable[[Array], Array]:
+def encoder(space: Simple) -> Callable[[Array], Array]:
+    """Give what makes float32 rows, or one-hot vectors, of observations `(n, ...)`; it leaves images be."""
     match space:
         case Box() if space.is_image:
             return lambda rows: rows

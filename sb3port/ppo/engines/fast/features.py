@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from sb3port.checkpoint.checkpoint import Array, PolicySpec
-from sb3port.checkpoint.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Simple, parts
-from sb3port.errors import UnknownChoice
+from sb3port.checkpoint.spaces import Simple, parts
+from sb3port.inference.observations import encoder
 from sb3port.ppo.engines.fast.layout import Floats
 from sb3port.ppo.rollout.environments import Observations
 
@@ -34,22 +34,5 @@ class Features:
 
 
 def _encoder(space: Simple) -> Callable[[Array], Floats]:
-    match space:
-        case Discrete(n):
-            return lambda rows: _one_hot(rows.reshape(-1, 1), [n])
-        case MultiDiscrete(nvec):
-            sizes = nvec.tolist()
-            return lambda rows: _one_hot(rows.reshape(len(rows), -1), sizes)
-        case Box() | MultiBinary():
-            return lambda rows: np.ascontiguousarray(rows.reshape(len(rows), -1), np.float32)
-
-
-def _one_hot(rows: Array, sizes: list[int]) -> Floats:
-    columns = rows.astype(np.int64).T
-    if any(((column < 0) | (column >= size)).any() for column, size in zip(columns, sizes, strict=True)):
-        raise UnknownChoice(sizes)
-    return np.concatenate([_unit(size)[c] for c, size in zip(columns, sizes, strict=True)], axis=1)
-
-
-def _unit(size: int) -> Floats:
-    return np.eye(size, dtype=np.float32)
+    encode = encoder(space)
+    return lambda rows: np.ascontiguousarray(encode(rows.reshape(len(rows), -1)), np.float32)
