@@ -88,7 +88,7 @@ class Attempts:
                 yield task, record
 
     def _is_below(self, dest: object) -> bool:
-        """Whether a place that a file names is in the folder of all results: what is there may be replaced."""
+        """Whether a place that a file names is below the folder of all results, where it may be replaced."""
         if not isinstance(dest, str) or not dest or ".." in PurePath(dest).parts:
             return False
         return (self._out / dest).parent.resolve().is_relative_to(self._out.resolve())
