@@ -46,7 +46,8 @@ class NumbaArithmetic(Arithmetic):
         flat = (parameters.weights, parameters.gradient, parameters.mean, parameters.square)
         self._arrays = (*flat, aligned(transposed))
         outputs = (aligned(rows * layout.columns) for _ in range(3))
-        self._scratch = (*outputs, aligned(rows * layout.layers[0].inputs))
+        judged = np.zeros((2, rows))
+        self._scratch = (*outputs, aligned(rows * layout.layers[0].inputs), (judged[0], judged[1]))
         self._head = self._make_head(layout)
         self._numbers = np.zeros(10)
         self._flags = settings.normalize_advantage, actions.estimates_entropy
@@ -55,7 +56,7 @@ class NumbaArithmetic(Arithmetic):
     def _make_head(self, layout: Layout) -> tuple[object, ...]:
         actions, noise = self._actions, layout.noise
         chances, stds, slopes = (
-            np.zeros(int(actions.sizes.sum()) + 2 * actions.count),
+            np.zeros((self._rows, int(actions.sizes.sum()) + 2 * actions.count)),
             np.zeros((0, 0)),
             np.zeros((0, 0)),
         )

@@ -138,20 +138,25 @@ def _multiply(a, a_at, a_row, a_column, b, b_at, b_row, c, c_at, c_row, rows, de
                 _store(c, k + 2 * c_row, r0), _store(c, k + 2 * c_row + LANES, r1)
                 _store(c, k + 3 * c_row, u0), _store(c, k + 3 * c_row + LANES, u1)
                 row += 4
-            elif row + 4 <= rows:
-                p0 = q0 = r0 = u0 = zero
+            elif row + 8 <= rows and not two:
+                p0 = p1 = q0 = q1 = r0 = r1 = u0 = u1 = zero
                 if s_at >= 0:
-                    p0, q0 = _load(s, t), _load(s, t + s_row)
-                    r0, u0 = _load(s, t + 2 * s_row), _load(s, t + 3 * s_row)
+                    p0, p1 = _load(s, t), _load(s, t + s_row)
+                    q0, q1 = _load(s, t + 2 * s_row), _load(s, t + 3 * s_row)
+                    r0, r1 = _load(s, t + 4 * s_row), _load(s, t + 5 * s_row)
+                    u0, u1 = _load(s, t + 6 * s_row), _load(s, t + 7 * s_row)
                 for _ in range(depth):
                     b0 = _load(b, j)
-                    p0, q0 = _add_product(p0, a, i, b0), _add_product(q0, a, i + a_row, b0)
-                    r0 = _add_product(r0, a, i + 2 * a_row, b0)
-                    u0 = _add_product(u0, a, i + 3 * a_row, b0)
+                    p0, p1 = _add_product(p0, a, i, b0), _add_product(p1, a, i + a_row, b0)
+                    q0, q1 = _add_product(q0, a, i + 2 * a_row, b0), _add_product(q1, a, i + 3 * a_row, b0)
+                    r0, r1 = _add_product(r0, a, i + 4 * a_row, b0), _add_product(r1, a, i + 5 * a_row, b0)
+                    u0, u1 = _add_product(u0, a, i + 6 * a_row, b0), _add_product(u1, a, i + 7 * a_row, b0)
                     i, j = i + a_column, j + b_row
-                _store(c, k, p0), _store(c, k + c_row, q0)
-                _store(c, k + 2 * c_row, r0), _store(c, k + 3 * c_row, u0)
-                row += 4
+                _store(c, k, p0), _store(c, k + c_row, p1)
+                _store(c, k + 2 * c_row, q0), _store(c, k + 3 * c_row, q1)
+                _store(c, k + 4 * c_row, r0), _store(c, k + 5 * c_row, r1)
+                _store(c, k + 6 * c_row, u0), _store(c, k + 7 * c_row, u1)
+                row += 8
             elif two:
                 p0 = p1 = zero
                 if s_at >= 0:
@@ -244,6 +249,20 @@ def _input(layers, number, x, outputs, room):
 
 
 @_reordering
+def _through_activation(deltas, slopes, is_hidden, bias):
+    """Take gradients of outputs, `(count, width)`, flat, back through an activation; write the bias's."""
+    width = len(bias)
+    bias[:] = np.float32(0.0)
+    for begin in range(0, len(deltas), width):
+        delta, slope = deltas[begin : begin + width], slopes[begin : begin + width]
+        if is_hidden:
+            for j in range(width):
+                delta[j] *= slope[j]
+        for j in range(width):
+            bias[j] += delta[j]
+
+
+@_reordering
 def _backward(
     layers, first, last, weights, gradient, transposed, x, outputs, slopes, deltas, count, room, adds
 ):
@@ -255,12 +274,8 @@ def _backward(
         layer = layers[number]
         inputs, width, weight, below = layer[INPUTS], layer[WIDTH], layer[WEIGHT], layer[BELOW]
         here = layer[COLUMN] * room
-        delta = deltas[here : here + count * width].reshape(count, width)
-        if layer[HIDDEN]:
-            slope = slopes[here : here + count * width].reshape(count, width)
-            for i in range(count):
-                for j in range(width):
-                    delta[i, j] *= slope[i, j]
+        bias = gradient[layer[BIAS] : layer[BIAS] + width]
+        _through_activation(deltas[here : here + count * width], slopes[here:], layer[HIDDEN], bias)
         source, at, row = _input(layers, number, x, outputs, room)
         _multiply(
             source,
@@ -280,11 +295,6 @@ def _backward(
             -1,
             0,
         )
-        bias = gradient[layer[BIAS] : layer[BIAS] + width]
-        bias[:] = np.float32(0.0)
-        for i in range(count):
-            for j in range(width):
-                bias[j] += delta[i, j]
         if below < 0:
             continue
         there, across = layers[below, COLUMN] * room, layers[below, WIDTH]
@@ -326,12 +336,12 @@ def _choice(logits, at, size, masks, i, mask_at, kept):
         return
     total = 0.0
     for j in range(size):
-        allowed = not masked or masks[i, mask_at + j]
-        kept[j] = math.exp(np.float64(logits[at + j]) - top) if allowed else 0.0
+        z, allowed = np.float64(logits[at + j]), not masked or masks[i, mask_at + j]
+        kept[j] = (1.0 if z == top else math.exp(z - top)) if allowed else 0.0
         total += kept[j]
-    normaliser, entropy = top + math.log(total), 0.0
+    normaliser, share, entropy = top + math.log(total), 1.0 / total, 0.0
     for j in range(size):
-        kept[j] /= total
+        kept[j] *= share
         if kept[j] != 0.0:
             entropy -= kept[j] * (np.float64(logits[at + j]) - normaliser)
     kept[size], kept[size + 1] = normaliser, entropy
@@ -380,10 +390,10 @@ def act(net, arrays, scratch, head, x, noise, matrices, masks, actions, values, 
                 actions[i, a] = np.float32(1.0 if noise[i, a] < _chance(z) else 0.0)
                 log_prob += z * np.float64(actions[i, a]) - _softplus(z)
             else:
-                _choice(outputs, at + i * row + mask_at, sizes[a], masks, i, mask_at, chances)
-                chosen = _drawn(chances, sizes[a], noise[i, a])
+                _choice(outputs, at + i * row + mask_at, sizes[a], masks, i, mask_at, chances[0])
+                chosen = _drawn(chances[0], sizes[a], noise[i, a])
                 actions[i, a] = np.float32(chosen)
-                log_prob += math.log(chances[chosen])
+                log_prob += math.log(chances[0, chosen])
                 mask_at += sizes[a]
         log_probs[i] = np.float32(log_prob)
 
@@ -441,66 +451,80 @@ def _scaling(advantages, chosen, normalises):
 
 
 @_kernel
-def _evaluate(head, actions, masks, number, outputs, at, latents, latent, hidden):
-    """Give log-likelihood and entropy of a transition, in nats."""
+def _judge(head, actions, masks, chosen, outputs, at, row, latents, latent_at, latent_row, hidden, judged):
+    """Write log-likelihoods and entropies of transitions, in nats, to the two rows of `judged`."""
     kind, sizes, stds, chances, _ = head
-    log_prob, entropy, mask_at = 0.0, 0.0, 0
-    for a in range(actions.shape[1]):
-        z, action = np.float64(outputs[at + a]), np.float64(actions[number, a])
-        if kind in (GAUSSIAN, STATE_DEPENDENT):
-            if kind == GAUSSIAN:
-                variance = stds[0, a] * stds[0, a]
-            else:
-                variance = _variance(latents, latent, stds, hidden, a)
-            logarithm = 0.5 * math.log(variance) + _HALF_LOG_2PI
-            log_prob -= 0.5 * (action - z) * (action - z) / variance + logarithm
-            entropy += 0.5 + logarithm
+    log_probs, entropies = judged
+    count, elements = len(chosen), actions.shape[1]
+    certainty = elements * _HALF_LOG_2PI  # of Gaussians without a state
+    for a in range(elements if kind == GAUSSIAN else 0):
+        certainty += math.log(stds[0, a])
+    for i in range(count):
+        number, begin, log_prob, entropy, mask_at = chosen[i], at + i * row, 0.0, 0.0, 0
+        if kind == GAUSSIAN:
+            for a in range(elements):
+                distance = (np.float64(actions[number, a]) - np.float64(outputs[begin + a])) / stds[0, a]
+                log_prob -= 0.5 * distance * distance
+            log_prob, entropy = log_prob - certainty, 0.5 * elements + certainty
+        elif kind == STATE_DEPENDENT:
+            for a in range(elements):
+                variance = _variance(latents, latent_at + i * latent_row, stds, hidden, a)
+                distance = np.float64(actions[number, a]) - np.float64(outputs[begin + a])
+                logarithm = 0.5 * math.log(variance) + _HALF_LOG_2PI
+                log_prob -= 0.5 * distance * distance / variance + logarithm
+                entropy += 0.5 + logarithm
         elif kind == BERNOULLI:
-            log_prob += z * action - _softplus(z)
-            entropy += _softplus(z) - z * _chance(z)
+            for a in range(elements):
+                z = np.float64(outputs[begin + a])
+                log_prob += z * np.float64(actions[number, a]) - _softplus(z)
+                entropy += _softplus(z) - z * _chance(z)
         else:
-            size, taken, kept = sizes[a], int(action), chances[mask_at + 2 * a :]
-            _choice(outputs, at + mask_at, size, masks, number, mask_at, kept)
-            if masks.shape[0] == 0 or masks[number, mask_at + taken]:
-                log_prob += np.float64(outputs[at + mask_at + taken]) - kept[size]
-            else:
-                log_prob += math.log(kept[taken]) if kept[taken] > 0.0 else _FORBIDDEN
-            entropy += kept[size + 1]
-            mask_at += size
-    return log_prob, entropy
+            for a in range(elements):
+                size, taken, kept = sizes[a], int(actions[number, a]), chances[i, mask_at + 2 * a :]
+                _choice(outputs, begin + mask_at, size, masks, number, mask_at, kept)
+                if masks.shape[0] == 0 or masks[number, mask_at + taken]:
+                    log_prob += np.float64(outputs[begin + mask_at + taken]) - kept[size]
+                else:
+                    log_prob += math.log(kept[taken]) if kept[taken] > 0.0 else _FORBIDDEN
+                entropy += kept[size + 1]
+                mask_at += size
+        log_probs[i], entropies[i] = log_prob, entropy
 
 
 @_kernel
 def _differentiate(
-    head, actions, masks, number, outputs, at, latents, latent, hidden, of_log_prob, of_entropy, deltas
+    head, actions, masks, chosen, outputs, at, row, latents, latent_at, latent_row, hidden, judged, deltas
 ):
-    """Write the gradient of a transition's outputs, and add that of the deviations, after `_evaluate`."""
+    """Write gradients of outputs, and add those of the deviations, given those of what `_judge` wrote."""
     kind, sizes, stds, chances, (_, of_stds, _) = head
-    mask_at = 0
-    for a in range(actions.shape[1]):
-        z, action = np.float64(outputs[at + a]), np.float64(actions[number, a])
-        if kind == GAUSSIAN:
-            distance = (action - z) / stds[0, a]
-            deltas[at + a] = np.float32(of_log_prob * distance / stds[0, a])
-            of_stds[0, a] += of_log_prob * (distance * distance - 1.0) + of_entropy
-        elif kind == STATE_DEPENDENT:
-            variance, distance = _variance(latents, latent, stds, hidden, a), action - z
-            deltas[at + a] = np.float32(of_log_prob * distance / variance)
-            down = of_log_prob * (distance * distance / variance - 1.0) + of_entropy
-            _add_squares(of_stds[a], latents[latent : latent + hidden], down * 0.5 / variance)
-        elif kind == BERNOULLI:
-            chance = _chance(z)
-            down = of_log_prob * (action - chance) - of_entropy * z * chance * (1.0 - chance)
-            deltas[at + a] = np.float32(down)
-        else:
-            size, taken, kept = sizes[a], int(action), chances[mask_at + 2 * a :]
-            for j in range(size):
-                down = of_log_prob * ((1.0 if j == taken else 0.0) - kept[j])
-                surprise = np.float64(outputs[at + mask_at + j]) - kept[size] + kept[size + 1]
-                down -= of_entropy * kept[j] * surprise
-                allowed = masks.shape[0] == 0 or masks[number, mask_at + j]
-                deltas[at + mask_at + j] = np.float32(down if allowed else 0.0)
-            mask_at += size
+    by_log_prob, by_entropy = judged
+    for i in range(len(chosen)):
+        number, begin, mask_at = chosen[i], at + i * row, 0
+        of_log_prob, of_entropy, latent = by_log_prob[i], by_entropy[i], latent_at + i * latent_row
+        for a in range(actions.shape[1]):
+            z, action = np.float64(outputs[begin + a]), np.float64(actions[number, a])
+            if kind == GAUSSIAN:
+                distance = (action - z) / stds[0, a]
+                deltas[begin + a] = np.float32(of_log_prob * distance / stds[0, a])
+                of_stds[0, a] += of_log_prob * (distance * distance - 1.0) + of_entropy
+            elif kind == STATE_DEPENDENT:
+                variance, distance = _variance(latents, latent, stds, hidden, a), action - z
+                deltas[begin + a] = np.float32(of_log_prob * distance / variance)
+                down = of_log_prob * (distance * distance / variance - 1.0) + of_entropy
+                _add_squares(of_stds[a], latents[latent : latent + hidden], down * 0.5 / variance)
+            elif kind == BERNOULLI:
+                chance = _chance(z)
+                down = of_log_prob * (action - chance) - of_entropy * z * chance * (1.0 - chance)
+                deltas[begin + a] = np.float32(down)
+            else:
+                size, taken, kept = sizes[a], int(action), chances[i, mask_at + 2 * a :]
+                for j in range(size):
+                    down = of_log_prob * ((1.0 if j == taken else 0.0) - kept[j])
+                    surprise = np.float64(outputs[begin + mask_at + j]) - kept[size] + kept[size + 1]
+                    down -= of_entropy * kept[j] * surprise
+                    allowed = masks.shape[0] == 0 or masks[number, mask_at + j]
+                    deltas[begin + mask_at + j] = np.float32(down if allowed else 0.0)
+                mask_at += size
 
 
 @_reordering
@@ -511,29 +535,52 @@ def _add_squares(totals, latents, weight):
 
 
 @_kernel
-def _surrogate(log_ratio, advantage, clip, count, found):
-    """Give the gradient of the clipped surrogate by the log-likelihood, and count what SB3 logs."""
-    ratio = math.exp(log_ratio)
-    gain, clipped = advantage * ratio, advantage * min(max(ratio, 1.0 - clip), 1.0 + clip)
-    found[3] += (1.0 if abs(ratio - 1.0) > clip else 0.0) / count
-    found[4] += (ratio - 1.0 - log_ratio) / count
-    if gain > clipped:
-        found[0] -= clipped / count
-        return 0.0
-    found[0] -= gain / count  # also where it is NaN
-    return -gain / count
+def _weigh(rollout, chosen, values, value_row, numbers, flags, judged, found, deltas):
+    """Replace what `_judge` wrote by the loss's gradients, and write those of values.
 
-
-@_kernel
-def _value_gradient(value, old, target, limit, weight, count, found):
-    """Give the gradient of the squared error of a value, and count the error."""
-    moved, inside = value - old, 1.0
-    if limit >= 0.0:
-        inside = 1.0 if abs(moved) <= limit else 0.0
-        value = old + min(max(moved, -limit), limit) if inside == 0.0 else value
-    error = value - target
-    found[1] += error * error / count
-    return weight * 2.0 * error * inside / count
+    `values` and `deltas` begin at the value of the first transition; they are `value_row` apart. What SB3
+    logs is added to `found`.
+    """
+    _, _, _, old_values, old_log_probs, advantages, returns = rollout
+    log_probs, entropies = judged
+    normalises, estimates = flags
+    clip, limit, count = numbers[CLIP], numbers[CLIP_VALUES], len(chosen)
+    mean, spread = _scaling(advantages, chosen, normalises)
+    share, by_entropy = 1.0 / count, -numbers[ENTROPY] / count
+    gained = errors = unsure = outside = divergence = 0.0
+    for i in range(count):
+        number = chosen[i]
+        log_ratio = log_probs[i] - np.float64(old_log_probs[number])
+        advantage, ratio, by_log_prob = (
+            (np.float64(advantages[number]) - mean) / spread,
+            math.exp(log_ratio),
+            0.0,
+        )
+        gain, clipped = advantage * ratio, advantage * min(max(ratio, 1.0 - clip), 1.0 + clip)
+        outside += 1.0 if abs(ratio - 1.0) > clip else 0.0
+        divergence += ratio - 1.0 - log_ratio
+        if gain > clipped:
+            gained += clipped
+        else:  # also where it is NaN
+            gained += gain
+            by_log_prob = -gain * share
+        if estimates:
+            unsure -= log_probs[i]
+            log_probs[i], entropies[i] = by_log_prob - by_entropy, 0.0
+        else:
+            unsure += entropies[i]
+            log_probs[i], entropies[i] = by_log_prob, by_entropy
+        value, old, inside = np.float64(values[i * value_row]), np.float64(old_values[number]), 1.0
+        if limit >= 0.0 and not abs(value - old) <= limit:
+            value, inside = old + min(max(value - old, -limit), limit), 0.0
+        error = value - np.float64(returns[number])
+        errors += error * error
+        deltas[i * value_row] = np.float32(numbers[VALUES] * 2.0 * error * inside * share)
+    found[0] -= gained * share
+    found[1] += errors * share
+    found[2] += unsure * share
+    found[3] += outside * share
+    found[4] += divergence * share
 
 
 @_kernel
@@ -544,9 +591,8 @@ def compute_gradient(net, arrays, scratch, head, rollout, chosen, numbers, flags
     """
     layers, ends, activation = net
     weights, gradient, transposed = arrays[0], arrays[1], arrays[4]
-    outputs, slopes, deltas, x = scratch
-    rows, actions, masks, old_values, old_log_probs, advantages, returns = rollout
-    normalises, estimates = flags
+    outputs, slopes, deltas, x, judged = scratch
+    rows, actions, masks = rollout[0], rollout[1], rollout[2]
     count, room = len(chosen), len(outputs) // ends[3]
     _gather(layers[0, INPUTS], chosen, rows, x)
     _forward(layers, 0, ends[2], activation, weights, x, outputs, slopes, count, room)
@@ -554,47 +600,14 @@ def compute_gradient(net, arrays, scratch, head, rollout, chosen, numbers, flags
     value_at, value_row = layers[ends[2] - 1, COLUMN] * room, layers[ends[2] - 1, WIDTH]
     latents, latent_at, latent_row = _input(layers, ends[1] - 1, x, outputs, room)
     hidden = layers[ends[1] - 1, INPUTS]
-    mean, spread = _scaling(advantages, chosen, normalises)
     head[4][1][:] = 0.0
-    for i in range(count):
-        number, begin, latent = chosen[i], at + i * row, latent_at + i * latent_row
-        log_prob, entropy = _evaluate(head, actions, masks, number, outputs, begin, latents, latent, hidden)
-        of_log_prob = _surrogate(
-            log_prob - np.float64(old_log_probs[number]),
-            (np.float64(advantages[number]) - mean) / spread,
-            numbers[CLIP],
-            count,
-            found,
-        )
-        of_entropy = -numbers[ENTROPY] / count
-        if estimates:
-            entropy, of_log_prob, of_entropy = -log_prob, of_log_prob - of_entropy, 0.0
-        found[2] += entropy / count
-        _differentiate(
-            head,
-            actions,
-            masks,
-            number,
-            outputs,
-            begin,
-            latents,
-            latent,
-            hidden,
-            of_log_prob,
-            of_entropy,
-            deltas,
-        )
-        deltas[value_at + i * value_row] = np.float32(
-            _value_gradient(
-                np.float64(outputs[value_at + i * value_row]),
-                np.float64(old_values[number]),
-                np.float64(returns[number]),
-                numbers[CLIP_VALUES],
-                numbers[VALUES],
-                count,
-                found,
-            )
-        )
+    _judge(head, actions, masks, chosen, outputs, at, row, latents, latent_at, latent_row, hidden, judged)
+    _weigh(
+        rollout, chosen, outputs[value_at:], value_row, numbers, flags, judged, found, deltas[value_at:]
+    )  # fmt: skip
+    _differentiate(
+        head, actions, masks, chosen, outputs, at, row, latents, latent_at, latent_row, hidden, judged, deltas
+    )
     if head[4][0] >= 0:
         _through_stds(head, gradient)
     for first, last, adds in ((ends[0], ends[1], False), (ends[1], ends[2], True), (0, ends[0], False)):
