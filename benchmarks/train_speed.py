@@ -204,12 +204,18 @@ def other_speed(case: Case, command: str) -> float:
     """Give the steps per second of another trainer: many steps less few."""
     settings = {"n_steps": 2048, "batch_size": 64, "n_epochs": 10, **told(case)}
     size = settings["n_steps"] * case.n_envs
+    settings |= {"minibatches": size // settings["batch_size"]}
     few, many = 4 * size, 4 * size + max(1, 20_000 // size) * size
     seconds = [
         cpu_seconds(
             [
                 word.format(
-                    env=case.env, steps=steps, n_envs=case.n_envs, settings=json.dumps(settings), **settings
+                    env=case.env,
+                    env_v4=case.env.replace("-v5", "-v4"),
+                    steps=steps,
+                    n_envs=case.n_envs,
+                    settings=json.dumps(told(case)),
+                    **settings,
                 )
                 for word in shlex.split(command)
             ]
