@@ -1,4 +1,4 @@
-"""While the actor is frozen the critic learns as it would beside it, in every engine, and nothing else moves."""
+"""While the actor is frozen the critic learns as it would beside it, in every engine, and all else stays."""
 
 from dataclasses import replace
 from typing import Any
@@ -87,9 +87,8 @@ def test_what_is_frozen_is_said() -> None:
     mlp = begin_ours(GSDE).engine.tensors()
     assert warmup_in_words(4096, mlp) == "the critic alone learns for 4,096 steps"
     image = begin_ours(CASES["image"]).engine.tensors()
-    assert warmup_in_words(1, image) == (
-        "the critic alone learns for 1 steps; features_extractor, which it shares with the actor, is frozen, too"
-    )
+    said = warmup_in_words(64, image)
+    assert said.endswith("64 steps; features_extractor, which it shares with the actor, is frozen, too")
     assert shared(begin_ours(CASES["image, apart"]).engine.tensors()) == ()
     assert shared(begin_ours(CASES["recurrent, shared"]).engine.tensors()) == ("lstm_actor",)
     assert shared(begin_ours(CASES["recurrent, critic without"]).engine.tensors()) == ()
