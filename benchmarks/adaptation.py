@@ -17,7 +17,8 @@ Defined before anything was measured: returns are means of 20 episodes with dete
 seeds each time. A run has won the return back at the first evaluation that is at least 95 % of the way from
 what the port earns at first in the changed body to what training from scratch comes to: the median over
 seeds of the mean of its last five evaluations, of the better of the two. Compared are medians over seeds, and
-with that training from scratch that needs fewer steps.
+with that training from scratch that needs fewer steps. The settings of the fine-tuning were chosen before, on
+other seeds.
 """
 
 import argparse
@@ -42,8 +43,9 @@ LEARNERS = ("finetuned", "scratch", "scratch-same")
 EPISODES = 20
 EVERY = 1024  # environment steps between evaluations, at least
 SHARE, LAST = 0.95, 5
+FIRST_SEED = 10  # the settings of fine-tuning were chosen on others
 PENDULUM, CARTPOLE = "Pendulum-v1", "CartPole-v1"
-FASTER = {"n_steps": 256}  # rollouts of 1,024 steps in place of 4,096
+SHORT = {"n_steps": 64, "n_epochs": 5}  # rollouts of 256 steps in place of 4,096
 CONSTANT = {"learning_rate": 3e-3, "clip_range": 0.2}  # the port's schedules are near their ends
 
 
@@ -77,14 +79,12 @@ CONDITIONS = {
     "cartpole-gravity": Condition(
         "CartPole, gravity four times as strong", CARTPOLE, CONSTANT, 15_000, 60_000, {"gravity": 39.2}
     ),
-    "pendulum-length": Condition(
-        "Pendulum, half as long again", PENDULUM, FASTER, 20_000, 60_000, {"l": 1.5}
-    ),
-    "pendulum-mass": Condition("Pendulum, half as heavy again", PENDULUM, FASTER, 20_000, 60_000, {"m": 1.5}),
+    "pendulum-length": Condition("Pendulum, half as long again", PENDULUM, SHORT, 20_000, 60_000, {"l": 1.5}),
+    "pendulum-mass": Condition("Pendulum, half as heavy again", PENDULUM, SHORT, 20_000, 60_000, {"m": 1.5}),
     "pendulum-gravity": Condition(
         "Pendulum, gravity half as strong again",
         PENDULUM,
-        FASTER,
+        SHORT,
         20_000,
         60_000,
         env_kwargs={"g": 15.0},
@@ -365,7 +365,7 @@ def main() -> None:
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for seed in range(told.seeds):
+    for seed in range(FIRST_SEED, FIRST_SEED + told.seeds):
         for name in told.conditions:
             for learner in told.learners:
                 run = Run(name, learner, seed)

@@ -37,7 +37,7 @@ def weights_after(trainer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.thorough) if "image" in n else n for n in RUNS]
+    "name", [pytest.param(n, marks=pytest.mark.thorough) if "exact, " in n else n for n in RUNS]
 )
 def test_the_actor_stays_and_then_moves(name: str) -> None:
     torch.set_num_threads(1)
