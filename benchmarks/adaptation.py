@@ -346,7 +346,7 @@ def draw() -> None:
     figure.legend(handles[::-1], labels[::-1], frameon=False, ncols=3, loc="lower center", fontsize=9)
     figure.supylabel("return of an episode", fontsize=10)
     figure.tight_layout(rect=(0, 0.07, 1, 1))
-    figure.savefig(RESULTS.with_suffix(".png"), dpi=100)
+    figure.savefig(RESULTS.with_suffix(".png"), dpi=90)
 
 
 def main() -> None:
