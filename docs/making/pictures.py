@@ -90,6 +90,7 @@ def benchmarks(_: Path) -> None:
     for script, drawn, name in (
         ("engine_growth", "engine_growth.png", "engines.png"),
         ("learning", "learning.png", "learning.png"),
+        ("adaptation", "adaptation.png", "adaptation.png"),
     ):
         subprocess.run([sys.executable, ROOT / "benchmarks" / f"{script}.py", "--show"], check=True)
         shutil.move(ROOT / "benchmarks" / "results" / drawn, PICTURES / name)

@@ -62,7 +62,8 @@ def train(
             that is made already needs one, or it is not evaluated.
         callbacks: Who is told how it goes, and may end it: `sb3port.TrainingCallback`.
         **run: `save_every`, `eval_every`, `eval_episodes`, `eval_seed`, `video_every`, `track`, `engine`,
-            `device`, `vec_env`, `use_masking`: as the options of the command.
+            `device`, `vec_env`, `use_masking`, `demonstrations`, `bc_epochs`, `critic_warmup`, `kl_coef`: as
+            the options of the command.
 
     Returns:
         The checkpoints: `last` and `best`, each with a port in `pretrained_model`.

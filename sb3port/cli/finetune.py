@@ -45,6 +45,10 @@ def finetune(
     eval_seed: training_options.EvalSeed = 10_000,
     video_every: training_options.VideoEvery = None,
     track: training_options.Track = None,
+    demonstrations: training_options.Demonstrations = None,
+    bc_epochs: training_options.BcEpochs = None,
+    critic_warmup: training_options.CriticWarmup = 0,
+    kl_coef: training_options.KlCoef = 0.0,
     limits: options.Limits = None,  # noqa: ARG001 (its callback acts)
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -71,13 +75,16 @@ def finetune(
     with output.working(terminal("loading torch")):
         from sb3port.commands.policies import find_policy
         from sb3port.commands.train import RunOptions, begin_finetuning
+        from sb3port.ppo.runs.recipes import Recipe
         from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
+        recipe = Recipe(critic_warmup, kl_coef, demonstrations, bc_epochs)
+        how = (env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around)
         policy = find_policy(port, reading, chosen_by(output))
         trainer, checkpoint = begin_finetuning(
             policy,
-            RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around),
+            RunOptions(*how, recipe=recipe),
             lambda text: output.warn(shown(text)),
         )
     run_to_end(output, trainer, checkpoint, out)

@@ -67,6 +67,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "sde_sample_freq",
         "target_kl",
     ),
+    "Beginning": ("demonstrations", "bc_epochs", "critic_warmup", "kl_coef"),
     "Search": ("optimize", "n_trials", "n_startup_trials", "n_evaluations", "sampler", "pruner"),
     "Checkpoints": ("resume", "save_every"),
     "Watching": ("track", "eval_every", "eval_episodes", "eval_seed", "video_every"),

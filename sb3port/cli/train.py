@@ -63,6 +63,10 @@ def train(
     eval_episodes: training_options.EvalEpisodes = 5,
     eval_seed: training_options.EvalSeed = 10_000,
     video_every: training_options.VideoEvery = None,
+    demonstrations: training_options.Demonstrations = None,
+    bc_epochs: training_options.BcEpochs = None,
+    critic_warmup: training_options.CriticWarmup = 0,
+    kl_coef: training_options.KlCoef = 0.0,
     track: training_options.Track = None,
     optimize: training_options.Optimize = False,
     n_trials: training_options.NTrials = 500,
@@ -86,7 +90,8 @@ def train(
     need("torch", "sb3port train")
     output = output_of_one(json, quiet, verbose)
     if resume is not None:
-        if out is not None or config is not None or given or optimize:
+        recipe_given = demonstrations or bc_epochs or critic_warmup or kl_coef
+        if out is not None or config is not None or given or optimize or recipe_given:
             raise UsageError("--resume goes on as the run was told", "drop the other options")
         _resume(output, resume, (env, around), extractor, steps)
         return
@@ -112,14 +117,17 @@ def train(
         refuse_several("--optimize")
     with output.working(terminal("loading torch")):
         from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+        from sb3port.ppo.runs.recipes import Recipe
         from sb3port.ppo.runs.refusals import refuse_run
 
         refuse_run(out)
-        told = RunOptions(env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around=around)
+        recipe = Recipe(critic_warmup, kl_coef, demonstrations, bc_epochs)
+        how = (env, given, steps, n_envs, normalize_kwargs, save_every, config, run, around)
+        told = RunOptions(*how, recipe=recipe)
         new = PolicyOptions(algo.value, policy.value if policy else None, policy_kwargs, normalize)
     if optimize:
-        how = (n_trials, sampler.value, pruner.value, n_startup_trials, n_evaluations)
-        search_to_end(output, told, new, how, out)
+        search = (n_trials, sampler.value, pruner.value, n_startup_trials, n_evaluations)
+        search_to_end(output, told, new, search, out)
         return
     with output.working(terminal("loading torch")):
         trainer = begin_training(

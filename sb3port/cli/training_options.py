@@ -195,6 +195,33 @@ NormalizeKwargs = Annotated[
     typer.Option(metavar="DICT", help='Arguments of VecNormalize, such as "dict(norm_reward=False)".'),
 ]
 
+Demonstrations = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Clone these before PPO begins: what record wrote, or a LeRobotDataset.",
+        show_default=False,
+    ),
+]
+BcEpochs = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=whole_number(1), help="Passes over --demonstrations; 10 by default."),
+]
+CriticWarmup = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(0),
+        help="Steps in which the critic and the normaliser alone learn, and the actor is frozen.",
+    ),
+]
+KlCoef = Annotated[
+    float,
+    typer.Option(
+        metavar="X", parser=number(), help="Weight of the divergence from the policy that PPO begins with."
+    ),
+]
+
 Optimize = Annotated[
     bool,
     typer.Option("--optimize", help="Search for hyperparameters with Optuna, in rl_zoo3's search space."),

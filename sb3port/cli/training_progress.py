@@ -37,6 +37,10 @@ def run_to_end(output: Output, trainer: "Trainer", origin: "Checkpoint | None", 
         output.stage(terminal("ranks"), _ranks_in_words(trainer))
     if trainer.why_engine and not trainer.is_over:
         output.stage(terminal("engine"), shown(trainer.why_engine))
+    if trainer.beginning.cloned is not None:
+        output.stage(terminal("clone"), _cloned_in_words(trainer))
+    if warmup := _warmup_in_words(trainer):
+        output.stage(terminal("warmup"), shown(warmup))
     if not trainer.is_over and (more := overshoot(trainer.settings, trainer.counters.num_timesteps)):
         output.stage(terminal("steps"), shown(more))
     with _watching(output) as watcher:
@@ -60,6 +64,25 @@ def _in_words(trainer: "Trainer") -> TerminalText:
     return terminal(
         "{}, {} {}, {} steps", environment_text(settings.environment), settings.n_envs, count, steps
     )
+
+
+def _cloned_in_words(trainer: "Trainer") -> TerminalText:
+    """Say how the demonstrations were cloned."""
+    cloned = trainer.beginning.cloned
+    assert cloned is not None
+    first, last = cloned.losses[0], cloned.losses[-1]
+    text = terminal("{:,} steps of {}", cloned.steps, trainer.settings.demonstrations or "demonstrations")
+    count = len(cloned.losses)
+    passes = terminal("{} epoch{}", count, "" if count == 1 else "s")
+    return terminal("{}, {}, loss {:.4f} to {:.4f}", text, passes, first, last)
+
+
+def _warmup_in_words(trainer: "Trainer") -> str:
+    """Say what learns while the actor is frozen, nothing where it is not."""
+    from sb3port.ppo.runs.recipes import warmup_in_words
+
+    rest = trainer.settings.actor_from - trainer.counters.num_timesteps
+    return "" if trainer.is_over or rest <= 0 else warmup_in_words(rest, trainer.engine.tensors())
 
 
 def _ranks_in_words(trainer: "Trainer") -> TerminalText:

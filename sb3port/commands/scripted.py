@@ -13,11 +13,14 @@ from sb3port.environments.handed_over import HandedOver, OwnEnvironments, handed
 from sb3port.environments.making import open_wrapped
 from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import UsageError, did_you_mean
+from sb3port.ppo.runs.recipes import Recipe
 
 if TYPE_CHECKING:
     from sb3port.ppo.rollout.episodes import MakeEnv
 
+_RECIPE = ("bc_epochs", "critic_warmup", "demonstrations", "kl_coef")
 _NAMES = (
+    *_RECIPE,
     "device",
     "engine",
     "eval_episodes",
@@ -78,7 +81,9 @@ def run_options(place: Where, around: Around, run: Mapping[str, Any], **fields: 
     if unknown := sorted(set(run) - {*_NAMES, "seed"}):
         hint = did_you_mean(unknown[0], _NAMES, f"known: {', '.join(_NAMES)}")
         raise UsageError(f"there is no argument {unknown[0]}", hint)
-    settings = {**run, "track": _words(run.get("track", ()))}
+    recipe = {name: run[name] for name in _RECIPE if name in run}
+    settings = {name: value for name, value in run.items() if name not in recipe}
+    settings["track"] = _words(run.get("track", ()))
     if place.own is not None and place.make is None:
         wanted = [name for name in ("eval_every", "eval_episodes", "video_every") if settings.get(name)]
         if wanted:
@@ -95,6 +100,7 @@ def run_options(place: Where, around: Around, run: Mapping[str, Any], **fields: 
         config=None if config is None else Path(config),
         save_every=every,
         run=settings,
+        recipe=_recipe(**recipe),
         **{**fields, "given": fields.get("given") or {}},
     )
 
@@ -103,6 +109,10 @@ def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     """Tell arguments that say how a port is read from those that say how a run goes."""
     reading = {name: value for name, value in arguments.items() if name in ReadArguments.__annotations__}
     return reading, {name: value for name, value in arguments.items() if name not in reading}
+
+
+def _recipe(demonstrations: str | Path | None = None, **others: Any) -> Recipe:
+    return Recipe(demonstrations=None if demonstrations is None else Path(demonstrations), **others)
 
 
 def _words(names: Any) -> tuple[str, ...]:

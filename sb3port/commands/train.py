@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
-from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer
+from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer, PolicySpec
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.policies import Policy
 from sb3port.commands.training_plans import plan_for
@@ -24,6 +24,7 @@ from sb3port.ppo.ranks.joining import join
 from sb3port.ppo.runs.checkpoints import find_checkpoint
 from sb3port.ppo.runs.finetuning import as_ppo, normaliser_of, plan_of, steps_done, whole_number
 from sb3port.ppo.runs.plans import Plan, vec_normalize_flags, with_options
+from sb3port.ppo.runs.recipes import Recipe, check_policy_of, check_recipe, of_statistics
 from sb3port.ppo.runs.refusals import (
     check_normalised,
     check_sizes,
@@ -37,6 +38,7 @@ from sb3port.ppo.runs.settings import RunSettings, without_statistics
 from sb3port.readers.meaning.zoo_values import read_kwargs
 
 if TYPE_CHECKING:  # what is wrong is said before torch is loaded
+    from sb3port.parity.observations.demonstrations import Demonstrations
     from sb3port.ppo.ranks.base import Ranks
     from sb3port.ppo.rollout.environments import Environments
     from sb3port.ppo.rollout.episodes import MakeEnv
@@ -47,6 +49,7 @@ if TYPE_CHECKING:  # what is wrong is said before torch is loaded
 _CHECKPOINTS = 10
 
 Announce: TypeAlias = Callable[[str], None]
+_PLAIN = Recipe()
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class RunOptions:
         run: Fields of `RunSettings` as they are.
         around: What the user says of the environment beside its id.
         own: Environments that a script hands over in place of an id.
+        recipe: How it begins.
     """
 
     env: str | None = None
@@ -76,14 +80,15 @@ class RunOptions:
     run: Mapping[str, Any] = field(default_factory=dict)
     around: Around = AS_IN_TRAINING
     own: OwnEnvironments | None = None
+    recipe: Recipe = _PLAIN
 
 
 class RunArguments(TypedDict, total=False):
-    """Fields of `RunOptions` and `RunSettings` that functions of the package hand on, all of them optional.
+    """What functions of the package hand on to `RunOptions`, all of it optional.
 
     `save_every`, `engine`, `device` and `vec_env` are as the options of the commands; so are `eval_every`,
-    `eval_episodes`, `eval_seed` and `video_every`. `track` names trackers, `use_masking=False` is
-    `--no-masking`.
+    `eval_episodes`, `eval_seed` and `video_every`, and `demonstrations`, `bc_epochs`, `critic_warmup` and
+    `kl_coef`. `track` names trackers, `use_masking=False` is `--no-masking`.
     """
 
     save_every: int | None
@@ -96,6 +101,10 @@ class RunArguments(TypedDict, total=False):
     video_every: int | None
     track: Sequence[str]
     use_masking: bool
+    demonstrations: str | Path | None
+    bc_epochs: int | None
+    critic_warmup: int
+    kl_coef: float
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,7 @@ def begin_training(
     Raises:
         Sb3portError: With the exit code of the contract.
     """
+    check_recipe(options.recipe, is_new=True)
     plan = _plan(options, new)
     check_policy(new.algorithm, plan.policy, plan.policy_kwargs)
     announce(plan.source)
@@ -145,9 +155,11 @@ def begin_training(
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
     check_normalised(run, spec)
     refuse_starts(spec)
-    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run), *_of_last_minibatch(run)):
+    shown = _demonstrations(options.recipe, spec, ranks)
+    of_run = (*_of_cuts(envs, run), *_of_last_minibatch(run), *of_statistics(run))
+    for sentence in (*check_spaces(envs, spec, run.env), *of_run):
         warn(sentence)
-    return start_fresh(run, spec, envs, *optimizer, ranks=ranks)
+    return start_fresh(run, spec, envs, *optimizer, ranks=ranks, demonstrations=shown)
 
 
 def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tuple[Trainer, Checkpoint]":
@@ -165,6 +177,7 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tu
         Sb3portError: With the exit code of the contract.
     """
     _refuse_no_steps(options)
+    check_recipe(options.recipe, is_new=False)
     checkpoint, notes = as_ppo(policy.checkpoint)
     refuse_other_policy(checkpoint.spec, options.given)
     plan, doubts = _finetuning_plan(checkpoint, options)
@@ -188,7 +201,8 @@ def begin_finetuning(policy: Policy, options: RunOptions, warn: Announce) -> "tu
         *_of_cuts(envs, run),
     ):
         warn(sentence)
-    return start_from(run, checkpoint, envs, ranks), checkpoint
+    shown = _demonstrations(options.recipe, checkpoint.spec, ranks)
+    return start_from(run, checkpoint, envs, ranks, shown), checkpoint
 
 
 def run(
@@ -275,6 +289,14 @@ def _plan(options: RunOptions, new: PolicyOptions) -> Plan:
     return with_options(plan, given)
 
 
+def _demonstrations(recipe: Recipe, spec: PolicySpec, ranks: "Ranks") -> "Demonstrations | None":
+    """Read what is to be cloned, once it is known that the policy can do what it is to begin with."""
+    from sb3port.parity.observations.demonstrations import read_demonstrations
+
+    check_policy_of(recipe, spec, ranks)
+    return None if recipe.demonstrations is None else read_demonstrations(recipe.demonstrations, spec)
+
+
 def _refuse_no_steps(options: RunOptions) -> None:
     if options.config is None and options.steps is None:
         raise UsageError("--steps is needed", "say how many environment steps to do, such as --steps 1e5")
@@ -354,6 +376,8 @@ def _run(
         normalise=normalise,
         norm_obs_keys=plan.norm_obs_keys,
         save_every=options.save_every or max(1, plan.n_timesteps // _CHECKPOINTS),
+        actor_from=done + options.recipe.critic_warmup if options.recipe.critic_warmup else 0,
+        **options.recipe.fields,
         **options.run,
     )
 

@@ -180,10 +180,36 @@ class ActorCritic(nn.Module):
             Values, log-likelihoods in nats and entropies in nats, each `(B,)`. The entropy is None for
             squashed gSDE, which has no analytical form.
         """
+        return self.evaluate_with_distribution(batch, actions, lstm_states, episode_starts)[:3]
+
+    def evaluate_with_distribution(
+        self,
+        batch: Batch,
+        actions: Tensor,
+        lstm_states: RNNStates | None = None,
+        episode_starts: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor | None, ActionDistribution]:
+        """Do as `evaluate_actions`, and give the distribution over actions as well.
+
+        Args:
+            batch: A preprocessed batch.
+            actions: As for `evaluate_actions`.
+            lstm_states: Likewise.
+            episode_starts: Likewise.
+        """
         features, latent_pi, latent_vf, _ = self._latents(batch, lstm_states, episode_starts)
         distribution = self._distribution(batch, features, latent_pi)
         log_prob = distribution.log_prob(self.head.as_actions(actions))
-        return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy()
+        return self.value_net(latent_vf).flatten(), log_prob, distribution.entropy(), distribution
+
+    def distribution(self, batch: Batch) -> ActionDistribution:
+        """Give the distribution over actions, of a policy without a memory.
+
+        Args:
+            batch: A preprocessed batch.
+        """
+        features = self.features_extractor(self.preprocess(batch))
+        return self._distribution(batch, features, self.mlp_extractor.forward_actor(features))
 
     @torch.no_grad()
     def explore(
@@ -230,9 +256,24 @@ class ActorCritic(nn.Module):
             raise ValueError(
                 "A recurrent policy cannot be cloned: lerobot-train's batches hold no sequences."
             )
+        return -self.distribution(batch).log_prob(self.head.from_environment(actions))
+
+    def cloning_loss(self, batch: Batch, actions: Tensor) -> Tensor:
+        """Behaviour-cloning loss that leaves exploration as it is, of a policy without a memory.
+
+        Args:
+            batch: A preprocessed batch.
+            actions: What an environment took, `(B, A)`, for the discrete spaces of any number type.
+
+        Returns:
+            One loss per row, `(B,)`, with gradients: of a Box half the squared distance to the deterministic
+            action, which is that of Gaussians of deviation 1; else the negative log-likelihood in nats.
+        """
+        if self.log_std is None:
+            return self.negative_log_likelihood(batch, actions)
         features = self.features_extractor(self.preprocess(batch))
-        distribution = self._distribution(batch, features, self.mlp_extractor.forward_actor(features))
-        return -distribution.log_prob(self.head.from_environment(actions))
+        modes = self.head.mode(self.action_net(self.mlp_extractor.forward_actor(features)))
+        return 0.5 * (modes - self.head.from_environment(actions)).square().sum(dim=1)
 
     @torch.no_grad()
     def select_action(self, batch: Batch, episode_starts: Tensor | None = None) -> Tensor:

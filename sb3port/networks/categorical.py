@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical
-from typing_extensions import override
+from torch.nn.functional import softplus
+from typing_extensions import Self, override
 
 from sb3port.networks.distributions import ActionDistribution, ActionHead
 
@@ -61,6 +62,11 @@ class DiscreteChoice(ActionDistribution):
         """Entropy in nats, `(B,)`."""
         return self._choice.entropy()
 
+    @override
+    def divergence(self, reference: Self) -> Tensor:
+        """`KL(self || reference)` in nats, `(B,)`."""
+        return _divergence(self._choice, reference._choice)
+
 
 class DiscreteChoices(ActionDistribution):
     """Several independent choices per row; actions are `(B, number of choices)`."""
@@ -84,6 +90,12 @@ class DiscreteChoices(ActionDistribution):
         """Entropy in nats, `(B,)`: the sum over the choices of a row."""
         return torch.stack([choice.entropy() for choice in self._choices], dim=1).sum(dim=1)
 
+    @override
+    def divergence(self, reference: Self) -> Tensor:
+        """`KL(self || reference)` in nats, `(B,)`: the sum over the choices of a row."""
+        pairs = zip(self._choices, reference._choices, strict=True)
+        return torch.stack([_divergence(*pair) for pair in pairs], dim=1).sum(dim=1)
+
 
 class CoinFlips(ActionDistribution):
     """Independent binary choices: `logits` `(B, n)`; actions are 0 or 1, int64, `(B, n)`."""
@@ -105,6 +117,13 @@ class CoinFlips(ActionDistribution):
     def entropy(self) -> Tensor:
         """Entropy in nats, `(B,)`: the sum over the bits of a row."""
         return self._coins.entropy().sum(dim=1)
+
+    @override
+    def divergence(self, reference: Self) -> Tensor:
+        """`KL(self || reference)` in nats, `(B,)`: the sum over the bits of a row."""
+        own, other, chance = self._coins.logits, reference._coins.logits, self._coins.probs
+        ones = chance * (softplus(-other) - softplus(-own))
+        return (ones + (1 - chance) * (softplus(other) - softplus(own))).sum(dim=1)
 
 
 class CategoricalHead(ActionHead):
@@ -198,6 +217,11 @@ class BernoulliHead(ActionHead):
 
 def _categorical(logits: Tensor, mask: Tensor | None, masked: bool) -> Categorical:
     return MaskedCategorical(logits, mask) if masked else Categorical(logits=logits)
+
+
+def _divergence(one: Categorical, other: Categorical) -> Tensor:
+    # Torch's own is infinite where a probability rounds to 0, which logits never do.
+    return (one.probs * (one.logits - other.logits)).sum(dim=-1)
 
 
 def _mode(logits: Tensor, mask: Tensor | None, masked: bool) -> Tensor:

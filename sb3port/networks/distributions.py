@@ -7,6 +7,7 @@ policy, as in SB3); gSDE keeps its exploration matrices as buffers that are not 
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
+from typing_extensions import Self
 
 
 class ActionDistribution(ABC):
@@ -23,6 +24,10 @@ class ActionDistribution(ABC):
     @abstractmethod
     def entropy(self) -> Tensor | None:
         """Entropy in nats, `(B,)`, or None when it has no analytical form."""
+
+    @abstractmethod
+    def divergence(self, reference: Self) -> Tensor:
+        """Kullback-Leibler divergence `KL(self || reference)` in nats, `(B,)`, of two of one kind."""
 
 
 class ActionHead(nn.Module, ABC):

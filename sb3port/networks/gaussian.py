@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
-from typing_extensions import override
+from torch.distributions import Normal, kl_divergence
+from typing_extensions import Self, override
 
 from sb3port.checkpoint.checkpoint import PolicySpec
 from sb3port.checkpoint.spaces import Box
@@ -39,6 +39,11 @@ class DiagGaussian(ActionDistribution):
     def entropy(self) -> Tensor:
         """Entropy in nats, `(B,)`."""
         return self._normal.entropy().sum(dim=1)
+
+    @override
+    def divergence(self, reference: Self) -> Tensor:
+        """`KL(self || reference)` in nats, `(B,)`: the sum over the elements of an action."""
+        return kl_divergence(self._normal, reference._normal).sum(dim=1)
 
 
 class StateDependentGaussian(ActionDistribution):
@@ -94,6 +99,11 @@ class StateDependentGaussian(ActionDistribution):
     def entropy(self) -> Tensor | None:
         """Entropy in nats, `(B,)`, or None when squashed: tanh leaves it no analytical form."""
         return None if self._squash else self._normal.entropy().sum(dim=1)
+
+    @override
+    def divergence(self, reference: Self) -> Tensor:
+        """`KL(self || reference)` in nats, `(B,)`; tanh, which both have or neither, does not change it."""
+        return kl_divergence(self._normal, reference._normal).sum(dim=1)
 
 
 class GaussianHead(ActionHead):

@@ -127,11 +127,38 @@ NEW = "train --env CartPole-v1 --out run"
         ("finetune port --out run --steps 9 --extractor a:B", "needs no code of your own"),
         (f"{NEW} --extractor a:B", "--extractor is for a run to --resume"),
         ("finetune port --out run --steps 9 --env CartPole-v1", "trained with"),
+        ("finetune port --out run --steps 9 --bc-epochs 3", "there are none"),
+        ("finetune port --out run --steps 9 --demonstrations no.npz", "no.npz is not there to be cloned"),
+        ("finetune port --out run --steps 9 --kl-coef -1", "kl_coef is -1.0, but it must be 0 or more"),
+        ("finetune port --out run --steps 9 --kl-coef 1 --engine fast", "kept near the policy"),
+        ("finetune port --out run --steps 9 --critic-warmup -1", "--critic-warmup"),
+        (f"{NEW} --steps 9 --kl-coef 0.1", "a new one knows nothing"),
+        (f"{NEW} --steps 9 --algo ppo_lstm --demonstrations .", "is not for recurrent policies"),
+        ("train --resume nowhere --kl-coef 1", "goes on as the run was told"),
     ],
 )
 def test_refusals(cli: Cli, port: Path, arguments: str, text: str) -> None:
     cli(*arguments.split()).fails(2, text)
     assert not Path("run/checkpoints").exists()
+
+
+def test_what_it_begins_with_is_said(cli: Cli, port: Path) -> None:
+    cli("record", port, "--env", "Pendulum-v1", "--episodes", 1, "--out", "one.npz").succeeds()
+    recipe = ("--demonstrations", "one.npz", "--bc-epochs", 2, "--critic-warmup", 100, "--kl-coef", 0.1)
+    result = cli(
+        "train", "--env", "Pendulum-v1", "--out", "run", "--steps", 256, "--normalize", *recipe, *TINY
+    )
+    result.succeeds()
+    assert "clone   200 steps of one.npz, 2 epochs, loss " in result.err
+    assert "warmup  the critic alone learns for 100 steps" in result.err
+    assert "warning: statistics of observations begin with the demonstrations" in result.err
+    told = settings()
+    assert (told["actor_from"], told["kl_coef"], told["bc_epochs"]) == (100, 0.1, 2)
+    assert "| `kl_coef` | `0.1` |" in Path("run/report.md").read_text()
+    assert "clone" not in cli("train", "--resume", "run", "--steps", 384).err
+    result = cli("finetune", port, "--out", "more", "--steps", 128, "--critic-warmup", 64, *TINY)
+    assert "the critic alone learns for 64 steps" in result.err
+    assert settings(Path("more"))["actor_from"] == 102_464
 
 
 def test_unknown_wrappers_of_a_file_are_refused(cli: Cli) -> None:

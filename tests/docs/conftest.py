@@ -19,6 +19,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("model.zip", "a-strangers.zip"):
         shutil.copy(fixture / "ppo-Pendulum-v1.zip", folder / name)
     shutil.copy(fixture / "vec_normalize.pkl", folder)
+    shutil.copy(ROOT / "docs" / "dynamics.py", folder)
     shutil.copy(fixture / "reference.npz", folder / "mine.npz")
     with serve(folder / "hub") as hub:
         (folder / "endpoint").write_text(hub.endpoint)

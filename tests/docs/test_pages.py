@@ -25,6 +25,7 @@ ELSEWHERE = {
     ("environments", "python"): "test_environments",
     ("environments", "sh"): "test_environments",
     ("export", "python"): "test_export",
+    ("finetuning", "sh"): "test_finetuning",
 }
 # What is no command: outputs of what a page tells in words.
 NOT_RUN = {"text"}

@@ -2,8 +2,8 @@
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
-from typing_extensions import override
+from torch.distributions import Normal, kl_divergence
+from typing_extensions import Self, override
 
 from sb3port.networks.distributions import ActionDistribution
 from sb3port.networks.gaussian import inverse_tanh
@@ -45,6 +45,11 @@ class SquashedGaussian(ActionDistribution):
         log_prob = self._normal.log_prob(gaussian).sum(dim=1)
         log_prob -= torch.sum(torch.log(1 - actions**2 + _EPSILON), dim=1)
         return log_prob
+
+    @override
+    def divergence(self, reference: Self) -> Tensor:
+        """`KL(self || reference)` in nats, `(B,)`, which tanh does not change."""
+        return kl_divergence(self._normal, reference._normal).sum(dim=1)
 
     @override
     def entropy(self) -> None:

@@ -64,6 +64,11 @@ def dataset_observations(path: Path, spec: PolicySpec, name: str = "recorded") -
     return as_set(_named(arrays, spec), spec, path, name)
 
 
+def dataset_actions(path: Path) -> Array:
+    """Read what was done in all frames, `(N, A)`; errors are those of `dataset_observations`."""
+    return _read(path, ["action"], ())["action"]
+
+
 def _named(columns: dict[str, Array], spec: PolicySpec) -> dict[str, Array]:
     """Give columns the names of a `reference.npz`."""
     spaces, action = parts(spec.observation_space), spec.action_space
@@ -99,7 +104,8 @@ def _read(path: Path, needed: Sequence[str], wanted: Sequence[str]) -> dict[str,
             raise NotPortable(f"{path} is a LeRobotDataset without data")
         names = set(files[0].schema_arrow.names)
         if missing := sorted(set(needed) - names):
-            raise NotPortable(f"{path} holds no {', '.join(missing)}, which the policy observes")
+            verb = "does" if missing == ["action"] else "observes"
+            raise NotPortable(f"{path} holds no {', '.join(missing)}, which the policy {verb}")
         columns = [*needed, *(name for name in wanted if name in names), _INDEX]
         table = pyarrow.concat_tables([file.read(columns) for file in files]).sort_by(_INDEX)
         return {name: _array(table[name]) for name in columns}

@@ -7,7 +7,7 @@ recorded; `action_mask`, `episode_starts` and `initial_states` what else a polic
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -65,6 +65,24 @@ def recorded_observations(path: Path, spec: PolicySpec, name: str = "recorded") 
         shapes = {member: archive.rows(member).shape for member in _known(archive.names)}
         count = _check_shapes(shapes, spec, path)
     return ObservationSet(name, f"recorded ({path.name})", count, lambda: _file_blocks(path, spec, count))
+
+
+def recorded_array(path: Path, names: Sequence[str], what: str) -> Array:
+    """Read one array of a recording whole.
+
+    Args:
+        path: An `.npz`.
+        names: The first of them that is there is read.
+        what: What to call it where none is there.
+
+    Raises:
+        NotPortable: The file is damaged, or has none of them.
+    """
+    with _refusing(path), NpzFile(path) as archive:
+        for name in names:
+            if name in archive.names:
+                return archive.array(name)
+    raise NotPortable(f"{path} holds no {what}: no {' and no '.join(names)}")
 
 
 def as_set(arrays: Mapping[str, Array], spec: PolicySpec, path: Path, name: str) -> ObservationSet:

@@ -31,6 +31,8 @@ class Learner:
         ranks: Who learns together, each from its share of every minibatch.
         mixed_precision: Whether networks are computed in numbers of 16 bits, which heads, losses and
             optimiser are not.
+        reference: The policy near which this one stays, None for none.
+        kl_coef: Weight of the divergence from it.
     """
 
     spec: PolicySpec
@@ -41,6 +43,8 @@ class Learner:
     device: torch.device
     ranks: Ranks = ALONE
     mixed_precision: bool = False
+    reference: ActorCritic | None = None
+    kl_coef: float = 0.0
 
     @property
     def share(self) -> Hyperparameters:
@@ -81,11 +85,17 @@ class Recall(NamedTuple):
 
 @dataclass(frozen=True)
 class StepSizes:
-    """The values of the schedules for one update."""
+    """The values of the schedules for one update.
+
+    Args:
+        learning_rate, clip_range, clip_range_vf: As in `Hyperparameters`.
+        actor_frozen: Whether the actor's learning rate is 0; see `frozen`.
+    """
 
     learning_rate: float
     clip_range: float
     clip_range_vf: float | None = None
+    actor_frozen: bool = False
 
     @classmethod
     def of(cls, settings: Hyperparameters, remaining: float) -> Self:
@@ -110,6 +120,7 @@ class UpdateStatistics:
         clip_fraction: Share of transitions outside of the clip range.
         loss: The weighted sum, in the last minibatch.
         epochs: How many were begun.
+        reference_kl: Divergence from the reference in nats, None without one.
     """
 
     policy_gradient_loss: float
@@ -119,6 +130,7 @@ class UpdateStatistics:
     clip_fraction: float
     loss: float
     epochs: int
+    reference_kl: float | None = None
 
 
 class Engine(ABC):

@@ -4,6 +4,7 @@ Source: `stable_baselines3/ppo/ppo.py`, `sb3_contrib/{ppo_recurrent,ppo_mask}/*.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -13,11 +14,13 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from sb3port.checkpoint.checkpoint import Array, OptimizerState
+from sb3port.networks.distributions import ActionDistribution
 from sb3port.networks.recurrent import RNNStates
 from sb3port.networks.weights import policy_tensors
 from sb3port.ppo.engines import losses
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
 from sb3port.ppo.engines.batches import Batches
+from sb3port.ppo.engines.frozen import of_actor
 from sb3port.ppo.engines.minibatches import Minibatch, sequences, shuffled
 from sb3port.ppo.engines.mixed_precision import compute_in_half, gradient_scaler
 from sb3port.ppo.engines.optimisers import load_optimizer, optimizer_state
@@ -42,6 +45,9 @@ class AutogradEngine(Engine):
         self._normalise = partial(normalised, learner=learner)
         self._batches = Batches(learner.spec, learner.device)
         self._optimizer = load_optimizer(self.policy, learner.optimizer_class, learner.optimizer)
+        reference = learner.reference
+        self._reference = None if reference is None else reference.to(learner.device).eval()
+        self._kl_coef = learner.kl_coef
 
     def act(self, observations: Observations, masks: Array | None, recall: Recall | None) -> Decision:
         """Choose actions at random, in one pass through actor and critic."""
@@ -88,7 +94,8 @@ class AutogradEngine(Engine):
                 kls.append(kl.item())
                 if self._has_diverged(self._differentiate(values[-1], kls[-1])):
                     return _statistics(seen, kls, epoch)
-                self._descend()
+                with self._holding(sizes.actor_frozen):
+                    self._descend()
         return _statistics(seen, kls, self._settings.n_epochs)
 
     def tensors(self) -> dict[str, Array]:
@@ -106,9 +113,12 @@ class AutogradEngine(Engine):
         return shuffled(flat, size, self._batches, self._device, self._normalise)
 
     def _losses(self, rows: Minibatch, sizes: StepSizes) -> tuple[Tensor, ...]:
-        """Give surrogate, value loss, entropy loss, clip fraction, their sum, and the divergence."""
+        """Give surrogate, value loss, entropy loss, clip fraction, their sum, and the divergence.
+
+        With a reference, how far the policy is from it stands before their sum.
+        """
         settings, where = self._settings, rows.where
-        values, log_prob, entropy = self.policy.evaluate_actions(
+        values, log_prob, entropy, distribution = self.policy.evaluate_with_distribution(
             rows.batch, rows.actions, rows.states, rows.starts
         )
         advantages = rows.advantages
@@ -120,10 +130,21 @@ class AutogradEngine(Engine):
         value = losses.value_loss(new_values, rows.returns, where)
         entropy = losses.entropy_loss(entropy, log_prob, where)
         loss = surrogate + settings.ent_coef * entropy + settings.vf_coef * value
+        apart = self._apart(rows, distribution)
+        for divergence in apart:
+            loss = loss + self._kl_coef * divergence
         with torch.no_grad():
             outside = losses.clip_fraction(ratio, sizes.clip_range, where)
             kl = losses.approximate_kl(log_prob - rows.old_log_prob, where)
-        return surrogate, value, entropy, outside, loss, kl
+        return surrogate, value, entropy, outside, *apart, loss, kl
+
+    def _apart(self, rows: Minibatch, distribution: ActionDistribution) -> tuple[Tensor, ...]:
+        """Give the mean divergence from the reference, nothing without one."""
+        if self._reference is None:
+            return ()
+        with torch.no_grad():
+            reference = self._reference.distribution(rows.batch)
+        return (distribution.divergence(reference).mean(),)
 
     def _has_diverged(self, kl: float) -> bool:
         limit = self._settings.target_kl
@@ -148,6 +169,16 @@ class AutogradEngine(Engine):
         self._scaler.step(self._optimizer)
         self._scaler.update()
 
+    @contextmanager
+    def _holding(self, frozen: bool) -> Iterator[None]:
+        """Leave the actor's parameters where they are, if it is frozen."""
+        named = dict(self.policy.named_parameters()) if frozen else {}
+        held = {named[name]: named[name].detach().clone() for name in of_actor(named)}
+        yield
+        with torch.no_grad():
+            for parameter, values in held.items():
+                parameter.copy_(values)
+
     def _agree_on_buffers(self) -> None:
         """Let all processes have the mean of what a features extractor has seen in each."""
         for buffer in self.policy.buffers() if self._ranks.size > 1 else ():
@@ -170,5 +201,6 @@ def _memory(states: RNNStates) -> NDArray[np.float32]:
 
 
 def _statistics(seen: list[tuple[float, ...]], kls: list[float], epochs: int) -> UpdateStatistics:
-    surrogate, value, entropy, outside, _ = np.mean(seen, axis=0).tolist()
-    return UpdateStatistics(surrogate, value, entropy, float(np.mean(kls)), outside, seen[-1][-1], epochs)
+    surrogate, value, entropy, outside, *apart, _ = np.mean(seen, axis=0).tolist()
+    found = (surrogate, value, entropy, float(np.mean(kls)), outside, seen[-1][-1], epochs)
+    return UpdateStatistics(*found, *apart)

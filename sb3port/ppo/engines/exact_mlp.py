@@ -19,6 +19,7 @@ from sb3port.networks.weights import policy_tensors
 from sb3port.ppo.engines.base import Decision, Engine, Learner, Recall, StepSizes, UpdateStatistics
 from sb3port.ppo.engines.epochs import EpochStatistics, summary
 from sb3port.ppo.engines.flat import FlatAdam, fits_adam
+from sb3port.ppo.engines.frozen import of_actor
 from sb3port.ppo.engines.heads import has_head, make_head
 from sb3port.ppo.engines.layers import ACTIVATIONS, Layers
 from sb3port.ppo.engines.losses import normalized
@@ -38,6 +39,7 @@ def fits(learner: Learner) -> bool:
     return (
         learner.device.type == "cpu"
         and not learner.mixed_precision
+        and learner.reference is None
         and plain
         and seen
         and layers
@@ -66,6 +68,7 @@ class MlpEngine(Engine):
         self._actor = Layers([*policy, "action_net"], *values, activation)
         self._critic = Layers([*value, "value_net"], *values, activation)
         self._head = make_head(learner.spec, *values, learner.policy.head)
+        self._of_actor = of_actor(self._adam.parameters)
         self._value_weight = torch.tensor(learner.settings.vf_coef)
         self._entropy_weight = torch.tensor(learner.settings.ent_coef)
 
@@ -145,7 +148,8 @@ class MlpEngine(Engine):
         (divergence,) = self._learner.ranks.mean(self._adam.gradient, divergence)
         if settings.target_kl is not None and divergence > 1.5 * settings.target_kl:
             return False
-        self._adam.step(sizes.learning_rate, settings.max_grad_norm)
+        held = self._of_actor if sizes.actor_frozen else ()
+        self._adam.step(sizes.learning_rate, settings.max_grad_norm, held)
         return True
 
     def _entropy_gradient(self, count: int) -> Tensor | None:

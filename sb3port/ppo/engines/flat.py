@@ -4,7 +4,7 @@ A step of the optimiser is then seven operations for all parameters together. Ev
 multiple of 64 bytes: matrix products of one row give other bits elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,15 @@ class FlatAdam:
                 if number in state.state:
                     views[name].copy_(torch.from_numpy(np.array(state.state[number][moment])))
 
-    def step(self, learning_rate: float, max_grad_norm: float) -> None:
-        """Cut the gradients to a length, as `clip_grad_norm_` does, and move the parameters."""
+    def step(self, learning_rate: float, max_grad_norm: float, held: Iterable[str] = ()) -> None:
+        """Cut the gradients to a length, as `clip_grad_norm_` does, and move the parameters.
+
+        Args:
+            learning_rate: Of this step.
+            max_grad_norm: The length.
+            held: Names of parameters whose learning rate is 0.
+        """
+        kept = {name: self.parameters[name].clone() for name in held}
         lengths = torch._foreach_norm(list(self.gradients.values()))
         total = torch.linalg.vector_norm(torch.stack(lengths))
         self.gradient.mul_(torch.clamp(max_grad_norm / (total + 1e-6), max=1.0))
@@ -62,6 +69,8 @@ class FlatAdam:
         spread = torch.sqrt(self._square, out=self._scratch)
         spread.div_(correction2**0.5).add_(self._group["eps"])
         self._flat.addcdiv_(self._mean, spread, value=-learning_rate / correction1)
+        for name, values in kept.items():
+            self.parameters[name].copy_(values)
         self._group["lr"] = learning_rate
 
     def state(self) -> OptimizerState:

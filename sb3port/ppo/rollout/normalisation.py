@@ -35,6 +35,11 @@ class RunningMoments:
         self.var = np.ones((1, *shape)) if start is None else start.var[None].copy()
         self._count = np.array(1e-4 if start is None else start.count)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing was seen yet."""
+        return bool(self._count < 1)
+
     def update(self, rows: Array) -> None:
         """Take in rows `(n, *shape)`."""
         n = len(rows)
@@ -143,6 +148,13 @@ class RunningNormaliser:
         self.returns = np.zeros_like(self.returns)
         seen = self._take_in(observations)
         return seen | {key: history.begin(seen[key]) for key, history in self._frames.items()}
+
+    def take_in_first(self, observations: Observations) -> None:
+        """Take in recorded observations, `(n, ...)`, where none have been seen yet; of stacks the newest."""
+        if all(moments.is_fresh for moments in self._observations.values()):
+            given = self._newest(observations)
+            for key, moments in self._observations.items():
+                moments.update(given[key])
 
     def meet(self, observations: Observations, rewards: NDArray[Any]) -> None:
         """Bring what all processes take in next together, in one message: `observe` and `scale` await it."""

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, PolicySpec
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.environments.choosing import choose_environment, needed_words
 from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.errors import TrainingDiverged, UsageError
+from sb3port.errors import NotPortable, TrainingDiverged, UsageError
 from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT, STATE
 from sb3port.ports.reading import read_port
 from sb3port.ppo.hyperparameters import SCHEDULES
@@ -42,7 +42,7 @@ from sb3port.ppo.runs.starting import restored
 from sb3port.ppo.runs.stepping import AT_ONCE, make_environments, maker_of
 from sb3port.ppo.runs.tracked import Tracking
 from sb3port.ppo.runs.trainer import Trainer
-from sb3port.ppo.runs.training_state import apply_state, read_state
+from sb3port.ppo.runs.training_state import TrainingState, apply_state, read_state
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -345,7 +345,8 @@ def resume(
     prepare(settings.device, ranks)
     origin = read_port(folder / PORT)
     before(origin.spec)
-    trainer = restored(settings, origin, make_environments(share_of(settings, ranks), make), ranks)
+    envs = make_environments(share_of(settings, ranks), make)
+    trainer = restored(settings, origin, envs, ranks, reference=_reference(state, folder))
     if (had := len(state.others) + 1) != ranks.size:
         warn(f"the run had {had} process(es) and goes on in {ranks.size}, with other random numbers")
     if not apply_state(trainer, state):
@@ -357,6 +358,17 @@ def resume(
         point(folder, LAST)
     out = folder.parents[1]
     return trainer, origin, path if path.resolve() == out else out
+
+
+def _reference(state: TrainingState, folder: Path) -> Mapping[str, Array] | None:
+    """Give what the run stays near.
+
+    Raises:
+        NotPortable: The checkpoint has lost it.
+    """
+    if state.settings.kl_coef and state.reference is None:
+        raise NotPortable(f"the state of the training in {folder} has no policy that it is to stay near")
+    return state.reference
 
 
 def _refuse_done(path: Path, done: int, until: int) -> None:

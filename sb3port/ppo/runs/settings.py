@@ -39,6 +39,10 @@ class RunSettings:
         video_every: Environment steps between films of an episode, None for none.
         track: Names of `tracking.table.TRACKERS`.
         mixed_precision: Whether networks are computed in numbers of 16 bits.
+        actor_from: At how many environment steps in all the actor begins to learn.
+        kl_coef: Weight of the divergence from the policy that PPO began with.
+        demonstrations: Name of the recording that was cloned before PPO began, None for none.
+        bc_epochs: Passes over it.
     """
 
     environment: EnvironmentSpec
@@ -59,6 +63,10 @@ class RunSettings:
     video_every: int | None = None
     track: tuple[str, ...] = ()
     mixed_precision: bool = False
+    actor_from: int = 0
+    kl_coef: float = 0.0
+    demonstrations: str | None = None
+    bc_epochs: int = 0
 
     @property
     def env(self) -> str:
@@ -79,6 +87,7 @@ class RunSettings:
 
 
 _STATISTICS = ("obs_rms", "ret_rms")
+_BEGINNING = ("actor_from", "kl_coef", "demonstrations", "bc_epochs")  # named where they were asked for
 _FORMER = "own_wrappers"  # which earlier versions wrote; `environment` has them, too
 
 
@@ -124,6 +133,7 @@ def flat_settings(settings: RunSettings) -> dict[str, float | int | str | bool]:
         "engine": settings.engine,
         "device": settings.device,
         "normalize": settings.normalise is not None,
+        **{name: value for name in _BEGINNING if (value := getattr(settings, name))},
         **vars(given),
     }
     for name in SCHEDULES:

@@ -99,9 +99,10 @@ def means_of_all(found: UpdateStatistics, ranks: Ranks) -> UpdateStatistics:
     """Give the means over all processes, whose minibatches are as large."""
     if ranks.size == 1:
         return found
-    numbers = np.array([*vars(found).values()], np.float64)
+    known = {name: value for name, value in vars(found).items() if value is not None}
+    numbers = np.array([*known.values()], np.float64)
     ranks.mean(numbers)
-    means = dict(zip(vars(found), numbers.tolist(), strict=True))
+    means = dict(zip(known, numbers.tolist(), strict=True))
     return UpdateStatistics(**{**means, "epochs": found.epochs})
 
 

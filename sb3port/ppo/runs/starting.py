@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
-from sb3port.checkpoint.checkpoint import Checkpoint, Normalizer, OptimizerState, PolicySpec
+from sb3port.checkpoint.checkpoint import Array, Checkpoint, Normalizer, OptimizerState, PolicySpec
 from sb3port.checkpoint.frames import Shape, Stack, stack_of
 from sb3port.checkpoint.spaces import parts
 from sb3port.networks.actor_critic import ActorCritic
-from sb3port.networks.weights import load_tensors, of_parameters
+from sb3port.networks.weights import build_policy, load_tensors, of_parameters, policy_tensors
+from sb3port.parity.observations.demonstrations import Demonstrations
 from sb3port.ppo.engines.base import Learner
 from sb3port.ppo.engines.choosing import Work, choose_engine
 from sb3port.ppo.engines.optimisers import new_optimizer
@@ -19,10 +20,11 @@ from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
 from sb3port.ppo.rollout.random_state import set_seed
+from sb3port.ppo.runs.cloning import Lesson, clone
 from sb3port.ppo.runs.finetuning import steps_done
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.several import agreed, draw_apart, own_seed
-from sb3port.ppo.runs.trainer import Counters, Trainer
+from sb3port.ppo.runs.trainer import Beginning, Counters, Trainer
 
 
 def start_fresh(
@@ -32,23 +34,35 @@ def start_fresh(
     optimizer_class: str = "Adam",
     optimizer_kwargs: Mapping[str, Any] | None = None,
     ranks: Ranks = ALONE,
+    demonstrations: Demonstrations | None = None,
 ) -> Trainer:
-    """Begin with a new policy: what SB3's constructor and the beginning of `learn` do."""
+    """Begin with a new policy: what SB3's constructor and the beginning of `learn` do.
+
+    Demonstrations are cloned before.
+    """
     settings = agreed(settings, ranks)
     set_seed(settings.seed)
     policy = ActorCritic(spec)
     optimizer = new_optimizer(policy, optimizer_class, optimizer_kwargs or {})
     chosen = optimizer_class, optimizer
-    return _begun(_trainer(settings, spec, envs, policy, chosen, settings.normalise, ranks))
+    made = _trainer(settings, spec, envs, policy, chosen, settings.normalise, ranks, 0, demonstrations)
+    return _begun(made)
 
 
 def start_from(
-    settings: RunSettings, checkpoint: Checkpoint, envs: Environments, ranks: Ranks = ALONE
+    settings: RunSettings,
+    checkpoint: Checkpoint,
+    envs: Environments,
+    ranks: Ranks = ALONE,
+    demonstrations: Demonstrations | None = None,
 ) -> Trainer:
-    """Go on where a checkpoint stopped: what `PPO.load` and `learn(reset_num_timesteps=False)` do."""
+    """Go on where a checkpoint stopped: what `PPO.load` and `learn(reset_num_timesteps=False)` do.
+
+    Demonstrations are cloned before.
+    """
     settings = agreed(settings, ranks)
     set_seed(settings.seed)
-    return _begun(restored(settings, checkpoint, envs, ranks))
+    return _begun(restored(settings, checkpoint, envs, ranks, demonstrations))
 
 
 def _begun(trainer: Trainer) -> Trainer:
@@ -60,9 +74,23 @@ def _begun(trainer: Trainer) -> Trainer:
 
 
 def restored(
-    settings: RunSettings, checkpoint: Checkpoint, envs: Environments, ranks: Ranks = ALONE
+    settings: RunSettings,
+    checkpoint: Checkpoint,
+    envs: Environments,
+    ranks: Ranks = ALONE,
+    demonstrations: Demonstrations | None = None,
+    reference: Mapping[str, Array] | None = None,
 ) -> Trainer:
-    """Make a trainer with the state of a checkpoint, without beginning an episode."""
+    """Make a trainer with the state of a checkpoint, without beginning an episode.
+
+    Args:
+        settings: What the run was told.
+        checkpoint: The policy, its optimiser and normaliser.
+        envs: The environments.
+        ranks: Who trains together.
+        demonstrations: To be cloned before, where the run begins.
+        reference: Weights of the policy that it stays near, as a run that goes on has kept them.
+    """
     spec, training = checkpoint.spec, checkpoint.training
     policy = ActorCritic(spec)
     load_tensors(policy, checkpoint.tensors)
@@ -71,7 +99,8 @@ def restored(
     optimizer = optimizer_of(checkpoint, policy)
     chosen = training.optimizer_class, optimizer
     done = steps_done(checkpoint)
-    return _trainer(settings, spec, envs, policy, chosen, checkpoint.normalizer, ranks, done)
+    own = (checkpoint.normalizer, ranks, done, demonstrations, reference)
+    return _trainer(settings, spec, envs, policy, chosen, *own)
 
 
 def optimizer_of(checkpoint: Checkpoint, policy: ActorCritic) -> OptimizerState:
@@ -97,20 +126,44 @@ def _trainer(
     normalizer: Normalizer | None,
     ranks: Ranks,
     done: int = 0,
+    demonstrations: Demonstrations | None = None,
+    reference: Mapping[str, Array] | None = None,
 ) -> Trainer:
-    device, mixed = torch.device(settings.device), settings.mixed_precision
-    learner = Learner(spec, policy, settings.hyperparameters, *optimizer, device, ranks, mixed)
-    choice = choose_engine(settings.engine, learner, Work(settings.until - done, settings.n_envs))
-    settings = replace(settings, engine=choice.name)
     normaliser = None
     if normalizer is not None:
         seen = _normalised(normalizer, settings.norm_obs_keys, spec)
         stacks = _stacks(normalizer, seen, settings.environment.frame_stack or 1)
         frames = {key: stacks[key].frame if key in stacks else shape for key, shape in seen.items()}
         normaliser = RunningNormaliser(normalizer, frames, envs.count, stacks, ranks)
+    cloned = None
+    if demonstrations is not None:
+        cloned = clone(policy, normaliser, _lesson(settings, demonstrations))
+    if settings.kl_coef and reference is None:
+        reference = policy_tensors(policy)
+    learner = _learner(settings, policy, optimizer, ranks, reference)
+    choice = choose_engine(settings.engine, learner, Work(settings.until - done, settings.n_envs))
+    settings = replace(settings, engine=choice.name)
     engine = make_engine(choice.name, learner)
-    counters = Counters(done)
-    return Trainer(settings, spec, envs, normaliser, engine, optimizer[0], counters, choice.reason, ranks)
+    named = (optimizer[0], Counters(done), choice.reason, ranks, Beginning(cloned, reference))
+    return Trainer(settings, spec, envs, normaliser, engine, *named)
+
+
+def _lesson(settings: RunSettings, demonstrations: Demonstrations) -> Lesson:
+    size, device = settings.hyperparameters.batch_size, torch.device(settings.device)
+    return Lesson(demonstrations, settings.bc_epochs, size, settings.seed or 0, device)
+
+
+def _learner(
+    settings: RunSettings,
+    policy: ActorCritic,
+    optimizer: tuple[str, OptimizerState],
+    ranks: Ranks,
+    reference: Mapping[str, Array] | None,
+) -> Learner:
+    device, mixed = torch.device(settings.device), settings.mixed_precision
+    kept = None if reference is None else build_policy(policy.spec, reference)
+    parts = (policy.spec, policy, settings.hyperparameters, *optimizer, device, ranks, mixed)
+    return Learner(*parts, kept, settings.kl_coef)
 
 
 def _normalised(normalizer: Normalizer, keys: Iterable[str] | None, spec: PolicySpec) -> dict[str, Shape]:

@@ -5,12 +5,13 @@ Source: `stable_baselines3/common/on_policy_algorithm.py`, `OnPolicyAlgorithm.le
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from sb3port.checkpoint.checkpoint import PolicySpec
+from sb3port.checkpoint.checkpoint import Array, PolicySpec
 from sb3port.checkpoint.spaces import Box
 from sb3port.errors import TrainingDiverged
 from sb3port.families.specs import unfinite
@@ -19,6 +20,7 @@ from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.environments import Environments
 from sb3port.ppo.rollout.normalisation import RunningNormaliser
+from sb3port.ppo.runs.cloning import Cloning
 from sb3port.ppo.runs.collecting import Collector
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.several import collect, explained_variance, means_of_all, overrides_of_first
@@ -42,6 +44,19 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """What came before the first rollout, of which a run that goes on knows the reference alone.
+
+    Args:
+        cloned: How demonstrations were cloned, None where there are none.
+        reference: Weights of the policy that the training stays near, None without one.
+    """
+
+    cloned: Cloning | None = None
+    reference: Mapping[str, Array] | None = None
+
+
+@dataclass(frozen=True)
 class Iteration:
     """What one rollout and the update after it gave, under the names that SB3 logs."""
 
@@ -61,6 +76,7 @@ class Trainer:
         counters: How far it is.
         why_engine: Why this engine, or what another one would save; empty where there is nothing to say.
         ranks: The processes that train together, each of which has such a trainer.
+        beginning: What came before the first rollout.
 
     Attributes:
         overrides: Values in place of those of schedules, by the names of `StepSizes`; None for the schedule.
@@ -77,7 +93,9 @@ class Trainer:
         counters: Counters,
         why_engine: str = "",
         ranks: Ranks = ALONE,
+        beginning: Beginning | None = None,
     ) -> None:
+        self.beginning = beginning or Beginning()
         self.settings, self.spec, self.envs = settings, spec, envs
         self.normaliser, self.engine, self.counters = normaliser, engine, counters
         self.optimizer_class, self.why_engine, self.ranks = optimizer_class, why_engine, ranks
@@ -100,12 +118,12 @@ class Trainer:
         Raises:
             TrainingDiverged: Something became NaN or infinite.
         """
-        began = time.perf_counter()
+        began, done = time.perf_counter(), self.counters.num_timesteps
         rollout = collect(self.collector, self.ranks)
         self.counters.num_timesteps += rollout.size * self.ranks.size
         self.counters.iterations += 1
         collected(rollout)
-        sizes = self._step_sizes()
+        sizes = self._step_sizes(frozen=done < self.settings.actor_from)
         statistics = self._learn(rollout, sizes)
         self.counters.n_updates += statistics.epochs
         seconds = time.perf_counter() - began
@@ -127,12 +145,13 @@ class Trainer:
         if unfinite(self.spec, self.engine.tensors()):
             raise TrainingDiverged("weights of the policy became NaN or infinite")
 
-    def _step_sizes(self) -> StepSizes:
+    def _step_sizes(self, frozen: bool) -> StepSizes:
         """Give the values of the schedules, at the share of all steps that remains."""
         remaining = 1.0 - float(self.counters.num_timesteps) / float(self.settings.until)
         sizes = StepSizes.of(self.settings.hyperparameters, remaining)
         overrides = overrides_of_first(self.overrides, self.ranks)
-        sizes = replace(sizes, **{name: size for name, size in overrides.items() if size is not None})
+        given: dict[str, Any] = {name: size for name, size in overrides.items() if size is not None}
+        sizes = replace(sizes, **given, actor_frozen=frozen)
         for name, value in vars(sizes).items():
             if value is not None and not math.isfinite(value):
                 raise TrainingDiverged(f"{name} is {value} when {remaining:.0%} of the training remains")
@@ -161,6 +180,7 @@ class Trainer:
             "train/approx_kl": update.approx_kl,
             "train/clip_fraction": update.clip_fraction,
             "train/loss": update.loss,
+            **({} if update.reference_kl is None else {"train/reference_kl": update.reference_kl}),
             "train/explained_variance": explained_variance(rollout, self.ranks),
             **self._spread(),
         }

@@ -43,6 +43,7 @@ class TrainingState:
         returns: Discounted returns of the running episodes, by which rewards are normalised; None without.
         frames: What is seen of stacks of normalised frames, by the keys of the observations.
         others: The random numbers of the processes after the first one.
+        reference: Weights of the policy that the training stays near, by canonical name; None without one.
     """
 
     settings: RunSettings
@@ -53,6 +54,7 @@ class TrainingState:
     returns: Array | None
     frames: Mapping[str, Array] = field(default_factory=dict)
     others: tuple[RandomState, ...] = ()
+    reference: Mapping[str, Array] | None = None
 
 
 def state_of(trainer: Trainer) -> TrainingState:
@@ -71,6 +73,7 @@ def _own_state(trainer: Trainer) -> TrainingState:
         trainer.collector.progress,
         None if normaliser is None else normaliser.returns,
         {} if normaliser is None else normaliser.frames,
+        reference=trainer.beginning.reference,
     )
 
 
@@ -118,6 +121,7 @@ def _as_values(state: TrainingState) -> tuple[dict[str, Any], dict[str, Array]]:
     progress = state.progress
     arrays = {f"observations.{key}": array for key, array in progress.observations.items()}
     arrays |= {f"frames.{key}": array for key, array in state.frames.items()}
+    arrays |= {f"reference.{name}": array for name, array in (state.reference or {}).items()}
     arrays |= {"ended": progress.ended}
     optional = {"memory": progress.memory, "returns": state.returns}
     for index, random in enumerate((state.random, *state.others)):
@@ -188,6 +192,7 @@ def _state(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> TrainingS
         arrays.get("returns"),
         _below("frames.", arrays),
         tuple(others),
+        _below("reference.", arrays) or None,
     )
 
 

@@ -12,8 +12,9 @@ from sb3port.checkpoint.checkpoint import Normalizer
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
 from sb3port.errors import UsageError
 from sb3port.networks.actor_critic import ActorCritic
-from sb3port.networks.weights import load_tensors
+from sb3port.networks.weights import load_tensors, policy_tensors
 from sb3port.ppo.engines.base import Engine, Learner, StepSizes, UpdateStatistics
+from sb3port.ppo.engines.frozen import of_actor
 from sb3port.ppo.engines.optimisers import new_optimizer
 from sb3port.ppo.engines.table import make_engine
 from sb3port.ppo.engines.together import normalised
@@ -82,10 +83,13 @@ def a_policy(whole: Trainer, moved: float = 0.1) -> ActorCritic:
     return policy
 
 
-def an_engine(name: str, whole: Trainer, policy: ActorCritic, ranks: Ranks) -> Engine:
+def an_engine(
+    name: str, whole: Trainer, policy: ActorCritic, ranks: Ranks, reference: ActorCritic | None = None
+) -> Engine:
     own, settings = deepcopy(policy), whole.settings.hyperparameters
     state = new_optimizer(own, "Adam", {})
-    return make_engine(name, Learner(whole.spec, own, settings, "Adam", state, torch.device("cpu"), ranks))
+    learner = Learner(whole.spec, own, settings, "Adam", state, torch.device("cpu"), ranks)
+    return make_engine(name, replace(learner, reference=deepcopy(reference), kl_coef=0.1))
 
 
 def gradients(engine: Engine) -> list[np.ndarray]:
@@ -118,9 +122,32 @@ def test_gradient_of_shares_is_that_of_the_whole(
     assert largest > 1e-3
     for ours, theirs in zip(gradients(first), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * largest)
-    for name, value in vars(alone).items():
-        assert getattr(found, name) == pytest.approx(value, rel=1e-4, abs=1e-6), name
+    assert alone.reference_kl is found.reference_kl is None
+    for name in set(vars(alone)) - {"reference_kl"}:
+        assert getattr(found, name) == pytest.approx(getattr(alone, name), rel=1e-4, abs=1e-6), name
     for name, tensor in first.tensors().items():
+        np.testing.assert_array_equal(tensor, second.tensors()[name])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_frozen_actor_and_a_reference_are_those_of_all(engine: str) -> None:
+    if engine == "fast-numba":
+        pytest.importorskip("numba")
+    whole, sizes = trainer(CASES["gSDE"], **LOOSE), replace(SIZES, actor_frozen=True)
+    rollout, policy = whole.collector.collect(), a_policy(whole)
+    reference = a_policy(whole) if engine == "exact-autograd" else None
+    alone = an_engine(engine, whole, policy, ALONE, reference).update(rollout, sizes).reference_kl
+
+    def learn(ranks: Threads) -> tuple[Engine, UpdateStatistics]:
+        own = an_engine(engine, whole, policy, ranks, reference)
+        return own, means_of_all(own.update(part(rollout, ranks), sizes), ranks)
+
+    (first, found), (second, _) = in_threads(2, learn)
+    assert found.reference_kl == (None if alone is None else pytest.approx(alone, rel=1e-4))
+    before, after = policy_tensors(policy), first.tensors()
+    stayed = {name for name, array in after.items() if np.array_equal(array, before[name])}
+    assert stayed == set(of_actor(before))
+    for name, tensor in after.items():
         np.testing.assert_array_equal(tensor, second.tensors()[name])
 
 

@@ -171,5 +171,13 @@ class Arithmetic(ABC):
             total.minibatches += 1
             if settings.target_kl is not None and total.found[5] > 1.5 * settings.target_kl:
                 return total, True
-            self.descend(sizes)
+            self._descend(sizes)
         return total, False
+
+    def _descend(self, sizes: StepSizes) -> None:
+        """Take a step of Adam; the weights of an actor that is frozen stay where they are."""
+        kept = self._parameters
+        before = kept.weights.copy() if sizes.actor_frozen else None
+        self.descend(sizes)
+        if before is not None:
+            np.copyto(kept.weights, before, where=kept.of_actor)

@@ -17,8 +17,6 @@ def unfit(learner: Learner) -> str | None:
     spec = learner.spec
     seen = parts(spec.observation_space).values()
     activation = parse_activation(spec.activation_fn)
-    if spec.lstm_hidden_size is not None and spec.net_arch.shared:
-        return "has layers above its LSTM that actor and critic share"
     if spec.features_extractor not in _PLAIN or any(isinstance(s, Box) and s.is_image for s in seen):
         return f"sees by {spec.features_extractor}"
     if spec.sde_net_arch is not None:
@@ -27,8 +25,18 @@ def unfit(learner: Learner) -> str | None:
         return f"has the activation {activation}"
     if not fits_adam(learner.optimizer_class, learner.optimizer):
         return f"is trained by {learner.optimizer_class} with other settings than SB3's"
-    where = "" if learner.device.type == "cpu" else f"is on {learner.device}"
-    return "is computed in mixed precision" if learner.mixed_precision else where or None
+    return _other(learner)
+
+
+def _other(learner: Learner) -> str | None:
+    """Say the same of what is neither an observation nor an activation nor an optimiser."""
+    if learner.spec.lstm_hidden_size is not None and learner.spec.net_arch.shared:
+        return "has layers above its LSTM that actor and critic share"
+    if learner.reference is not None:
+        return "is kept near the policy that it began as"
+    if learner.mixed_precision:
+        return "is computed in mixed precision"
+    return None if learner.device.type == "cpu" else f"is on {learner.device}"
 
 
 def is_installed() -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sb3port.checkpoint.checkpoint import Array, OptimizerState, PolicySpec
+from sb3port.ppo.engines.frozen import of_actor
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -100,9 +101,10 @@ class Layout:
         return (*self.shared, *self.actor, *self.critic)
 
     def put(self, tensors: Mapping[str, Array], flat: Floats) -> None:
-        """Write tensors, by canonical name, into a flat array."""
+        """Write tensors, by canonical name, into a flat array; what has none stays as it is."""
         for name, view in self._views(flat).items():
-            view[...] = tensors[name]
+            if name in tensors:
+                view[...] = tensors[name]
 
     def get(self, flat: Floats) -> dict[str, Array]:
         """Give copies of the tensors in a flat array, by canonical name."""
@@ -144,6 +146,14 @@ def aligned(size: int) -> Floats:
     return room[begin : begin + size]
 
 
+def _places(layout: Layout, shapes: Mapping[str, tuple[int, ...]]) -> NDArray[np.bool_]:
+    """Tell where parameters of these names and shapes are in a flat array."""
+    marks = np.zeros(layout.size, np.float32)
+    layout.put({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, marks)
+    found: NDArray[np.bool_] = marks != 0
+    return found
+
+
 class Parameters:
     """Weights, gradients and Adam's moments of a policy, each as one flat array.
 
@@ -156,6 +166,7 @@ class Parameters:
     Attributes:
         weights, gradient, mean, square: The arrays.
         steps: How many steps Adam has done.
+        of_actor: Where the weights are on which actions depend.
     """
 
     def __init__(
@@ -168,6 +179,7 @@ class Parameters:
         self._layout, self._order, self._group = layout, order, dict(state.group)
         self.weights, self.gradient, self.mean, self.square = (aligned(layout.size) for _ in range(4))
         layout.put(tensors, self.weights)
+        self.of_actor = _places(layout, {name: tensors[name].shape for name in of_actor(order)})
         self.steps = 0
         if state.state:
             named = {order[number]: row for number, row in state.state.items()}

@@ -142,9 +142,9 @@ class NumbaArithmetic(Arithmetic):
         settings: Hyperparameters,
         ranks: Ranks,
     ) -> tuple[Sums, bool]:
-        """Do it in one call, where no other process has a say in it."""
+        """Do it in one call, where no other process has a say in it, and all weights move."""
         assert settings.batch_size <= self._rows
-        if ranks.size > 1:
+        if ranks.size > 1 or sizes.actor_frozen:
             return super().learn_epoch(transitions, order, sizes, settings, ranks)
         sums = Sums()
         sums.minibatches, diverged, self._parameters.steps = kernels.learn_epoch(
