@@ -17,6 +17,7 @@ from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.handed_over import OwnEnvironments
 from sb3port.environments.making import EPISODE_LENGTH
 from sb3port.environments.same_spaces import check_spaces
+from sb3port.environments.wrapping import beyond_lerobot
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
@@ -145,7 +146,12 @@ def begin_training(
     spec = fresh_spec(new.algorithm, plan.policy, *spaces, settings.use_sde, kwargs)
     check_normalised(run, spec)
     refuse_starts(spec)
-    for sentence in (*check_spaces(envs, spec, run.env), *_of_cuts(envs, run), *_of_last_minibatch(run)):
+    for sentence in (
+        *check_spaces(envs, spec, run.env),
+        *beyond_lerobot(run.environment),
+        *_of_cuts(envs, run),
+        *_of_last_minibatch(run),
+    ):
         warn(sentence)
     return start_fresh(run, spec, envs, *optimizer, ranks=ranks)
 
