@@ -26,9 +26,7 @@ def from_lerobot(words: Sequence[str]) -> list[str]:
     kind, module = fields.pop(_TYPE, None), fields.pop(_MODULE, None)
     if not kind:
         first = next(iter(fields), _MODULE)
-        raise UsageError(
-            f"{_BEGIN}{first} is a field of LeRobot's environments, and {_BEGIN}type is not there", _HINT
-        )
+        raise UsageError(f"{_BEGIN}{first} is for an environment of LeRobot's, and none is named", _HINT)
     if kind == "gymnasium":
         return [*kept, *_of_gymnasium(fields, module)]
     name = ":".join(filter(None, ("lerobot", module, kind)))
