@@ -129,6 +129,9 @@ class Broken(Tracker):
     def checkpoint(self, port: Path, step: int) -> None:
         self.told.append(f"checkpoint {step}")
 
+    def film(self, film: Path, step: int) -> None:
+        self.told.append(f"film {step}")
+
     def finish(self, failed: bool) -> None:
         self.told.append("finish")
 
