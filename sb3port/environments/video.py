@@ -155,5 +155,6 @@ def small_gif(film: Path) -> tuple[bytes, tuple[int, int]]:
 def _write_gif(path: Path | io.BytesIO, frames: list[Array], rate: float) -> None:
     from PIL import Image
 
+    milliseconds = max(20, 10 * round(100 / rate))  # less, viewers take for a tenth of a second
     first, *others = [Image.fromarray(frame) for frame in frames]
-    first.save(path, format="GIF", save_all=True, append_images=others, duration=1000 / rate, loop=0)
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
