@@ -71,6 +71,7 @@ class LeRobotEnv(gymnasium.Wrapper[Seen, Any, Any, Any]):
 
     def __init__(self, env: gymnasium.Env[Any, Any], config: EnvConfig, name: str) -> None:
         super().__init__(env)
+        self._succeeded = False
         self._before, self._after = config.get_env_processors()
         if self._before.steps:
             first, _ = self._reset(None, None)
@@ -89,12 +90,16 @@ class LeRobotEnv(gymnasium.Wrapper[Seen, Any, Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Seen, dict[str, Any]]:
         """Begin an episode, as `lerobot-eval` does."""
+        self._succeeded = False
         raw, info = self._reset(seed, options)
         return self._seen(raw), info
 
     def step(self, action: Any) -> tuple[Seen, Any, bool, bool, dict[str, Any]]:
-        """Take a step."""
+        """Take a step; an episode that was a success once is one, as LeRobot counts."""
         raw, reward, terminated, truncated, info = self.env.step(self._given(action))
+        if "is_success" in info:
+            self._succeeded |= bool(info["is_success"])
+            info = {**info, "is_success": self._succeeded}
         return self._seen(raw), reward, terminated, truncated, info
 
     def _reset(self, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:

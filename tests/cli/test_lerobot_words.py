@@ -1,11 +1,15 @@
 """`--env.type=...` of LeRobot's commands, in ours."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from sb3port.cli.lerobot_words import from_lerobot
 from sb3port.errors import UsageError
+from sb3port.ports.reading import read_port
+
+from .conftest import Cli
 
 
 @pytest.mark.parametrize(
@@ -61,3 +65,20 @@ def test_what_means_nothing_is_said(words: str, said: str, hint: str) -> None:
         from_lerobot(words.split())
     assert said in refused.value.message
     assert hint in (refused.value.hint or "")
+
+
+def test_a_gymnasium_environment_is_trained_in_by_its_id(cli: Cli, tmp_path: Path) -> None:
+    tiny = ("--n-envs", 1, "--n-steps", 32, "--steps", 32, "--eval-episodes", 0)
+    words = ("train", "--env.type=gymnasium", "--env.task", "CartPole-v1", *tiny)
+    cli(*words, "--out", tmp_path / "run").succeeds()
+    assert read_port(tmp_path / "run/checkpoints/last/pretrained_model").environment.env_id == "CartPole-v1"
+
+
+def test_a_hint_is_in_words_of_ours(cli: Cli, tmp_path: Path) -> None:
+    words = ("train", "--env.type=gymnasium", "--env.task=LunarLander-v2", "--out", tmp_path / "run")
+    cli(*words).fails(2, f"run: sb3port train --out {tmp_path / 'run'} --env LunarLander-v3")
+
+
+def test_an_environment_of_lerobots_needs_lerobot(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sb3port.errors.missing", lambda extra: ["lerobot"] if extra == "lerobot" else [])
+    cli("train", "--env.type=pusht", "--out", "run").fails(2, "lerobot:pusht needs lerobot", "pip install")

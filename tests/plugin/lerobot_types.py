@@ -60,7 +60,7 @@ class Follow(gym.Env[Any, Any]):
         self.steps += 1
         away = float(np.abs(action - self.wanted).sum())
         over = self.steps == self._max_episode_steps
-        return self._see(), -away, False, over, {"is_success": away < 2.0}
+        return self._see(), -away, False, over, {"is_success": away < 0.8}
 
     def render(self) -> Any:
         return np.full((16, 16, 3), self.steps, np.uint8)

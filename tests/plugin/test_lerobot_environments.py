@@ -18,6 +18,7 @@ from sb3port.commands.evaluate import evaluate_port
 from sb3port.environments.choosing import check_id
 from sb3port.environments.making import open_env
 from sb3port.environments.rollouts import Setting
+from sb3port.environments.vectors import open_vector
 from sb3port.environments.wrapping import Wrapping
 from sb3port.errors import NeedsOption, UsageError
 from sb3port.families.features import batch_key
@@ -161,6 +162,25 @@ def test_arguments_of_gymnasiums_make_become_fields() -> None:
     assert (env.render_mode, env.get_wrapper_attr("_max_episode_steps")) == ("rgb_array", 3)
     with pytest.warns(UserWarning, match="which lerobot-eval wants"):
         assert open_env(FOLLOW, {"kind": "bare"}).observation_space.shape == (2,)
+
+
+def test_a_success_once_is_one_of_the_episode() -> None:
+    """As `lerobot-eval` counts it."""
+    env = open_env(FOLLOW, {"episode_length": 3})
+    wanted = env.get_wrapper_attr
+    for _ in range(2):
+        env.reset(seed=5)
+        told = []
+        for away in (9.0, 0.0, 9.0):
+            *_, info = env.step(wanted("wanted") + away)
+            told.append(info["is_success"])
+        assert told == [False, True, True]
+
+
+def test_vector_environments_are_not_lerobots() -> None:
+    with pytest.raises(UsageError, match="stepped as LeRobot makes it") as refused:
+        open_vector(FOLLOW, 2, Wrapping())
+    assert "--vec-env dummy" in (refused.value.hint or "")
 
 
 MODULE = FollowConfig.__module__
