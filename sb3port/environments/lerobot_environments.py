@@ -11,7 +11,6 @@ This is the third of the places that import LeRobot, which they do when such an 
 import contextlib
 import importlib
 import io
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import metadata
 from typing import Any
@@ -79,12 +78,6 @@ class LeRobotEnv(gymnasium.Wrapper[Seen, Any, Any, Any]):
         else:
             self._seen = AsShown(env.observation_space, name)
         self.observation_space = self._seen.space  # type: ignore[assignment]  # of either kind
-        if not isinstance(env.observation_space, gymnasium.spaces.Dict):
-            warnings.warn(
-                f"{name} gives no dictionary of observations here, which lerobot-eval wants: evaluate with "
-                "sb3port eval",
-                stacklevel=2,
-            )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

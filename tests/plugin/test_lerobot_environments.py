@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.envs.factory import make_env
 from lerobot.envs.utils import preprocess_observation
 from lerobot.policies.factory import make_pre_post_processors
 from lerobot.scripts import lerobot_eval
+from lerobot_policy_ppo.env_spaces import renamed_keys, seen_observation
 from lerobot_policy_ppo.modeling_ppo import PPOPolicy
 
 import sb3port
+from lerobot_policy_ppo import PPOConfig
 from sb3port.commands.evaluate import evaluate_port
 from sb3port.environments.choosing import check_id
 from sb3port.environments.making import open_env
@@ -27,7 +30,7 @@ from sb3port.ports.reading import read_port
 from sb3port.ppo.runs.evaluations import read_evaluations
 from sb3port.ppo.runs.logs import read_log
 
-from .lerobot_types import FollowConfig, TurnedConfig
+from .lerobot_types import SPACES, FollowConfig, TurnedConfig
 
 FOLLOW, TURNED = (f"lerobot:{FollowConfig.__module__}:{kind}" for kind in ("follow", "turned"))
 TINY = {"n_steps": 16, "batch_size": 16, "n_epochs": 1}
@@ -160,8 +163,24 @@ def test_a_file_alone_does_not_choose_it_and_fine_tuning_names_it(tmp_path: Path
 def test_arguments_of_gymnasiums_make_become_fields() -> None:
     env = open_env(FOLLOW, {}, render_mode="rgb_array", max_episode_steps=3, disable_env_checker=True)
     assert (env.render_mode, env.get_wrapper_attr("_max_episode_steps")) == ("rgb_array", 3)
-    with pytest.warns(UserWarning, match="which lerobot-eval wants"):
-        assert open_env(FOLLOW, {"kind": "bare"}).observation_space.shape == (2,)
+    assert open_env(FOLLOW, {"kind": "bare"}).observation_space.shape == (2,)
+
+
+def test_an_image_beside_a_state_has_lerobots_key_everywhere() -> None:
+    """In policies that LeRobot makes, and in Gymnasium's environments that call it `pixels`."""
+    kinds = {"observation.image": FeatureType.VISUAL, "observation.state": FeatureType.STATE}
+    shapes = {"observation.image": (3, 40, 44), "observation.state": (2,)}
+    config = PPOConfig(
+        device="cpu",
+        input_features={key: PolicyFeature(kind, shapes[key]) for key, kind in kinds.items()},
+        output_features={"action": PolicyFeature(FeatureType.ACTION, (2,))},
+    )
+    config.validate_features()
+    assert set(config.gym_observation_space().spaces) == {"pixels", "state"}  # type: ignore[attr-defined]
+    space = SPACES["pixels_agent_pos"]
+    seen = seen_observation(space, space.sample(), None)
+    shown = preprocess_observation({"agent": seen["dict/agent_pos"], "pixels": seen["pixels"]})
+    assert {renamed_keys(space).get(key, key) for key in shown} == {"observation.image", "observation.agent"}
 
 
 def test_a_success_once_is_one_of_the_episode() -> None:
