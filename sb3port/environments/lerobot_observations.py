@@ -3,8 +3,8 @@
 LeRobot's environments give dictionaries of `agent_pos`, `environment_state`, `pixels` and more.
 `lerobot-eval` puts them into batches (`preprocess_observation`), through the environment's own processors
 (`get_env_processors`), and rounds all numbers to float32. The batch key of a part tells its name here, so
-that a port finds it under that key again: `observation.state` is "state", `observation.image` is "pixels",
-`observation.images.top` is "top". One state alone, or one image, is no Dict.
+that a port finds it under that key again: `observation.state` is "state", `observation.images.top` is
+"top", `observation.image` beside others is "observation_image". One state alone, or one image, is no Dict.
 """
 
 from collections.abc import Callable, Iterator, Mapping

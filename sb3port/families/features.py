@@ -1,8 +1,8 @@
 """Where the parts of an observation are in a LeRobot batch: as `lerobot_policy_ppo` has them.
 
 A vector is `observation.state`, an image `observation.image`; the part `k` of a Dict is `observation.k`, an
-image `observation.images.k`, but `pixels`, LeRobot's own name for an `observation.image`. Vectors are
-flattened, images have their channels first.
+image `observation.images.k`. What LeRobot calls `observation.image` beside other observations is the part
+`observation_image`. Vectors are flattened, images have their channels first.
 """
 
 from typing import Any
@@ -16,8 +16,11 @@ _ACTION_MASK = "observation.action_mask"
 # Where an observation has that name; no key of a Dict that SB3 has policies for holds a dot.
 _OTHER_ACTION_MASK = "observation.policy.action_mask"
 MASK_KEYS = (_ACTION_MASK, _OTHER_ACTION_MASK)
-ONE_IMAGE = "pixels"
-"""The part of a Dict that LeRobot shows under the key of an image that is all there is."""
+ONE_IMAGE = "observation_image"
+"""The part of a Dict that LeRobot shows under the key of an image that is all there is.
+
+It is a name that environments do not have, because ports know their `pixels` as `observation.images.pixels`.
+"""
 
 
 def batch_key(name: str, space: Simple) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ import sb3port
 from lerobot_policy_ppo import PPOConfig
 from sb3port.commands.evaluate import evaluate_port
 from sb3port.environments.choosing import check_id
+from sb3port.environments.lerobot_environments import _of_one
 from sb3port.environments.making import open_env
 from sb3port.environments.rollouts import Setting
 from sb3port.environments.vectors import open_vector
@@ -30,7 +32,7 @@ from sb3port.ports.reading import read_port
 from sb3port.ppo.runs.evaluations import read_evaluations
 from sb3port.ppo.runs.logs import read_log
 
-from .lerobot_types import SPACES, FollowConfig, TurnedConfig
+from .lerobot_types import IMAGE, POSITION, FollowConfig, TurnedConfig
 
 FOLLOW, TURNED = (f"lerobot:{FollowConfig.__module__}:{kind}" for kind in ("follow", "turned"))
 TINY = {"n_steps": 16, "batch_size": 16, "n_epochs": 1}
@@ -167,7 +169,7 @@ def test_arguments_of_gymnasiums_make_become_fields() -> None:
 
 
 def test_an_image_beside_a_state_has_lerobots_key_everywhere() -> None:
-    """In policies that LeRobot makes, and in Gymnasium's environments that call it `pixels`."""
+    """In policies that LeRobot makes, and in Gymnasium's environments that call it so."""
     kinds = {"observation.image": FeatureType.VISUAL, "observation.state": FeatureType.STATE}
     shapes = {"observation.image": (3, 40, 44), "observation.state": (2,)}
     config = PPOConfig(
@@ -176,11 +178,14 @@ def test_an_image_beside_a_state_has_lerobots_key_everywhere() -> None:
         output_features={"action": PolicyFeature(FeatureType.ACTION, (2,))},
     )
     config.validate_features()
-    assert set(config.gym_observation_space().spaces) == {"pixels", "state"}  # type: ignore[attr-defined]
-    space = SPACES["pixels_agent_pos"]
-    seen = seen_observation(space, space.sample(), None)
-    shown = preprocess_observation({"agent": seen["dict/agent_pos"], "pixels": seen["pixels"]})
-    assert {renamed_keys(space).get(key, key) for key in shown} == {"observation.image", "observation.agent"}
+    assert set(config.gym_observation_space().spaces) == {"observation_image", "state"}  # type: ignore[attr-defined]
+    space = gym.spaces.Dict(observation_image=IMAGE, pixels=IMAGE, x=POSITION)
+    shown = preprocess_observation(_of_one(seen_observation(space, space.sample(), None)))
+    assert {renamed_keys(space).get(key, key) for key in shown} == {
+        "observation.image",
+        "observation.images.pixels",
+        "observation.x",
+    }
 
 
 def test_a_success_once_is_one_of_the_episode() -> None:
