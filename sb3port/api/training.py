@@ -42,8 +42,8 @@ def train(
     """Train a new policy with PPO, as `sb3port train` does.
 
     Args:
-        env: The id of an environment; or an environment, a function that makes one, several of either, or
-            what SB3's `make_vec_env` gives.
+        env: The id of an environment, such as `lerobot:pusht` for one of LeRobot's; or an environment, a
+            function that makes one, several of either, or what SB3's `make_vec_env` gives.
         out: Folder of the run.
         env_kwargs: Arguments of the environment.
         wrappers: What goes around it.

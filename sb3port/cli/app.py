@@ -32,6 +32,7 @@ from sb3port.cli import eval as evaluation
 from sb3port.cli import latency as latencies
 from sb3port.cli.environment_options import completed
 from sb3port.cli.help import Command, Commands, examples, exit_codes
+from sb3port.cli.lerobot_words import from_lerobot
 from sb3port.cli.output import Output
 from sb3port.commands.failures import known_error
 from sb3port.errors import NeedsOption, Sb3portError
@@ -144,7 +145,7 @@ class _LogFormatter(logging.Formatter):
 
 def _fail(error: Sb3portError) -> None:
     if isinstance(error, NeedsOption):
-        words = (shell("{}", word) for word in completed(sys.argv[1:], error.options))
+        words = (shell("{}", word) for word in completed(from_lerobot(sys.argv[1:]), error.options))
         error.hint = f"{error.when} run: {joined(ShellCode, ' ', (shell('sb3port'), *words))}"
     if speaks():
         Output().error(error)

@@ -13,7 +13,10 @@ from sb3port.errors import need
 if TYPE_CHECKING:
     from sb3port.environments.given import Around
 
-OF_THE_TRAINING = "Gymnasium environment, such as Pendulum-v1; by default that of the training, if known."
+OF_THE_TRAINING = (
+    "Gymnasium environment, such as Pendulum-v1, or LeRobot's, such as lerobot:pusht; by default that of the "
+    "training, if known."
+)
 _ENV_KWARGS = "--env-kwargs"
 _KEY_VALUE = re.compile(r"[A-Za-z_]\w*[:=](?!//).+", re.ASCII | re.DOTALL)
 

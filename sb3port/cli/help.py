@@ -7,6 +7,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from sb3port.cli.environment_options import repeated
+from sb3port.cli.lerobot_words import from_lerobot
 from sb3port.cli.panels import panels_of
 from sb3port.cli.refusals import in_our_words, no_such_command
 
@@ -30,7 +31,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command line."""
         with in_our_words(ctx):
-            return super().parse_args(ctx, repeated(args))
+            return super().parse_args(ctx, repeated(from_lerobot(args)))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Give the usage line, `[OPTIONS] SOURCE [DEST]`."""

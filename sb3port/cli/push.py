@@ -220,7 +220,7 @@ def _print_done(output: Output, upload: "Upload", done: "Pushed") -> None:
         from sb3port.ports.card.running import lerobot_options
 
         told = lerobot_options(upload.checkpoint.environment)
-        command = shell("lerobot-eval --policy.path={} --env.type=gymnasium {}", upload.repo_id, told)
+        command = shell("lerobot-eval --policy.path={} {}", upload.repo_id, told)
         output.hint(terminal("run it anywhere with: {}", command))
 
 

@@ -28,7 +28,10 @@ EXAMPLES = (
 
 
 @with_hyperparameters
-@with_environment("sb3port train", "Gymnasium environment, such as Pendulum-v1; needed for a new run.")
+@with_environment(
+    "sb3port train",
+    "Gymnasium environment, such as Pendulum-v1, or LeRobot's, such as lerobot:pusht; needed for a new run.",
+)
 def train(
     given: dict[str, Any],
     env: str | None,

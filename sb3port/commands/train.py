@@ -17,6 +17,7 @@ from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.environments.handed_over import OwnEnvironments
 from sb3port.environments.making import EPISODE_LENGTH
 from sb3port.environments.same_spaces import check_spaces
+from sb3port.environments.wrapping import beyond_lerobot
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.wrappers import wrapper_warnings
 from sb3port.ppo.hyperparameters import Hyperparameters, defaults
@@ -157,7 +158,7 @@ def begin_training(
     refuse_starts(spec)
     shown = _demonstrations(options.recipe, spec, ranks)
     of_run = (*_of_cuts(envs, run), *_of_last_minibatch(run), *of_statistics(run))
-    for sentence in (*check_spaces(envs, spec, run.env), *of_run):
+    for sentence in (*check_spaces(envs, spec, run.env), *beyond_lerobot(run.environment), *of_run):
         warn(sentence)
     return start_fresh(run, spec, envs, *optimizer, ranks=ranks, demonstrations=shown)
 

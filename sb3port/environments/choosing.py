@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
 from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.errors import TRUSTED, NeedsOption, UsageError, did_you_mean
-from sb3port.families.environment_ids import Home, home_of
+from sb3port.errors import TRUSTED, NeedsOption, UsageError, did_you_mean, need
+from sb3port.families.environment_ids import Home, LeRobotId, home_of, lerobot_id
 from sb3port.families.strangers_arguments import id_words, is_odd, is_undecided, undecided_words
 from sb3port.families.wrappers import FRAME_STACK, applied
 from sb3port.files.importing import working_folder_first
@@ -125,7 +125,9 @@ def check_id(env_id: str) -> str:
         UsageError: There is none of this name; if it has moved, where it is now.
     """
     module, colon, _ = env_id.partition(":")
-    if colon:
+    if (found := lerobot_id(env_id)) is not None:
+        _check_lerobot(found)
+    elif colon:
         _check_module(module, env_id)
     if colon or _is_registered(env_id):
         return env_id
@@ -195,6 +197,19 @@ def _check_module(module: str, env_id: str) -> None:
             if brings
             else "run sb3port in the folder of the module, or install it",
         )
+
+
+def _check_lerobot(found: LeRobotId) -> None:
+    if not found.kind:
+        raise UsageError(f"{found.text}: names no type of environment", "write it like lerobot:pusht")
+    if found.module is None and found.kind == "gymnasium":
+        raise UsageError(
+            "lerobot:gymnasium makes environments of Gymnasium, which need no LeRobot here",
+            "name the task itself, as --env Pendulum-v1 or --env.type=gymnasium --env.task=Pendulum-v1",
+        )
+    need("lerobot", f"the environment {found.text}")
+    if found.module is not None:
+        _check_module(found.module, found.text)
 
 
 def _meant(env_id: str) -> str | None:

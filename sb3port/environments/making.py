@@ -16,6 +16,7 @@ from sb3port.checkpoint.spaces import Box, Dict, Discrete, MultiBinary, Simple, 
 from sb3port.environments.same_spaces import check_spaces
 from sb3port.environments.wrapping import LEAVE_OUT, PLAIN, Wrapping, wrap_env
 from sb3port.errors import UsageError
+from sb3port.families.environment_ids import lerobot_id
 from sb3port.files.importing import working_folder_first
 
 Env: TypeAlias = gymnasium.Env[Any, Any]
@@ -85,7 +86,8 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
     """Make an environment, whatever its spaces.
 
     Args:
-        env_id: A Gymnasium environment id; the module of `module:Id-v0` may lie in the working folder.
+        env_id: A Gymnasium environment id; the module of `module:Id-v0` may lie in the working folder. Or one
+            of LeRobot's, `lerobot:type`.
         env_kwargs: Its arguments, of the training or of the user.
         **kwargs: Other arguments.
 
@@ -93,6 +95,10 @@ def open_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None, **kwargs:
         UsageError: There is none of this name, or what it needs is not installed.
     """
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # what it warns of shows in what follows
+    if (found := lerobot_id(env_id)) is not None:
+        from sb3port.environments.lerobot_environments import open_lerobot_env
+
+        return open_lerobot_env(found, env_kwargs or {}, **kwargs)
     try:
         with working_folder_first() if ":" in env_id else nullcontext():
             return gymnasium.make(env_id, **{**(env_kwargs or {}), **kwargs})

@@ -28,6 +28,7 @@ from sb3port.environments.making import Env, open_env
 from sb3port.environments.same_spaces import same_bounds
 from sb3port.environments.wrapping import Wrapping
 from sb3port.errors import UsageError
+from sb3port.families.environment_ids import lerobot_id
 from sb3port.networks.gymnasium_spaces import space_of
 
 Vector: TypeAlias = "VectorEnv[Any, Any, Any]"
@@ -66,6 +67,8 @@ def opened(env_id: str, wrapping: Wrapping, make: Callable[[EnvSpec], Vector]) -
             f"vector environments step all at once, and {', '.join(wrapping.names)} goes around single ones",
             _OTHER,
         )
+    if lerobot_id(env_id) is not None:
+        raise UsageError(f"{env_id} is stepped as LeRobot makes it, one after the other", _OTHER)
     single = open_env(env_id, wrapping.env_kwargs, disable_env_checker=True)
     try:
         assert single.spec is not None

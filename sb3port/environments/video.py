@@ -1,5 +1,6 @@
 """A film of one episode."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from sb3port.errors import UsageError, need
 from sb3port.files.staging import staged_file
 
 _SUFFIXES = (".mp4", ".gif")
+_FPS, _MOST_FRAMES, _WIDEST = 30, 100, 320
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 
@@ -123,8 +125,36 @@ def _write_mp4(path: Path, frames: list[Array], rate: int) -> None:
         container.mux(stream.encode())
 
 
-def _write_gif(path: Path, frames: list[Array], rate: int) -> None:
+def small_gif(film: Path) -> tuple[bytes, tuple[int, int]]:
+    """Give a film as an animated picture: at most 100 of its frames, at most 320 points wide.
+
+    Args:
+        film: An .mp4 of ours.
+
+    Returns:
+        The content of a .gif, which takes as long as the film, and its width and height.
+    """
+    import av
+
+    with av.open(str(film)) as container:
+        (stream,) = container.streams.video
+        every = max(1, -(-(stream.frames or 1) // _MOST_FRAMES))
+        rate = float(stream.average_rate or _FPS) / every
+        scale = min(1.0, _WIDEST / stream.width)
+        size = round(stream.width * scale), round(stream.height * scale)
+        frames = [
+            frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+            for number, frame in enumerate(container.decode(stream))
+            if number % every == 0
+        ]
+    content = io.BytesIO()
+    _write_gif(content, frames, rate)
+    return content.getvalue(), size
+
+
+def _write_gif(path: Path | io.BytesIO, frames: list[Array], rate: float) -> None:
     from PIL import Image
 
+    milliseconds = max(20, 10 * round(100 / rate))  # less, viewers take for a tenth of a second
     first, *others = [Image.fromarray(frame) for frame in frames]
-    first.save(path, save_all=True, append_images=others, duration=1000 / rate, loop=0)
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
 from sb3port.errors import UsageError
+from sb3port.families.environment_ids import lerobot_id
 from sb3port.families.wrappers import applied, is_own, wrapper_warnings
 from sb3port.files.importing import working_folder_first
 
@@ -45,6 +46,14 @@ PLAIN = Wrapping()
 def wrapping_in(environment: EnvironmentSpec) -> Wrapping:
     """Give what goes around an environment that was chosen; see `choosing`, which refuses what is strange."""
     return Wrapping(environment.env_kwargs, applied(environment), tuple(wrapper_warnings(environment)))
+
+
+def beyond_lerobot(environment: EnvironmentSpec) -> list[str]:
+    """Say what is around an environment of LeRobot's that `lerobot-eval` cannot put there."""
+    if not applied(environment) or lerobot_id(environment.env_id or "") is None:
+        return []
+    names = ", ".join(Wrapping(wrappers=applied(environment)).names)
+    return [f"lerobot-eval puts no {names} around {environment.env_id}: evaluate with sb3port eval"]
 
 
 def wrap_env(env: "gymnasium.Env[Any, Any]", wrapping: Wrapping) -> "gymnasium.Env[Any, Any]":

@@ -66,6 +66,35 @@ class Home:
     package: str | None = None
 
 
+_LEROBOT = "lerobot:"
+
+
+@dataclass(frozen=True)
+class LeRobotId:
+    """Which environment of LeRobot an id names, `lerobot:type` or `lerobot:module:type`.
+
+    Args:
+        kind: The type, as `--env.type` takes it in LeRobot's commands.
+        module: What is imported before, None where LeRobot or a plugin of it knows the type.
+    """
+
+    kind: str
+    module: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The id."""
+        return ":".join(filter(None, ("lerobot", self.module, self.kind)))
+
+
+def lerobot_id(env_id: str) -> LeRobotId | None:
+    """Read the id of an environment of LeRobot, None for any other."""
+    if not env_id.startswith(_LEROBOT):
+        return None
+    module, _, kind = env_id.removeprefix(_LEROBOT).rpartition(":")
+    return LeRobotId(kind, module or None)
+
+
 def home_of(env_id: str) -> Home:
     """Give where an environment is today; an id that is not known to have moved is where it was."""
     if ":" in env_id:

@@ -1,7 +1,8 @@
 """Where the parts of an observation are in a LeRobot batch: as `lerobot_policy_ppo` has them.
 
 A vector is `observation.state`, an image `observation.image`; the part `k` of a Dict is `observation.k`, an
-image `observation.images.k`. Vectors are flattened, images have their channels first.
+image `observation.images.k`. What LeRobot calls `observation.image` beside other observations is the part
+`observation_image`. Vectors are flattened, images have their channels first.
 """
 
 from typing import Any
@@ -15,6 +16,11 @@ _ACTION_MASK = "observation.action_mask"
 # Where an observation has that name; no key of a Dict that SB3 has policies for holds a dot.
 _OTHER_ACTION_MASK = "observation.policy.action_mask"
 MASK_KEYS = (_ACTION_MASK, _OTHER_ACTION_MASK)
+ONE_IMAGE = "observation_image"
+"""The part of a Dict that LeRobot shows under the key of an image that is all there is.
+
+It is a name that environments do not have, because ports know their `pixels` as `observation.images.pixels`.
+"""
 
 
 def batch_key(name: str, space: Simple) -> str:
@@ -25,9 +31,9 @@ def batch_key(name: str, space: Simple) -> str:
         space: Its space.
     """
     image = isinstance(space, Box) and space.is_image
-    if not name:
-        return "observation.image" if image else "observation.state"
-    return f"observation.images.{name}" if image else f"observation.{name}"
+    if image:
+        return "observation.image" if name in ("", ONE_IMAGE) else f"observation.images.{name}"
+    return f"observation.{name or 'state'}"
 
 
 def batch_keys(space: Space) -> dict[str, str]:

@@ -14,9 +14,11 @@ pytestmark = pytest.mark.thorough
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "environments.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()
-]
+# Those of the example, and those of LeRobot's environments.
+EXAMPLE, LEROBOTS = (
+    [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.strip().splitlines()]
+    for text in PAGE.split("## LeRobot's own environments")
+)
 
 
 def run(command: str, folder: Path) -> str:
@@ -43,7 +45,7 @@ def mean_return(folder: Path, port: str) -> float:
 
 def test_from_a_class_to_policies(tmp_path: Path) -> None:
     shutil.copy(DOCS / "hover.py", tmp_path)
-    look, chance, train, lerobot_eval, record, clone, evaluate = COMMANDS
+    look, chance, train, lerobot_eval, record, clone, evaluate = EXAMPLE
     assert "avg_sum_reward" in run(look, tmp_path)
     returns = json.loads(run(f"{chance} --json 2>/dev/null", tmp_path))["returns"]
     by_chance = sum(returns) / len(returns)
@@ -56,6 +58,25 @@ def test_from_a_class_to_policies(tmp_path: Path) -> None:
     run(evaluate, tmp_path)
     info = json.loads((tmp_path / "outputs" / "eval" / "eval_info.json").read_text())
     assert info["overall"]["avg_sum_reward"] > by_chance + 30
+
+
+def test_pendulum_as_lerobot_wants_it(tmp_path: Path) -> None:
+    """What is trained from nothing by one command earns more than -250 in LeRobot, and the same in ours."""
+    shutil.copytree(DOCS / "agent_pendulum", tmp_path / "agent_pendulum")
+    train, evaluate, lerobot_eval, plain = LEROBOTS
+    run(train, tmp_path)
+    ours = json.loads(run(f"{evaluate} --json 2>/dev/null", tmp_path))
+    run(lerobot_eval, tmp_path)
+    theirs = json.loads((tmp_path / "outputs/agent/eval_info.json").read_text())["overall"]
+    assert theirs["avg_sum_reward"] == pytest.approx(ours["mean_return"], rel=1e-12)
+    assert theirs["avg_sum_reward"] > -250
+    assert theirs["pc_success"] == pytest.approx(100 * ours["success_rate"])
+    run(plain, tmp_path)
+    weights = ("runs/agent", "runs/gymnasium")
+    one, other = (
+        tmp_path / folder / "checkpoints/last/pretrained_model/model.safetensors" for folder in weights
+    )
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_the_page_shows_what_the_example_is() -> None:

@@ -14,7 +14,13 @@ from tests.interop.environments import ROOT, environment, run
 pytestmark = pytest.mark.interop
 
 TORCH = f"torch=={torch.__version__.partition('+')[0]}"
-PACKAGES = ("--editable", f"{ROOT}[mlflow,trackio]", f"stable-baselines3=={sb3_version}", TORCH)
+PACKAGES = (
+    "--editable",
+    f"{ROOT}[mlflow,trackio,video]",
+    f"stable-baselines3=={sb3_version}",
+    "gymnasium[classic-control]",
+    TORCH,
+)
 
 
 @cache
@@ -51,4 +57,5 @@ def test_one_run_from_its_beginning_to_its_end(read: dict[str, Any], tracker: st
     assert noted["settings"]["env_id"] == "Pendulum-v1"
     assert noted["files"] == read["port"]
     assert noted["artefacts"] == 4
+    assert noted["films"] == 2
     assert noted.get("status", "FINISHED") == "FINISHED"

@@ -46,6 +46,7 @@ def ours() -> str:
         n_envs=2,
         hyperparameters=SETTINGS,
         eval_episodes=0,
+        video_every=STEPS // 2,
         track=trackers,
     )
     assert half.steps == STEPS // 2
@@ -67,6 +68,7 @@ def read_mlflow(known: str) -> Mapping[str, Any]:
         "settings": run.data.params,
         "files": files,
         "artefacts": len(folders),
+        "films": len([item for item in client.list_artifacts(known, "videos") if item.path.endswith("mp4")]),
         "status": run.info.status,
     }
 
@@ -77,6 +79,7 @@ def read_trackio(known: str) -> Mapping[str, Any]:
 
     run = next(run for run in trackio.Api().runs("sb3port") if run.name == known)
     rows = SQLiteStorage.get_logs("sb3port", known, run_id=run.id)
+    films = [row.pop("videos/episode") for row in rows if "videos/episode" in row]
     names = sorted({name for row in rows for name in row if "/" in name})
     steps = [row["step"] for row in rows if "train/loss" in row]
     manifest = SQLiteStorage.get_artifact_manifest("sb3port", f"{known}-port", "latest")
@@ -88,6 +91,7 @@ def read_trackio(known: str) -> Mapping[str, Any]:
         "settings": run.config,
         "files": files,
         "artefacts": len(versions),
+        "films": len([film for film in films if film["_type"] == "trackio.video"]),
     }
 
 

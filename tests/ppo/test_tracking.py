@@ -112,6 +112,11 @@ def test_watching_changes_no_bit(films: bool, tmp_path: Path) -> None:
         assert (plainly.port / name).read_bytes() == (watched.port / name).read_bytes()
     seen = sorted(path.name for path in (tmp_path / "watched").glob("videos/*"))
     assert seen == (["step-000128.mp4", "step-000256.mp4"] if films else [])
+    accumulator = EventAccumulator(str(tmp_path / "watched/tensorboard/PPO_1"))
+    accumulator.Reload()
+    shown = accumulator.Images("videos/episode") if films else []
+    assert [image.step for image in shown] == ([128, 256] if films else [])
+    assert all(image.encoded_image_string.startswith(b"GIF89a") for image in shown)
 
 
 class Broken(Tracker):
@@ -128,6 +133,9 @@ class Broken(Tracker):
 
     def checkpoint(self, port: Path, step: int) -> None:
         self.told.append(f"checkpoint {step}")
+
+    def film(self, film: Path, step: int) -> None:
+        self.told.append(f"film {step}")
 
     def finish(self, failed: bool) -> None:
         self.told.append("finish")

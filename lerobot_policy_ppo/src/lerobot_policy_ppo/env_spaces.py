@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from lerobot.configs.types import FeatureType, PolicyFeature
-from lerobot.utils.constants import ACTION, OBS_STR
+from lerobot.utils.constants import ACTION, OBS_IMAGES, OBS_STR
 from numpy.typing import NDArray
 
 from lerobot_policy_ppo.env_policy import ActionFeature, Meeting
@@ -134,8 +134,11 @@ def seen_mask_key(space: spaces.Space[Any]) -> str:
 
 def renamed_keys(space: spaces.Space[Any]) -> dict[str, str]:
     """Keys that LeRobot gives to parts of an observation, where the policy has other ones."""
-    vectors = [part for part in parts_of(space) if part.name is not None and not is_image(part.space)]
-    pairs = {f"{OBS_STR}.{part.key}": part.policy_key for part in vectors}
+    named = [part for part in parts_of(space) if part.name is not None]
+    pairs = {
+        f"{OBS_IMAGES}.{part.name}" if is_image(part.space) else f"{OBS_STR}.{part.key}": part.policy_key
+        for part in named
+    }
     return {key: policy_key for key, policy_key in pairs.items() if key != policy_key}
 
 

@@ -8,7 +8,7 @@ from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.utils.constants import OBS_IMAGE, OBS_IMAGES, OBS_STATE, OBS_STR
 
 from sb3port.checkpoint.spaces import Box, Dict, Simple, Space, parts
-from sb3port.families.features import MASK_KEYS, batch_key, choices
+from sb3port.families.features import MASK_KEYS, ONE_IMAGE, batch_key, choices
 
 
 def observation_features(space: Space) -> dict[str, PolicyFeature]:
@@ -75,4 +75,6 @@ def _space(feature: PolicyFeature) -> Box:
 
 
 def _name(key: str) -> str:
+    if key == OBS_IMAGE:
+        return ONE_IMAGE
     return key.removeprefix(f"{OBS_IMAGES}.").removeprefix(f"{OBS_STR}.")

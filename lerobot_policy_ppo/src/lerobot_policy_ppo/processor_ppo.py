@@ -40,6 +40,7 @@ from torch import Tensor
 from lerobot_policy_ppo.configuration_ppo import PPOConfig
 from lerobot_policy_ppo.configuration_spaces import SpacesConfig
 from sb3port.checkpoint.frames import Stack, stack_of
+from sb3port.families.features import ONE_IMAGE
 from sb3port.networks.normaliser import normalize
 
 _Features = dict[PipelineFeatureType, dict[str, PolicyFeature]]
@@ -296,7 +297,8 @@ def _batched(tensor: Tensor) -> Tensor:
 
 def _image_key(key: str) -> str:
     """Key under which LeRobot shows an image that the policy takes as a vector under `key`."""
-    return OBS_IMAGE if key == OBS_STATE else f"{OBS_IMAGES}.{key.removeprefix(f'{OBS_STR}.')}"
+    name = key.removeprefix(f"{OBS_STR}.")
+    return OBS_IMAGE if key == OBS_STATE or name == ONE_IMAGE else f"{OBS_IMAGES}.{name}"
 
 
 def _pixels(images: Tensor, shape: tuple[int, ...]) -> Tensor:

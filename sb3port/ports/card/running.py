@@ -1,10 +1,11 @@
 """How to run a port, as commands and code that can be copied."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, PolicySpec
-from sb3port.families.environment_ids import Home, home_of
+from sb3port.families.environment_ids import Home, LeRobotId, home_of, lerobot_id
 from sb3port.families.features import input_features, mask_key
 from sb3port.families.wrappers import applied
 from sb3port.files.texts.markdown import Markdown, fenced, markdown
@@ -73,7 +74,7 @@ _CLASSES = {
 def _command(environment: EnvironmentSpec, place: str) -> ShellCode:
     return shell(
         """pip install "lerobot_policy_ppo[eval]"
-lerobot-eval --policy.path={} --env.type=gymnasium {} --eval.n_episodes=10 --eval.batch_size=1""",
+lerobot-eval --policy.path={} {} --eval.n_episodes=10 --eval.batch_size=1""",
         place,
         lerobot_options(environment),
     )
@@ -81,15 +82,26 @@ lerobot-eval --policy.path={} --env.type=gymnasium {} --eval.n_episodes=10 --eva
 
 def lerobot_options(environment: EnvironmentSpec) -> ShellCode:
     """Give the options of `lerobot-eval` that make the environment of the training, wrappers included."""
+    if environment.env_id is not None and (found := lerobot_id(environment.env_id)) is not None:
+        return joined(ShellCode, " ", _of_lerobot(found, environment.env_kwargs))
     home = Home("ENV_ID") if environment.env_id is None else home_of(environment.env_id)
     env_kwargs = {**home.env_kwargs, **environment.env_kwargs}
     wrappers = {wrapper.name: dict(wrapper.kwargs) for wrapper in applied(environment)}
-    options = [shell("--env.task={}", home.env_id)]
+    options = [shell("--env.type=gymnasium --env.task={}", home.env_id)]
     if env_kwargs:
         options.append(shell("--env.env_kwargs={}", json.dumps(env_kwargs)))
     if wrappers:
         options.append(shell("--env.wrappers={}", json.dumps(wrappers)))
     return joined(ShellCode, " ", options)
+
+
+def _of_lerobot(found: LeRobotId, fields: Mapping[str, Any]) -> Iterator[ShellCode]:
+    """Give the options of an environment of LeRobot's own; what was around it, `lerobot-eval` cannot have."""
+    if found.module is not None:
+        yield shell("--env.discover_packages_path={}", found.module)
+    yield shell("--env.type={}", found.kind)
+    for name, value in fields.items():
+        yield shell("--env.{}={}", name, value if isinstance(value, str) else json.dumps(value))
 
 
 # The class of each type, by the algorithm; actor-critics have one together.

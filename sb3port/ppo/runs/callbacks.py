@@ -30,6 +30,7 @@ class Training:
             the first.
         values: What the last update logged, by SB3's names; empty before the first.
         evaluation: The last evaluation, None before the first.
+        film: The film that belongs to the row of this iteration, None where none was made.
         stopped: Whether a callback asked for the end.
         failed: Whether the training ended with an error, for `on_training_end`.
     """
@@ -40,6 +41,7 @@ class Training:
         self.rollout: Rollout | None = None
         self.values: Mapping[str, float | int | None] = {}
         self.evaluation: EvalResult | None = None
+        self.film: Path | None = None
         self.stopped = self.failed = False
         self._own: dict[str, float | int | None] = {}
 

@@ -47,10 +47,11 @@ class Filming(TrainingCallback):
 
     def on_log(self, training: Training) -> None:
         """Film, where it is time."""
-        now = training.num_timesteps
+        now, training.film = training.num_timesteps, None
         if training.is_over or is_due(self._filmed, now, self._every):
+            training.film = training.out / FOLDER / f"step-{step_name(self._trainer)}.mp4"
             with undisturbed():
-                self._film(training, training.out / FOLDER / f"step-{step_name(self._trainer)}.mp4")
+                self._film(training, training.film)
         self._filmed = now
 
     def on_training_end(self, training: Training) -> None:  # noqa: ARG002

@@ -22,7 +22,7 @@ NOTE = "tracking.json"
 
 
 class Tracking(TrainingCallback):
-    """Tells trackers of every row, and gives them the port of every checkpoint.
+    """Tells trackers of every row, and gives them every film, and the port of every checkpoint.
 
     What fails in a tool while it runs ends neither the training nor the other tools: a warning says so.
 
@@ -60,9 +60,12 @@ class Tracking(TrainingCallback):
             staged.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
     def on_log(self, training: Training) -> None:
-        """Give each a row, without what there is no number for."""
+        """Give each a row, without what there is no number for, and the film where one was made."""
         values = {name: value for name, value in training.values.items() if value is not None}
         self._each(lambda tracker: tracker.log(values, training.num_timesteps))
+        if (film := training.film) is not None:
+            with undisturbed():
+                self._each(lambda tracker: tracker.film(film, training.num_timesteps))
 
     def on_checkpoint(self, training: Training, checkpoint: Path) -> None:
         """Give each the port."""

@@ -9,6 +9,8 @@ from pathlib import Path
 NOT_IN_TENSORBOARD = frozenset(
     {"time/iterations", "time/time_elapsed", "time/total_timesteps", "train/n_updates"}
 )
+FILM = "videos/episode"
+"""What films are called where they stand among the numbers."""
 METRICS = ("rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward")
 
 
@@ -58,6 +60,10 @@ class Tracker(ABC):
     @abstractmethod
     def checkpoint(self, port: Path, step: int) -> None:
         """Take a port as an artefact, and keep all that was logged."""
+
+    @abstractmethod
+    def film(self, film: Path, step: int) -> None:
+        """Take the film of an episode, an .mp4 that stays where it is."""
 
     @abstractmethod
     def finish(self, failed: bool) -> None:

@@ -43,6 +43,10 @@ class Mlflow(Tracker):
         self._write()
         self._client.log_artifacts(self.known, str(port), f"checkpoints/{step}")
 
+    def film(self, film: Path, step: int) -> None:  # noqa: ARG002 (its name has it)
+        """Log the film below `videos`, where MLflow shows it."""
+        self._client.log_artifact(self.known, str(film), "videos")
+
     def finish(self, failed: bool) -> None:
         """Write what is left, and end the run."""
         self._write()

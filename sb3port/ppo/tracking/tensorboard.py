@@ -10,8 +10,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import FileWriter, SummaryWriter
 
+from sb3port.environments.video import small_gif
 from sb3port.errors import NotPortable
-from sb3port.ppo.tracking.base import METRICS, TrackedRun, Tracker, of_tensorboard
+from sb3port.ppo.tracking.base import FILM, METRICS, TrackedRun, Tracker, of_tensorboard
 
 FOLDER = "tensorboard"
 
@@ -41,6 +42,12 @@ class TensorBoard(Tracker):
         """Say where the port lies: TensorBoard has no artefacts."""
         self._writer.add_text("checkpoint", str(port), step)
         self._writer.flush()
+
+    def film(self, film: Path, step: int) -> None:
+        """Write the film as an animated picture, small: TensorBoard keeps all of it in the event file."""
+        content, (width, height) = small_gif(film)
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
+        self._file.add_summary(Summary(value=[Summary.Value(tag=FILM, image=image)]), step)
 
     def finish(self, failed: bool) -> None:  # noqa: ARG002 (it has no such word)
         """Write what is left."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trackio
 
-from sb3port.ppo.tracking.base import TrackedRun, Tracker, of_tensorboard
+from sb3port.ppo.tracking.base import FILM, TrackedRun, Tracker, of_tensorboard
 
 
 class Trackio(Tracker):
@@ -35,6 +35,10 @@ class Trackio(Tracker):
         artefact = trackio.Artifact(f"{self.known}-port", "model", metadata={"step": step})
         artefact.add_dir(str(port))
         self._run.log_artifact(artefact)
+
+    def film(self, film: Path, step: int) -> None:
+        """Log the film as a video."""
+        self._run.log({FILM: trackio.Video(str(film), format="mp4")}, step=step)
 
     def finish(self, failed: bool) -> None:  # noqa: ARG002 (it has no such word)
         """End the run."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import wandb
 
-from sb3port.ppo.tracking.base import TrackedRun, Tracker, of_tensorboard
+from sb3port.ppo.tracking.base import FILM, TrackedRun, Tracker, of_tensorboard
 
 _STEP = "global_step"  # as `sync_tensorboard` calls it
 
@@ -41,6 +41,10 @@ class WeightsAndBiases(Tracker):
         artefact = wandb.Artifact(self._artefact, "model", metadata={_STEP: step})
         artefact.add_dir(str(port))
         self._run.log_artifact(artefact)
+
+    def film(self, film: Path, step: int) -> None:
+        """Log the film as a video."""
+        self._run.log({FILM: wandb.Video(str(film), format="mp4"), _STEP: step})
 
     def finish(self, failed: bool) -> None:
         """End the run, which waits for what is on its way."""

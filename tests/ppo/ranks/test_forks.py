@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.errors import RankLost
 from sb3port.ports.reading import read_port
 from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.runs.callbacks import Training, TrainingCallback
@@ -128,6 +130,21 @@ def test_all_do_as_the_callbacks_of_the_first(tmp_path: Path) -> None:
     rows = read_log(tmp_path / "run" / "progress.jsonl")
     assert [row["train/learning_rate"] for row in rows] == [1e-2] * 3
     assert (tmp_path / "run/checkpoints/last").resolve().name == "000480"
+
+
+def tracked(out: Path, ranks: Ranks) -> None:
+    options = replace(OPTIONS, run={**OPTIONS.run, "track": ("tensorboard",)})
+    trainer = begin_training(options, PolicyOptions(normalize=True), lambda _: None)
+    train(trainer, None, out)
+
+
+def test_a_tracker_that_cannot_begin_ends_all_and_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "tensorboard").touch()
+    assert in_forks(2, tmp_path, partial(tracked, out)) == [2, RankLost.exit_code]
+    assert (tmp_path / "said.0").read_text().startswith("tensorboard cannot begin a run: ")
+    assert not (out / "checkpoints").exists()
 
 
 @pytest.fixture(scope="module")

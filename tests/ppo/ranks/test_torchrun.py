@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sb3port.ppo.runs.logs import read_log
 
@@ -43,10 +44,11 @@ def sentences(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if line.startswith("error: ")]
 
 
-def test_train_and_go_on(tmp_path: Path) -> None:
-    run = torchrun(
-        2, "train", *TINY, "--steps", 512, "--eval-episodes", 1, "--out", tmp_path / "run", "--json"
-    )
+def test_train_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    trackers = ("--track", "tensorboard", "--track", "wandb")
+    more = ("--steps", 512, "--eval-episodes", 1, *trackers, "--out", tmp_path / "run", "--json")
+    run = torchrun(2, "train", *TINY, *more)
     out, err = run.communicate(timeout=300)
     assert run.returncode == 0, err
     assert json.loads(out)["steps"] == 512
@@ -57,6 +59,12 @@ def test_train_and_go_on(tmp_path: Path) -> None:
         384,
         512,
     ]
+    (events,) = (tmp_path / "run" / "tensorboard").glob("*/*")
+    assert events.parent.name == "PPO_1"
+    accumulator = EventAccumulator(str(events))
+    accumulator.Reload()
+    assert [event.step for event in accumulator.Scalars("train/loss")] == [128, 256, 384, 512]
+    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))) == 1
 
 
 @pytest.mark.thorough
