@@ -120,7 +120,8 @@ class Run:
 def begun(run: Run) -> Any:
     """Begin the training of a run."""
     from sb3port.commands.policies import find_policy
-    from sb3port.commands.train import PolicyOptions, RunOptions, begin_finetuning, begin_training
+    from sb3port.commands.train import begin_finetuning, begin_training
+    from sb3port.commands.training_arguments import PolicyOptions, RunOptions
     from sb3port.environments.given import around
 
     condition = run.condition

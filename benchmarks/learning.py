@@ -58,7 +58,8 @@ class Run:
 
 def ours(run: Run) -> dict[str, Any]:
     """Train with sb3port."""
-    from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+    from sb3port.commands.train import begin_training
+    from sb3port.commands.training_arguments import PolicyOptions, RunOptions
     from sb3port.ppo.runs.evaluating import Evaluator
     from sb3port.ppo.runs.stepping import maker_of
 

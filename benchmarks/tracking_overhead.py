@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.environments.making import make_env
 from sb3port.environments.rollouts import run_episode
 from sb3port.inference.actor import PortActor

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from sb3port.commands.policies import ReadArguments
-    from sb3port.commands.train import RunArguments
+    from sb3port.commands.training_arguments import RunArguments
     from sb3port.environments.given import GivenWrapper
     from sb3port.environments.handed_over import HandedOver
     from sb3port.ppo.runs.callbacks import TrainingCallback
@@ -77,8 +77,9 @@ def train(
     import warnings
 
     from sb3port.commands import scripted
-    from sb3port.commands.train import PolicyOptions, begin_training
+    from sb3port.commands.train import begin_training
     from sb3port.commands.train import run as run_it
+    from sb3port.commands.training_arguments import PolicyOptions
     from sb3port.environments.given import around
 
     said = around(env_kwargs, wrappers, frame_stack)

@@ -74,7 +74,8 @@ def finetune(
     }
     with output.working(terminal("loading torch")):
         from sb3port.commands.policies import find_policy
-        from sb3port.commands.train import RunOptions, begin_finetuning
+        from sb3port.commands.train import begin_finetuning
+        from sb3port.commands.training_arguments import RunOptions
         from sb3port.ppo.runs.recipes import Recipe
         from sb3port.ppo.runs.refusals import refuse_run
 

@@ -11,7 +11,7 @@ from sb3port.files.texts.terminal import shown, shown_rows, terminal
 
 if TYPE_CHECKING:
     from sb3port.commands.optimize import Found
-    from sb3port.commands.train import PolicyOptions, RunOptions
+    from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 
 _INTERRUPTED = 128 + 2  # as of a program that Ctrl-C ended
 

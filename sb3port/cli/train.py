@@ -119,7 +119,8 @@ def train(
         need("optuna", "--optimize")
         refuse_several("--optimize")
     with output.working(terminal("loading torch")):
-        from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+        from sb3port.commands.train import begin_training
+        from sb3port.commands.training_arguments import PolicyOptions, RunOptions
         from sb3port.ppo.runs.recipes import Recipe
         from sb3port.ppo.runs.refusals import refuse_run
 

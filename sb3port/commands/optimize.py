@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.commands.optimizing.report import write_report
 from sb3port.commands.optimizing.space import SEARCHED, Sampled, converted, sample
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.commands.training_plans import plan_for
 from sb3port.errors import TrainingDiverged, UsageError, did_you_mean, need
 from sb3port.ports.finding import CHECKPOINTS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sb3port.commands.policies import ReadArguments
-from sb3port.commands.train import RunOptions
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.environments.choosing import check_id
 from sb3port.environments.given import Around
 from sb3port.environments.handed_over import HandedOver, OwnEnvironments, handed_over

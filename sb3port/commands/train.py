@@ -1,19 +1,20 @@
 """What `train` and `finetune` do, without the command line."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sb3port.checkpoint.checkpoint import Checkpoint, EnvironmentSpec, Normalizer, PolicySpec
 from sb3port.commands.own_code import use_extractor
 from sb3port.commands.policies import Policy
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.commands.training_plans import plan_for
 from sb3port.environments.choosing import choose_environment
 from sb3port.environments.fresh_spec import check_policy, fresh_spec
-from sb3port.environments.given import AS_IN_TRAINING, Around
+from sb3port.environments.given import Around
 from sb3port.environments.handed_over import OwnEnvironments
 from sb3port.environments.making import EPISODE_LENGTH
 from sb3port.environments.same_spaces import check_spaces
@@ -50,79 +51,6 @@ if TYPE_CHECKING:  # what is wrong is said before torch is loaded
 _CHECKPOINTS = 10
 
 Announce: TypeAlias = Callable[[str], None]
-_PLAIN = Recipe()
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What both commands are told; None for what the user leaves open.
-
-    Args:
-        env: Gymnasium environment id.
-        given: Hyperparameters by SB3's names.
-        steps: Environment steps to do.
-        n_envs: How many environments.
-        normalize_kwargs: Arguments of VecNormalize, or their text, as Python writes a dictionary.
-        save_every: Steps between checkpoints.
-        config: A file of rl_zoo3's.
-        run: Fields of `RunSettings` as they are.
-        around: What the user says of the environment beside its id.
-        own: Environments that a script hands over in place of an id.
-        recipe: How it begins.
-    """
-
-    env: str | None = None
-    given: Mapping[str, Any] = field(default_factory=dict)
-    steps: int | None = None
-    n_envs: int | None = None
-    normalize_kwargs: str | Mapping[str, Any] | None = None
-    save_every: int | None = None
-    config: Path | None = None
-    run: Mapping[str, Any] = field(default_factory=dict)
-    around: Around = AS_IN_TRAINING
-    own: OwnEnvironments | None = None
-    recipe: Recipe = _PLAIN
-
-
-class RunArguments(TypedDict, total=False):
-    """What functions of the package hand on to `RunOptions`, all of it optional.
-
-    `save_every`, `engine`, `device` and `vec_env` are as the options of the commands; so are `eval_every`,
-    `eval_episodes`, `eval_seed` and `video_every`, and `demonstrations`, `bc_epochs`, `critic_warmup` and
-    `kl_coef`. `track` names trackers, `use_masking=False` is `--no-masking`.
-    """
-
-    save_every: int | None
-    engine: str
-    device: str
-    vec_env: str
-    eval_every: int | None
-    eval_episodes: int
-    eval_seed: int
-    video_every: int | None
-    track: Sequence[str]
-    use_masking: bool
-    demonstrations: str | Path | None
-    bc_epochs: int | None
-    critic_warmup: int
-    kl_coef: float
-
-
-@dataclass(frozen=True)
-class PolicyOptions:
-    """What `train` is told of the new policy.
-
-    Args:
-        algorithm: "ppo", "ppo_mask" or "ppo_lstm".
-        policy: SB3's name of the policy.
-        policy_kwargs: SB3's, likewise.
-        normalize: Whether to normalise.
-    """
-
-    algorithm: str = "ppo"
-    policy: str | None = None
-    policy_kwargs: str | Mapping[str, Any] | None = None
-    normalize: bool | None = None
 
 
 def begin_training(
@@ -252,7 +180,7 @@ def resume_run(
     until: int | None = None,
     own: OwnEnvironments | None = None,
 ) -> "tuple[Trainer, Checkpoint, Path]":
-    """Bring a run back to a checkpoint; see `ppo.runs.running.resume`.
+    """Bring a run back to a checkpoint; see `ppo.runs.resuming.resume`.
 
     Args:
         path: The folder of the run, or a checkpoint in it.
@@ -266,7 +194,7 @@ def resume_run(
         Sb3portError: With the exit code of the contract.
     """
     find_checkpoint(path)
-    from sb3port.ppo.runs.running import resume
+    from sb3port.ppo.runs.resuming import resume
 
     before = partial(use_extractor, named=extractor, where=str(path))
     return resume(path, warn, *environment, before, until, _make(own), join())

@@ -15,7 +15,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3port.commands.evaluate import evaluate_port
 from sb3port.commands.policies import find_policy
-from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.train import begin_finetuning
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.environments.rollouts import Setting
 from sb3port.ppo.runs.running import Watcher, train
 from tests.conformance.building import save_shaken

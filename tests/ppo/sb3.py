@@ -24,7 +24,8 @@ from stable_baselines3.common.vec_env import (
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.commands.policies import find_policy, read_options
-from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.train import begin_finetuning
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.environments.fresh_spec import fresh_spec
 from sb3port.ppo.hyperparameters import changed, defaults
 from sb3port.ppo.runs.settings import RunSettings

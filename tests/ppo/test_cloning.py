@@ -10,7 +10,8 @@ import torch
 
 import sb3port
 from sb3port.commands.record import RecordOptions, record, record_chance
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.environments.dataset import write_dataset
 from sb3port.environments.given import Around
 from sb3port.environments.recording import write_npz

@@ -7,9 +7,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.errors import TrainingDiverged
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 
 TINY = {"n_steps": 32, "batch_size": 16, "n_epochs": 2}
 

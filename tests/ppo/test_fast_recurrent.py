@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.errors import TrainingDiverged, UsageError
 from sb3port.networks.weights import build_policy
 from sb3port.ppo.engines.base import Learner, Recall
@@ -19,7 +20,8 @@ from sb3port.ppo.engines.fast import recurrent_arithmetic
 from sb3port.ppo.engines.fast.recurrent_engine import RecurrentEngine
 from sb3port.ppo.engines.fast.sequences import pack
 from sb3port.ppo.engines.minibatches import Minibatch
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 from sb3port.ppo.runs.trainer import Trainer
 
 from .cases import CASES, LSTM, kind

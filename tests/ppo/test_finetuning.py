@@ -10,7 +10,8 @@ from sb3_contrib.common.wrappers import TimeFeatureWrapper
 from stable_baselines3 import A2C
 
 from sb3port.commands.policies import find_policy
-from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.train import begin_finetuning
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.environments.given import Around
 from sb3port.errors import NotPortable, UsageError
 from sb3port.ports.reading import read_port

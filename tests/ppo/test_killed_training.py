@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.ports.reading import read_port
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 from tests.security.file_operations import (
     CREATING,
     PowerLoss,

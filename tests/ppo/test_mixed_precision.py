@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.environments.given import around
 from sb3port.errors import UsageError
 from sb3port.ppo.engines import mixed_precision
 from sb3port.ppo.engines.exact_autograd import AutogradEngine
 from sb3port.ppo.engines.mixed_precision import in_half
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 from sb3port.ppo.runs.trainer import Trainer
 from tests.plugin import environments  # noqa: F401 (registers them)
 

@@ -9,12 +9,14 @@ from safetensors.numpy import load_file, save_file
 
 from sb3port.commands.policies import find_policy
 from sb3port.commands.record import RecordOptions, record
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_finetuning, begin_training
+from sb3port.commands.train import begin_finetuning, begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.environments.recording import write_npz
 from sb3port.errors import NotPortable
 from sb3port.ppo.runs.checkpoints import STATE
 from sb3port.ppo.runs.recipes import Recipe
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 from tests.ports import port_of
 
 from .test_resuming import TINY, run_on, same_runs

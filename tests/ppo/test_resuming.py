@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 import torch
 
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.ports.reading import read_port
-from sb3port.ppo.runs.running import Outcome, Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Outcome, Watcher, train
 from tests.plugin import environments  # noqa: F401 (registers them)
 
 from .cases import LSTM, masked

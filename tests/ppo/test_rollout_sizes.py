@@ -7,7 +7,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.ppo.hyperparameters import Hyperparameters
 from sb3port.ppo.runs.settings import RunSettings, overshoot
 

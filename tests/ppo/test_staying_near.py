@@ -12,7 +12,8 @@ from torch.distributions import Categorical, kl_divergence
 from sb3port.checkpoint.checkpoint import NetArch, PolicySpec
 from sb3port.checkpoint.spaces import Discrete, MultiBinary
 from sb3port.commands.policies import find_policy
-from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.train import begin_finetuning
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.errors import UsageError
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.ppo.engines.exact_autograd import AutogradEngine

@@ -23,7 +23,8 @@ from sb3port.ppo.hyperparameters import defaults
 from sb3port.ppo.rollout.environments import InProcess
 from sb3port.ppo.rollout.native import NativeVector
 from sb3port.ppo.runs import stepping
-from sb3port.ppo.runs.running import resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import train
 from sb3port.ppo.runs.settings import RunSettings
 
 from .sb3 import Case, assert_same, begin_ours, build_sb3, run

@@ -23,7 +23,8 @@ from sb3port.commands.evaluate import evaluate_port, evaluate_sb3
 from sb3port.commands.observation_sets import rollout_observations
 from sb3port.commands.policies import find_policy
 from sb3port.commands.record import RecordOptions, record
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_finetuning, begin_training, resume_run
+from sb3port.commands.train import begin_finetuning, begin_training, resume_run
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.environments.given import AS_IN_TRAINING
 from sb3port.environments.rollouts import Setting
 from sb3port.errors import UsageError

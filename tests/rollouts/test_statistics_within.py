@@ -9,10 +9,12 @@ import pytest
 from gymnasium import spaces
 
 from sb3port.commands.policies import find_policy
-from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.train import begin_finetuning
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.commands.verify import verify
 from sb3port.ports.reading import read_port
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 from tests.ports import port_of
 
 from .test_update import updates

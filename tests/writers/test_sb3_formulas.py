@@ -13,7 +13,8 @@ from stable_baselines3.common.utils import FloatSchedule
 
 from sb3port.checkpoint.schedules import CustomSchedule, ExpressionSchedule
 from sb3port.commands.policies import find_policy
-from sb3port.commands.train import RunOptions, begin_finetuning
+from sb3port.commands.train import begin_finetuning
+from sb3port.commands.training_arguments import RunOptions
 from sb3port.errors import UsageError
 from sb3port.exports.sb3_schedules import sb3_formula
 from sb3port.ports.reading import read_port

@@ -1,32 +1,24 @@
 """A training from its beginning or a checkpoint to its end, with checkpoints, evaluations and a log."""
 
-import json
 import os
-import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 
-from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, PolicySpec
-from sb3port.checkpoint.schedules import ConstantSchedule
-from sb3port.environments.choosing import choose_environment, needed_words
-from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.errors import NotPortable, TrainingDiverged, UsageError
-from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT, STATE
-from sb3port.ports.reading import read_port
-from sb3port.ppo.hyperparameters import SCHEDULES
+from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.errors import TrainingDiverged, UsageError
+from sb3port.ports.finding import BEST, CHECKPOINTS, LAST, PORT
 from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.buffer import Rollout
 from sb3port.ppo.rollout.episodes import MakeEnv
 from sb3port.ppo.runs.callbacks import Callbacks, Training, TrainingCallback, is_due
 from sb3port.ppo.runs.checkpoints import (
-    find_checkpoint,
     point,
     pointed,
     save_checkpoint,
@@ -36,13 +28,9 @@ from sb3port.ppo.runs.evaluating import Evaluator
 from sb3port.ppo.runs.evaluations import EvaluationLog
 from sb3port.ppo.runs.filming import Filming
 from sb3port.ppo.runs.logs import TrainingLog
-from sb3port.ppo.runs.settings import RunSettings
-from sb3port.ppo.runs.several import check_shares, share_of
-from sb3port.ppo.runs.starting import restored
-from sb3port.ppo.runs.stepping import AT_ONCE, make_environments, maker_of
+from sb3port.ppo.runs.stepping import maker_of
 from sb3port.ppo.runs.tracked import Tracking
 from sb3port.ppo.runs.trainer import Trainer
-from sb3port.ppo.runs.training_state import TrainingState, apply_state, read_state
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -292,120 +280,6 @@ def _built_in(
         yield Filming(trainer, origin, drawn, settings.video_every)
     if settings.track:
         yield Tracking(settings.track, trainer.spec.algorithm, trainer.counters.iterations > 0)
-
-
-def resume(
-    path: Path,
-    warn: Callable[[str], None],
-    env: str | None = None,
-    around: Around = AS_IN_TRAINING,
-    before: Callable[[PolicySpec], None] = lambda _: None,
-    until: int | None = None,
-    make: MakeEnv | None = None,
-    ranks: Ranks = ALONE,
-) -> tuple[Trainer, Checkpoint, Path]:
-    """Bring a run back to a checkpoint, to the bit.
-
-    With another number of processes than it had, its environments are shared out anew, and exploration and
-    the order of minibatches are others from there.
-
-    With more steps than it was to do, it goes on as SB3's `learn(..., reset_num_timesteps=False)` does: in
-    the middle of its episodes, with its schedules as shares of the new end.
-
-    Args:
-        path: The folder of the run, for its last checkpoint, or a checkpoint in it.
-        warn: Called with a sentence where an environment cannot be brought back to where it was, or schedules
-            have another end.
-        env: Which environment the user names: a file alone does not decide what is imported.
-        around: What the user says of it beside that.
-        before: Called with what the policy computes, before it is built.
-        until: At how many environment steps in all it shall end; None where it was to end.
-        make: Makes the environments, where a script hands them over.
-        ranks: The processes that go on with it together.
-
-    Returns:
-        The trainer, its checkpoint, and the folder of the run.
-
-    Raises:
-        UsageError: There is no checkpoint, the user says something else than the run was told, or it has done
-            as many steps already.
-        NeedsOption: It needs what the user does not say.
-        NotPortable: It is damaged.
-    """
-    folder = find_checkpoint(path)
-    state = read_state(folder / STATE)
-    settings = state.settings
-    if make is None:
-        _refuse_other_environment(settings.environment, env, around)
-    if until is not None:
-        _refuse_done(path, state.counters.num_timesteps, until)
-        _warn_of_schedules(settings, until, warn)
-        settings = replace(settings, until=until)
-    check_shares(settings, ranks)
-    prepare(settings.device, ranks)
-    origin = read_port(folder / PORT)
-    before(origin.spec)
-    envs = make_environments(share_of(settings, ranks), make)
-    trainer = restored(settings, origin, envs, ranks, reference=_reference(state, folder))
-    if (had := len(state.others) + 1) != ranks.size:
-        warn(f"the run had {had} process(es) and goes on in {ranks.size}, with other random numbers")
-    if not apply_state(trainer, state):
-        at_once = f"the vector environment of {settings.env} cannot be put back to where it was"
-        alone = f"{settings.env} draws random numbers of its own"
-        why = at_once if settings.vec_env in AT_ONCE else alone
-        warn(f"{why}, so that its episodes begin anew here")
-    if ranks.is_first:
-        point(folder, LAST)
-    out = folder.parents[1]
-    return trainer, origin, path if path.resolve() == out else out
-
-
-def _reference(state: TrainingState, folder: Path) -> Mapping[str, Array] | None:
-    """Give what the run stays near.
-
-    Raises:
-        NotPortable: The checkpoint has lost it.
-    """
-    if state.settings.kl_coef and state.reference is None:
-        raise NotPortable(f"the state of the training in {folder} has no policy that it is to stay near")
-    return state.reference
-
-
-def _refuse_done(path: Path, done: int, until: int) -> None:
-    if until <= done:
-        raise UsageError(
-            f"{path} has done {done:,} steps, and --steps {until} is how many it shall have done in all",
-            f"take more, such as --steps {2 * done}",
-        )
-
-
-def _warn_of_schedules(settings: RunSettings, until: int, warn: Callable[[str], None]) -> None:
-    """Say that what changes with the share of the training that remains has another end now."""
-    given = settings.hyperparameters
-    changing = [name for name in SCHEDULES if not isinstance(getattr(given, name), ConstantSchedule | None)]
-    if changing and until != settings.until:
-        names = ", ".join(changing)
-        warn(
-            f"{names}, by the share of steps that remains: of {until:,} from now on, as in SB3, and of "
-            f"{settings.until:,} before, so that one run of {until:,} steps would have learned otherwise"
-        )
-
-
-def _refuse_other_environment(noted: EnvironmentSpec, env: str | None, around: Around) -> None:
-    """Refuse to go on in another environment, or in one that only a file names.
-
-    Raises:
-        UsageError: The user says something else than the run was told.
-        NeedsOption: The user has to say it, too.
-    """
-    chosen = choose_environment(noted, env, around)
-    # As JSON, to which a file reduces tuples.
-    if json.dumps(asdict(chosen)) != json.dumps(asdict(noted)):
-        words = shlex.join(needed_words(noted))
-        raise UsageError(
-            "--resume goes on in the environment that the run was told, and the options name another one",
-            f"say no more of it than {words}" if words else "drop them",
-        )
 
 
 @contextmanager

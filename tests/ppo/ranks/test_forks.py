@@ -13,13 +13,15 @@ import pytest
 import torch
 
 from sb3port.checkpoint.checkpoint import Checkpoint
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.errors import RankLost
 from sb3port.ports.reading import read_port
 from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.runs.callbacks import Training, TrainingCallback
 from sb3port.ppo.runs.logs import read_log
-from sb3port.ppo.runs.running import Watcher, resume, train
+from sb3port.ppo.runs.resuming import resume
+from sb3port.ppo.runs.running import Watcher, train
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.ppo.runs.training_state import read_state
 from tests.ppo.ranks.meeting import in_forks

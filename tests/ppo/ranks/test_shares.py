@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from sb3port.checkpoint.checkpoint import Normalizer
-from sb3port.commands.train import PolicyOptions, RunOptions, begin_training
+from sb3port.commands.train import begin_training
+from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.errors import UsageError
 from sb3port.networks.actor_critic import ActorCritic
 from sb3port.networks.weights import load_tensors, policy_tensors
