@@ -34,7 +34,7 @@ from sb3port.files.budget import budget
 from sb3port.files.renaming import flushed_later
 from sb3port.files.texts.json_text import json_text
 from sb3port.parity.comparison.report import ParityReport
-from sb3port.readers.formats.pickles import remembered_pickles
+from sb3port.readers.formats.remembering import remembering
 from sb3port.readers.places.pairing import Several
 from sb3port.readers.places.source import Source, resolve
 from sb3port.readers.places.source_files import remembered_folders
@@ -109,7 +109,7 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
     """
     attempt = _Attempt(task, job, new_record(task, job))
     began, cpu = time.perf_counter(), _computed()
-    with flushed_later(), remembered_folders(), remembered_pickles():
+    with flushed_later(), remembered_folders(), remembering():
         record = _guarded(attempt, lambda: _ACTIONS[job.action](attempt, source))
     record["seconds"] = round(time.perf_counter() - began, 4)
     record["cpu_seconds"] = round(_computed() - cpu, 4)

@@ -6,9 +6,7 @@ no more than be refused. What the records mean is for other modules to say, each
 """
 
 import pickletools
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -18,6 +16,7 @@ from sb3port.readers.formats.audit import refuse_dangerous
 from sb3port.readers.formats.machine import HANDLERS, Machine
 from sb3port.readers.formats.passing_over import as_file
 from sb3port.readers.formats.records import CALLED, Global, PersistentId
+from sb3port.readers.formats.remembering import recalled
 from sb3port.readers.formats.zips import has_prefix, open_zip, read_member
 
 # How a file begins that torch wrote before 1.6, a row of five pickles of which this is the first.
@@ -69,38 +68,12 @@ def read_pickle(data: bytes | BinaryIO, where: str) -> Pickle:
     return Pickle(value, imports, tuple(machine.references), frozenset(machine.codes))
 
 
-_remembered: ContextVar[dict[bytes, Pickle] | None] = ContextVar("remembered", default=None)
-_pickles: dict[bytes, Pickle] = {}
-_MOST_REMEMBERED, _SMALL = 1000, 16 * 1024
-
-
-@contextmanager
-def remembered_pickles() -> Iterator[None]:
-    """Let `read_again` remember in this block, and from one to the next, what it has read."""
-    token = _remembered.set(_pickles)
-    try:
-        yield
-    finally:
-        _remembered.reset(token)
-
-
 def read_again(data: bytes, where: str) -> Pickle:
     """Read a pickle as `read_pickle`, or remember what came of the same bytes, where that is wanted.
 
-    Many models have the same spaces, classes and schedules. It is not for pickles that refer to something
-    outside of them, which may be another thing the next time.
+    It is not for pickles that refer to something outside of them, which may be another thing the next time.
     """
-    known = _remembered.get()
-    if known is None or len(data) > _SMALL:
-        return read_pickle(data, where)
-    if data not in known:
-        found = read_pickle(data, where)
-        if found.references:
-            return found
-        if len(known) >= _MOST_REMEMBERED:
-            known.clear()
-        known[data] = found
-    return known[data]
+    return recalled("pickle", data, lambda: read_pickle(data, where), lambda found: not found.references)
 
 
 @metered

@@ -19,6 +19,7 @@ from sb3port.readers.formats.arrays import SCALAR, as_number
 from sb3port.readers.formats.legacy_tensors import read_legacy
 from sb3port.readers.formats.pickles import TORCH_MAGIC, read_pickle
 from sb3port.readers.formats.records import Global, PersistentId, Record, describe
+from sb3port.readers.formats.remembering import recalled
 from sb3port.readers.formats.zips import open_zip, read_member
 
 _MAX_DIMENSIONS = 32
@@ -67,7 +68,9 @@ def read_torch(data: bytes, where: str, only: str | None = None) -> tuple[Any, f
         )
     with open_zip(io.BytesIO(data), where) as archive:
         root = _root(archive, where)
-        pickled = read_pickle(read_member(archive, f"{root}data.pkl", where), f"{where}: data.pkl")
+        raw = read_member(archive, f"{root}data.pkl", where)
+        # It has shapes, and refers to numbers by the names of members, which are read in any case.
+        pickled = recalled("torch", raw, lambda: read_pickle(raw, f"{where}: data.pkl"))
         return _decode(pickled.value, _Members(archive, root, where), where, only), pickled.imports
 
 
@@ -121,6 +124,15 @@ def _decode(value: Any, storages: "Storages", where: str, only: str | None) -> A
         return {**value, only: _Tensors(storages, where).decode(value[only])}
     except RecursionError as error:
         raise NotPortable(f"{where} is nested too deeply") from error
+
+
+def _contiguous(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the strides of a tensor whose numbers follow one another, as nearly all do."""
+    strides, step = [], 1
+    for length in reversed(size):
+        strides.append(step)
+        step *= length
+    return tuple(reversed(strides))
 
 
 class Storages(Protocol):
@@ -197,8 +209,10 @@ class _Tensors:
         flat = self._storage(storage)
         self._check_view(flat, offset, size, stride)
         spend(Cost.MEMORY, math.prod(size) * flat.itemsize, self.where)
-        steps = [step * flat.itemsize for step in stride]
         try:
+            if stride == _contiguous(size):
+                return frozen(flat[offset : offset + math.prod(size)].reshape(size))
+            steps = [step * flat.itemsize for step in stride]
             return frozen(np.lib.stride_tricks.as_strided(flat[offset:], size, steps))
         except (ValueError, OverflowError) as error:  # too many dimensions, or no elements and a huge shape
             raise NotPortable(f"{self.where} holds a tensor of an impossible shape") from error

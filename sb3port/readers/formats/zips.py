@@ -5,7 +5,6 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from sb3port.errors import NotPortable, Unsafe
@@ -130,6 +129,6 @@ def _refuse_deceptive(names: list[str], where: str) -> None:
     """Refuse names that other tools would read otherwise, or unpack outside of their folder."""
     if len(set(names)) < len(names):
         raise Unsafe(f"{where} is refused: it has two members of one name, which SB3 never writes")
-    outside = [name for name in names if name.startswith("/") or ".." in PurePosixPath(name).parts]
+    outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
     if outside:
         raise Unsafe(f"{where} is refused: its member {outside[0][:200]!r} lies outside of the archive")

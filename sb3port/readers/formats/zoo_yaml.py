@@ -15,6 +15,7 @@ from sb3port.checkpoint.plain import is_plain
 from sb3port.errors import NotPortable, Unsafe
 from sb3port.files.budget import Cost, spend
 from sb3port.files.untrusted import open_untrusted, read_untrusted
+from sb3port.readers.formats.remembering import recalled
 
 _MAX_BYTES = 64 * 1024  # the largest of rl_zoo3's own files has 12 kB
 _MAX_NODES = 20_000
@@ -51,7 +52,7 @@ def read_yaml(source: Path | bytes, where: str) -> Any:
     """
     text = _text(source, where)
     try:
-        return _load(text, where)
+        return _copied(recalled("yaml", text.encode(), lambda: _load(text, where)))
     except yaml.YAMLError as error:
         raise NotPortable(f"{where} is not YAML: {_one_line(error)}") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
@@ -93,6 +94,13 @@ def _load(text: str, where: str) -> Any:
         loader.dispose()
     _check_plain(value)
     return value
+
+
+def _copied(value: Any) -> Any:
+    """Give plain values that are the caller's own."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return type(value)(map(_copied, value)) if isinstance(value, list | tuple) else value
 
 
 class _Loader(yaml.SafeLoader):
