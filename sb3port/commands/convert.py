@@ -84,6 +84,23 @@ def convert(label: str, dest: Path | None, options: ConvertOptions, announce: An
 def convert_source(source: Source, dest: Path, options: ConvertOptions, announce: Announce) -> Conversion:
     """Port a checkpoint whose files are here; arguments and errors are those of `convert`."""
     _need(options)
+    checkpoint = _read(source, options, announce)
+    with staged_folder(dest, options.force) as staging:
+        report = _write(checkpoint, source, (staging, dest), options, announce)
+    return Conversion(dest, checkpoint, report)
+
+
+def convert_into(folder: Path, source: Source, options: ConvertOptions, announce: Announce) -> Conversion:
+    """Port a checkpoint whose files are here into an empty folder, which nobody takes for a port yet.
+
+    What is half-written there is for the caller to remove; arguments and errors are those of `convert`.
+    """
+    _need(options)
+    checkpoint = _read(source, options, announce)
+    return Conversion(folder, checkpoint, _write(checkpoint, source, (folder, folder), options, announce))
+
+
+def _read(source: Source, options: ConvertOptions, announce: Announce) -> Checkpoint:
     own = options.reading.extractor
     if options.verify and options.reload:
         warm_up()
@@ -92,14 +109,25 @@ def convert_source(source: Source, dest: Path, options: ConvertOptions, announce
     announce("map", describe_mapping(checkpoint))
     if own is not None and options.verify:
         use_extractor(checkpoint.spec, own, source.label)
-    with staged_folder(dest, options.force) as staging:
-        write_new(checkpoint, staging, dest)
-        announce("write", f"{sum(f.stat().st_size for f in staging.rglob('*') if f.is_file()):,} bytes")
-        report = None
-        if options.verify:
-            report = _verify_staged(staging, checkpoint, source, dest.name, options.reload)
-            announce("verify", describe_report(report))
-    return Conversion(dest, checkpoint, report)
+    return checkpoint
+
+
+def _write(
+    checkpoint: Checkpoint,
+    source: Source,
+    places: tuple[Path, Path],
+    options: ConvertOptions,
+    announce: Announce,
+) -> ParityReport | None:
+    """Write a port into the first of two places, which has the name of the second, and verify it."""
+    folder, dest = places
+    size = write_new(checkpoint, folder, dest)
+    announce("write", f"{size:,} bytes")
+    if not options.verify:
+        return None
+    report = _verify_staged(folder, checkpoint, source, dest.name, options.reload)
+    announce("verify", describe_report(report))
+    return report
 
 
 def _need(options: ConvertOptions) -> None:

@@ -6,6 +6,7 @@ types; here it is made sure that values fit one another, the files, and what was
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ class Reading:
         """The arguments of `read_checkpoint`."""
         return self.source, self.use_stats, self.assume_standard_forward, self.extractor
 
-    @property
+    @cached_property
     def files(self) -> dict[str, Path]:
         """Every file of the source that is read, by its name."""
         source = self.source

@@ -224,15 +224,15 @@ def as_port(policy: Policy) -> Iterator[Path]:
         yield folder
 
 
-def write_new(checkpoint: Checkpoint, folder: Path, dest: Path) -> None:
-    """Write a port into an empty folder, which `dest` is called in messages.
+def write_new(checkpoint: Checkpoint, folder: Path, dest: Path) -> int:
+    """Write a port into an empty folder, which `dest` is called in messages, and say how many bytes it has.
 
     Raises:
         UsageError: It cannot be written.
         NotPortable: There is a name in it that no file can hold.
     """
     try:
-        write_port(checkpoint, folder)
+        return write_port(checkpoint, folder)
     except OSError as error:
         raise UsageError(f"{dest} cannot be written: {error.strerror or error}") from error
     except UnicodeEncodeError as error:  # half of a surrogate pair, which no safetensors file can hold

@@ -6,8 +6,11 @@ The process hands a checkpoint back as JSON and safetensors. What it says is che
 import codecs
 import errno
 import json
+import pickle
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
@@ -28,15 +31,20 @@ from sb3port.errors import (
     Unsafe,
     UsageError,
 )
-from sb3port.files.budget import factor
+from sb3port.files.budget import budget, factor
+from sb3port.files.kept_process import KeptProcess, can_keep
 from sb3port.files.limited_process import Ended, Limits, Why, can_limit, run_limited
 from sb3port.files.texts.characters import one_line
+from sb3port.files.untrusted import handed
+from sb3port.readers.formats.remembering import remembering
 from sb3port.readers.meaning.contents import read_contents
 from sb3port.readers.meaning.sb3 import read_checkpoint
 
 _WHOLE, _ERROR, _OS_ERROR = b"c", b"e", b"o"
 _GIB, _MB = 1 << 30, 1_000_000
 _LONGEST = 20_000
+_MOST_READ = 500
+"""After how many models a process that is kept is replaced, whatever it may have gathered."""
 # What a process gets told that opens what it may not, writes where it has no room, or starts another.
 _DENIED = (errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.EROFS, errno.EAGAIN)
 # Text in zips and pickles, whose codecs Python imports when they are first used.
@@ -103,10 +111,78 @@ def _guarded(reading: Reading, work: _Work[T], sandbox: Sandbox, limits: Limits 
     limits = limits or limits_for(reading.paths)
     _prepare()
     try:
-        answer = run_limited(lambda: _read(reading, work), reading.paths, limits)
+        answer = _answer(reading, work, limits)
     except Ended as ended:
         raise _as_error(ended, reading, limits) from None
     return _take(answer, reading, work)
+
+
+def _answer(reading: Reading, work: _Work[T], limits: Limits) -> bytes:
+    """Give what a process says that reads: one for this alone, or one that is kept."""
+    readers = _keeping.get() if reading.source.kind == "hub" and work.kind is Checkpoint else None
+    if readers is not None and can_keep(reading.paths):
+        return readers.read(reading, limits)
+    return run_limited(lambda: _read(reading, work), reading.paths, limits)
+
+
+@contextmanager
+def kept_readers() -> Iterator[None]:
+    """Let in this block, and from one to the next, a process read all models of one owner on the Hub.
+
+    Whoever takes over a process by one model could lie about those that it reads after: so these are its own,
+    about which it can lie in any case. Those of the next owner, and local ones, are read by another.
+    """
+    token = _keeping.set(_readers)
+    try:
+        yield
+    finally:
+        _keeping.reset(token)
+
+
+def seconds_of_readers() -> float:
+    """Give how many seconds the process has computed that is kept."""
+    return _readers.seconds
+
+
+class _Readers:
+    """The process that is kept, and whose models it reads."""
+
+    def __init__(self) -> None:
+        self._process: KeptProcess | None = None
+        self._owner = ""
+
+    @property
+    def seconds(self) -> float:
+        return self._process.seconds if self._process is not None else 0.0
+
+    def read(self, reading: Reading, limits: Limits) -> bytes:
+        owner = reading.source.location.partition("/")[0]
+        if self._process is None or owner != self._owner or self._process.done >= _MOST_READ:
+            self._end()
+            self._process, self._owner = KeptProcess(_read_handed), owner
+        message = pickle.dumps((reading, [str(path) for path in reading.paths], factor()))
+        try:
+            return self._process.run(message, reading.paths, limits)
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+
+_readers = _Readers()
+_keeping: ContextVar[_Readers | None] = ContextVar("keeping", default=None)
+
+
+def _read_handed(message: bytes, files: Sequence[int]) -> Iterable[bytes]:
+    """Read what this process is asked to read by the one that it works for."""
+    reading, paths, allowed = pickle.loads(message)  # ours: nobody else has the other end
+    opened = {path: file for path, file in zip(paths, files, strict=False) if file >= 0}
+    with handed(opened), budget(allowed), remembering():
+        return _read(reading, _Work(read_checkpoint, Checkpoint, check_handed_back))
 
 
 def _is_wanted(reading: Reading, sandbox: Sandbox) -> bool:

@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -24,7 +24,7 @@ from sb3port.files.walls import die_with_parent, forbid
 
 Work: TypeAlias = Callable[[], Iterable[bytes]]
 
-_DONE, _MEMORY, _FAILED = b"=", b"m", b"!"
+DONE, MEMORY, FAILED = b"=", b"m", b"!"
 _CHUNK = 1 << 20
 _LONGEST = 8000
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -112,7 +112,7 @@ def run_limited(work: Work, readable: Sequence[Path], limits: Limits) -> bytes:
         _, status = os.waitpid(process, 0)
     if reason is not None:
         raise Ended(reason)
-    return _checked(answer, status)
+    return answer_of(answer, status)
 
 
 def _listen(pipe: int, limits: Limits) -> tuple[bytearray, Why | None]:
@@ -131,19 +131,27 @@ def _listen(pipe: int, limits: Limits) -> tuple[bytearray, Why | None]:
     return answer, Why.TIME
 
 
-def _checked(answer: bytearray, status: int) -> bytes:
-    """Tell an answer from none; one that has not ended of itself has given none, whatever it has said."""
+def answer_of(answer: bytearray, status: int) -> bytes:
+    """Tell an answer from none; one that has not ended of itself has given none, whatever it has said.
+
+    Args:
+        answer: What a process has said.
+        status: How it has ended, as `os.waitpid` says it.
+
+    Raises:
+        Ended: It is none.
+    """
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         known: dict[int, Why] = {signal.SIGXCPU: Why.CPU, signal.SIGSYS: Why.FORBIDDEN}
         name = signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
         raise Ended(known.get(number, Why.CRASHED), name)
     kind, said = bytes(answer[:1]), memoryview(answer)[1:]
-    if status == 0 and kind == _DONE:
+    if status == 0 and kind == DONE:
         return bytes(said)
-    if kind == _MEMORY:
+    if kind == MEMORY:
         raise Ended(Why.MEMORY)
-    if kind == _FAILED:
+    if kind == FAILED:
         raise Ended(Why.FAILED, bytes(said[: _LONGEST * 4]).decode("utf-8", "replace"))
     raise Ended(Why.CRASHED, "without a word")
 
@@ -153,21 +161,26 @@ def _run(work: Work, pipe: int, bounds: tuple[int, Sequence[Path], Limits]) -> N
     code = 1
     try:
         parent, readable, limits = bounds
-        _leave(pipe, parent)
+        leave(pipe, parent)
         _limit(limits)
         forbid(readable)
-        for part in (_DONE, *work()):
+        for part in (DONE, *work()):
             _say(pipe, part)
         code = 0
     except MemoryError:
-        _say(pipe, _MEMORY)
+        _say(pipe, MEMORY)
     except BaseException:
-        _say(pipe, _FAILED + traceback.format_exc()[-_LONGEST:].encode("utf-8", "replace"))
+        _say(pipe, FAILED + traceback_text())
     finally:
         os._exit(code)
 
 
-def _leave(pipe: int, parent: int) -> None:
+def traceback_text() -> bytes:
+    """Give the end of the traceback of the exception that is being handled."""
+    return traceback.format_exc()[-_LONGEST:].encode("utf-8", "replace")
+
+
+def leave(pipe: int, parent: int) -> None:
     """Let go of what belongs to the process that this one was: signals, files, variables, garbage."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -187,14 +200,28 @@ def _limit(limits: Limits) -> None:
     import resource  # which Windows has not; no file is closed to this process yet
 
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    for what, most in (
-        (resource.RLIMIT_AS, used + limits.memory),
-        (resource.RLIMIT_CPU, limits.cpu),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 64),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 0),  # root may fork all the same, where there is no seccomp
-    ):
+    _set_limits({resource.RLIMIT_AS: used + limits.memory, resource.RLIMIT_CPU: limits.cpu})
+    limit_others()
+
+
+def limit_others() -> None:
+    """Let this process write nothing, start nothing and hold few files, whatever its memory and its time."""
+    import resource
+
+    _set_limits(
+        {
+            resource.RLIMIT_FSIZE: 0,
+            resource.RLIMIT_NOFILE: 64,
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_NPROC: 0,  # root may fork all the same, where there is no seccomp
+        }
+    )
+
+
+def _set_limits(limits: Mapping[int, int]) -> None:
+    import resource
+
+    for what, most in limits.items():
         hard = resource.getrlimit(what)[1]
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
         # What does not heed the signal of the first limit is killed at the second.

@@ -8,7 +8,11 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from sb3port.errors import NotPortable, Unsafe, UsageError
@@ -141,14 +145,24 @@ def refuse_outside(path: Path, folder: Path, where: str) -> None:
     """
     if _is_plainly_within(path, folder):
         return
-    real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    snapshots = [place.parent for place in (root, *root.parents) if place.parent.name == "snapshots"]
-    allowed = [root, *(folder.with_name("blobs") for folder in snapshots)]
-    if not any(real.is_relative_to(place) for place in allowed):
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    if not any(_is_in(real, place) for place in (root, *_blobs(root))):
         raise Unsafe(
             f"{where} is a link that leads out of {folder}, so it is not read",
             "if you trust it, put the file itself there, or name it by its own path",
         )
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))  # noqa: PTH118
+
+
+def _blobs(folder: str) -> Iterator[str]:
+    """Give the folders of files of the Hub's cache of which this is a snapshot, or is in one."""
+    parts = folder.split(os.sep)  # noqa: PTH206
+    for place in range(1, len(parts) - 1):
+        if parts[place] == "snapshots":
+            yield os.sep.join((*parts[:place], "blobs"))  # noqa: PTH118
 
 
 def _is_plainly_within(path: Path, folder: Path) -> bool:
@@ -156,7 +170,7 @@ def _is_plainly_within(path: Path, folder: Path) -> bool:
     inside, root = str(path), str(folder)
     if not inside.startswith(f"{root}{os.sep}"):
         return False
-    place, names = root, inside[len(root) + 1 :].split(os.sep)
+    place, names = root, inside[len(root) + 1 :].split(os.sep)  # noqa: PTH206
     for name in names:
         place = f"{place}{os.sep}{name}"
         try:
@@ -167,7 +181,23 @@ def _is_plainly_within(path: Path, folder: Path) -> bool:
     return True
 
 
+@contextmanager
+def handed(files: Mapping[str, int]) -> Iterator[None]:
+    """Let files that are open already be read in this block in place of those of their paths."""
+    token = _handed.set(files)
+    try:
+        yield
+    finally:
+        _handed.reset(token)
+
+
+_handed: ContextVar[Mapping[str, int]] = ContextVar("handed", default=MappingProxyType({}))
+
+
 def _opener(path: str, flags: int) -> int:
+    if (file := _handed.get().get(os.fspath(path))) is not None:
+        os.lseek(file, 0, os.SEEK_SET)
+        return os.dup(file)
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 

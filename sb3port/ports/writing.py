@@ -5,7 +5,6 @@ Beside LeRobot's own files it holds `sb3port.json` (what the port is and where i
 """
 
 import hashlib
-import json
 import math
 import os
 from pathlib import Path
@@ -26,6 +25,7 @@ from sb3port.files.port_files import (
     STATISTICS_FILE,
     VARIABLES_FILE,
 )
+from sb3port.files.texts.json_text import json_text
 from sb3port.ports.card.card import model_card
 from sb3port.ports.lerobot_template import (
     config_json,
@@ -37,8 +37,11 @@ from sb3port.ports.manifest import port_json, statistics_tensors
 _SB3_LEARNING_RATE = 3e-4
 
 
-def write_port(checkpoint: Checkpoint, folder: Path) -> None:
+def write_port(checkpoint: Checkpoint, folder: Path) -> int:
     """Write a port into an existing, empty folder, read it back and compare every tensor.
+
+    Returns:
+        How many bytes it has.
 
     Raises:
         OSError: The folder cannot be written.
@@ -54,6 +57,7 @@ def write_port(checkpoint: Checkpoint, folder: Path) -> None:
     _write_training_state(checkpoint, files)
     files.write_json(PORT_FILE, {**port_json(checkpoint), "files": files.by_name()}, indent=2)
     files.write(CARD, model_card(checkpoint).encode("utf-8"))
+    return files.size
 
 
 class _Files:
@@ -61,9 +65,13 @@ class _Files:
 
     Args:
         folder: Where they are.
+
+    Attributes:
+        size: How many bytes they have.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.size = 0
         self._folder = str(folder)
         self._hashes: dict[str, str] = {}
 
@@ -89,10 +97,11 @@ class _Files:
         if written != content:
             raise OSError(f"{name} does not read back as it was written: the disk may be full or failing")
         self._hashes[name] = hashlib.sha256(written).hexdigest()
+        self.size += len(written)
 
     def write_json(self, name: str, content: dict[str, Any] | list[Any], indent: int) -> None:
         """Write JSON as LeRobot does: no newline at the end."""
-        self.write(name, json.dumps(content, indent=indent).encode("utf-8"))
+        self.write(name, json_text(content, indent, strict=False).text.encode("ascii"))
 
     def write_tensors(self, name: str, tensors: dict[str, Array]) -> None:
         """Write tensors; what is read of the file is compared with them bit for bit."""

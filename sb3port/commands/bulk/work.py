@@ -26,9 +26,10 @@ from sb3port.commands.bulk.records import (
     source_json,
     warnings_json,
 )
-from sb3port.commands.convert import ConvertOptions, convert_source
+from sb3port.commands.convert import ConvertOptions, convert_into
 from sb3port.commands.failures import known_error
 from sb3port.commands.policies import Policy, find_policy
+from sb3port.commands.sandboxed import kept_readers, seconds_of_readers
 from sb3port.errors import Sb3portError, VerificationFailed
 from sb3port.files.budget import budget
 from sb3port.files.renaming import flushed_later
@@ -109,7 +110,7 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
     """
     attempt = _Attempt(task, job, new_record(task, job))
     began, cpu = time.perf_counter(), _computed()
-    with flushed_later(), remembered_folders(), remembering():
+    with flushed_later(), remembered_folders(), remembering(), kept_readers():
         record = _guarded(attempt, lambda: _ACTIONS[job.action](attempt, source))
     record["seconds"] = round(time.perf_counter() - began, 4)
     record["cpu_seconds"] = round(_computed() - cpu, 4)
@@ -119,8 +120,8 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
 
 
 def _computed() -> float:
-    """Seconds of computing so far, of this process and of those that it has started and that have ended."""
-    return sum(os.times()[:4])
+    """Seconds of computing so far, of this process and of those that it has started, so far as is known."""
+    return sum(os.times()[:4]) + seconds_of_readers()
 
 
 def keep(task: Task, record: Record) -> None:
@@ -177,7 +178,8 @@ def _convert(attempt: _Attempt, source: Source | None) -> None:
     attempt.know(source=source_json(source))
     attempt.stage = "read"
     options = ConvertOptions(item.reading(job), job.verify, reload=job.reload)
-    done = convert_source(source, attempt.dest, options, attempt.announce)
+    attempt.dest.mkdir(parents=True)
+    done = convert_into(attempt.dest, source, options, attempt.announce)
     attempt.know(**_written(attempt, done.checkpoint, done.report))
     if job.episodes:
         attempt.stage = "evaluate"

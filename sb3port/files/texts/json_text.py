@@ -12,47 +12,60 @@ class JsonText(Medium):
     """A JSON value."""
 
 
-def json_text(value: Any, indent: int | None = None, sort_keys: bool = False, end: str = "") -> JsonText:
+def json_text(
+    value: Any, indent: int | None = None, sort_keys: bool = False, end: str = "", strict: bool = True
+) -> JsonText:
     r"""Write a value, and then what shall stand at its end, which is `\n` in files.
 
+    Args:
+        value: What to write.
+        indent: How many spaces each level has; None for one line.
+        sort_keys: Whether keys are sorted.
+        end: What stands at the end.
+        strict: False to write numbers that JSON has no way to write as Python's `json` does: `-Infinity`.
+
     Raises:
-        ValueError: A number in it is infinite or NaN, which JSON has no way to write.
+        ValueError: It is strict, and a number is infinite or NaN.
     """
     if indent is None:
-        return JsonText(json.dumps(value, sort_keys=sort_keys, allow_nan=False) + end)
-    return JsonText(_indented(value, " " * indent, sort_keys, "\n") + end)
+        return JsonText(json.dumps(value, sort_keys=sort_keys, allow_nan=not strict) + end)
+    return JsonText(_Indented(" " * indent, sort_keys, strict).written(value, "\n") + end)
 
 
-def _indented(value: Any, indent: str, sort_keys: bool, newline: str) -> str:
-    """Write what `json.dumps` writes with an indent, for which it has no fast way before Python 3.14."""
-    write = _SCALARS.get(type(value))
-    if write is not None:
-        return write(value)
-    inner = newline + indent
-    if isinstance(value, dict) and value:
-        items = sorted(value.items()) if sort_keys else value.items()
-        rows = [f"{_key(key)}: {_indented(item, indent, sort_keys, inner)}" for key, item in items]
-        return f"{{{inner}{f',{inner}'.join(rows)}{newline}}}"
-    if isinstance(value, _ROWS) and value:
-        rows = [_indented(item, indent, sort_keys, inner) for item in value]
-        return f"[{inner}{f',{inner}'.join(rows)}{newline}]"
-    return _PLAIN.encode(value)
+class _Indented:
+    """Writes what `json.dumps` writes with an indent, for which it has no fast way before Python 3.14."""
+
+    def __init__(self, indent: str, sort_keys: bool, strict: bool) -> None:
+        self._indent, self._sort_keys = indent, sort_keys
+        self._plain = json.JSONEncoder(allow_nan=not strict)
+        self._scalars: dict[type, Callable[[Any], str]] = {**_SCALARS, float: self._float}
+
+    def written(self, value: Any, newline: str) -> str:
+        """Write a value, of which every line begins with `newline`."""
+        write = self._scalars.get(type(value))
+        if write is not None:
+            return write(value)
+        inner = newline + self._indent
+        if isinstance(value, dict) and value:
+            items = sorted(value.items()) if self._sort_keys else value.items()
+            rows = [f"{self._key(key)}: {self.written(item, inner)}" for key, item in items]
+            return f"{{{inner}{f',{inner}'.join(rows)}{newline}}}"
+        if isinstance(value, _ROWS) and value:
+            rows = [self.written(item, inner) for item in value]
+            return f"[{inner}{f',{inner}'.join(rows)}{newline}]"
+        return self._plain.encode(value)
+
+    def _key(self, key: Any) -> str:
+        return _text(key) if type(key) is str else self._plain.encode({key: 0})[1:-4]
+
+    def _float(self, value: float) -> str:
+        return float.__repr__(value) if math.isfinite(value) else self._plain.encode(value)
 
 
-def _key(key: Any) -> str:
-    return _text(key) if type(key) is str else _PLAIN.encode({key: 0})[1:-4]
-
-
-def _float(value: float) -> str:
-    return float.__repr__(value) if math.isfinite(value) else _PLAIN.encode(value)
-
-
-_PLAIN = json.JSONEncoder(allow_nan=False)
 _ROWS = (list, tuple)
 _text = json.encoder.encode_basestring_ascii
 _SCALARS: dict[type, Callable[[Any], str]] = {
     str: _text,
-    float: _float,
     int: int.__repr__,
     bool: lambda value: "true" if value else "false",
     type(None): lambda _: "null",

@@ -54,7 +54,7 @@ def read_schedule(value: Any, where: str, python: Version | None = None) -> Sche
 
 def _expressions(value: Any, where: str, python: Version | None) -> list[Schedule]:
     found = []
-    for version in VERSIONS:
+    for version in VERSIONS[:1] if is_number(value) else VERSIONS:
         try:
             run = Run(version, python, _OBJECTS, where)
             returned = as_number(value) if is_number(value) else run.call(value, (PROGRESS,), {})

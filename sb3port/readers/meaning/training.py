@@ -16,6 +16,7 @@ from sb3port.checkpoint.checkpoint import (
     TrainingSettings,
 )
 from sb3port.checkpoint.plain import is_plain
+from sb3port.checkpoint.schedules import Schedule
 from sb3port.errors import NotPortable
 from sb3port.families.algorithms import Algorithm
 from sb3port.families.hyperparameters import is_setting
@@ -25,6 +26,7 @@ from sb3port.readers.formats.archive import Archive
 from sb3port.readers.formats.arrays import as_plain
 from sb3port.readers.formats.bytecode import Version
 from sb3port.readers.formats.records import Global
+from sb3port.readers.formats.remembering import recalled
 from sb3port.readers.formats.tensors import read_torch
 from sb3port.readers.meaning.replay import read_replay
 from sb3port.readers.meaning.schedules import read_schedule
@@ -52,7 +54,7 @@ def read_training(
     where, python = archive.name, python_of(archive)
     values = {name: archive.value(name) for name in (*algorithm.schedules, *algorithm.hyperparameters)}
     schedules = {
-        name: read_schedule(values[name], f"{where}: {name}", python)
+        name: _schedule(archive, name, values[name], python)
         for name in algorithm.schedules
         if values[name] is not None
     }
@@ -65,6 +67,15 @@ def read_training(
         optimizer_kwargs=policy_kwargs.get("optimizer_kwargs", {}),
         replay=replay,
     )
+
+
+def _schedule(archive: Archive, name: str, value: Any, python: Version | None) -> Schedule:
+    """Read a schedule, or remember what the same pickle says, written by the same Python."""
+    where = f"{archive.name}: {name}"
+    if not archive.is_pickled(name):
+        return read_schedule(value, where, python)
+    pickled = archive.pickled(name)
+    return recalled(f"schedule of {python}", pickled, lambda: read_schedule(value, where, python))
 
 
 def python_of(archive: Archive) -> Version | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -248,22 +248,27 @@ class _Surroundings:
 
     def _above(self, folder: PurePosixPath) -> Iterator[PurePosixPath]:
         """Give the folders above one that may be of the same work, the nearest first."""
+        root = str(self.root)
         for _ in range(UP):
-            if any((self.root / folder / mark).exists() for mark in _REPOSITORY):
+            place = os.path.join(root, str(folder))  # noqa: PTH118 (for thousands, Path takes too long)
+            if any(os.path.exists(f"{place}{os.sep}{mark}") for mark in _REPOSITORY):  # noqa: PTH110
                 return
             folder = parent(folder)
-            if _is_of_many(Path(os.path.realpath(self.root / folder))):
+            if _is_of_many(os.path.realpath(os.path.join(root, str(folder)))):  # noqa: PTH118
                 return
             yield folder
 
 
-def _is_of_many(folder: Path) -> bool:
+def _is_of_many(folder: str) -> bool:
     """Whether a folder is a home, holds one, or is for everyone to write to, as `/tmp` is."""
-    home = Path(os.path.realpath(os.path.expanduser("~")))  # noqa: PTH111 (Path.home raises without a home)
-    if home.is_relative_to(folder) or folder == folder.parent:
+    home = _real(os.path.expanduser("~"))  # noqa: PTH111 (Path.home raises without a home)
+    if home == folder or home.startswith(os.path.join(folder, "")) or folder == os.path.dirname(folder):  # noqa: PTH118, PTH120
         return True
     try:
-        mode = folder.stat().st_mode
+        mode = os.stat(folder).st_mode  # noqa: PTH116
     except OSError:
         return True
     return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+
+
+_real = lru_cache(maxsize=16)(os.path.realpath)
