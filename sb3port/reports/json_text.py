@@ -18,4 +18,7 @@ def canonical(report: Mapping[str, Any]) -> Report:
 
 def render_json(report: Any) -> JsonText:
     """Give a report, or a list of them, in its one canonical form: keys sorted, all ASCII."""
-    return json_text(strict(report), indent=1, sort_keys=True, end="\n")
+    try:
+        return json_text(report, indent=1, sort_keys=True, end="\n")
+    except (ValueError, TypeError):  # a number that JSON has not, or something that is like a dictionary
+        return json_text(strict(report), indent=1, sort_keys=True, end="\n")

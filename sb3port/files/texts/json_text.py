@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sb3port.files.texts.media import Medium
@@ -51,9 +52,30 @@ class _Indented:
             rows = [f"{self._key(key)}: {self.written(item, inner)}" for key, item in items]
             return f"{{{inner}{f',{inner}'.join(rows)}{newline}}}"
         if isinstance(value, _ROWS) and value:
+            if (numbers := self._numbers(value, inner)) is not None:
+                return f"[{inner}{numbers}{newline}]"
             rows = [self.written(item, inner) for item in value]
             return f"[{inner}{f',{inner}'.join(rows)}{newline}]"
         return self._plain.encode(value)
+
+    def _numbers(self, value: Sequence[Any], newline: str) -> str | None:
+        """Write what is in a list of numbers, or of lists of numbers; None for what is neither.
+
+        Reports have thousands of them, which `json` writes ten times as fast in one line.
+        """
+        first = value[0]
+        inside = first[0] if type(first) in _ROWS and first else first
+        if type(inside) is not float:
+            return None
+        line = self._plain.encode(value)[1:-1]
+        if type(first) is float and _FLAT.fullmatch(line):
+            return line.replace(", ", f",{newline}")
+        if not _NESTED.fullmatch(line):
+            return None
+        inner = newline + self._indent
+        between = line[1:-1].replace("], [", "|").replace(", ", f",{inner}")
+        rows = between.replace("|", f"{newline}],{newline}[{inner}")
+        return f"[{inner}{rows}{newline}]"
 
     def _key(self, key: Any) -> str:
         return _text(key) if type(key) is str else self._plain.encode({key: 0})[1:-4]
@@ -63,6 +85,9 @@ class _Indented:
 
 
 _ROWS = (list, tuple)
+# As `json` writes numbers, and rows of them, none of which is empty.
+_FLAT = re.compile(r"[-+.\de]+(, [-+.\de]+)*")
+_NESTED = re.compile(r"\[[-+.\de]+(, [-+.\de]+)*\](, \[[-+.\de]+(, [-+.\de]+)*\])*")
 _text = json.encoder.encode_basestring_ascii
 _SCALARS: dict[type, Callable[[Any], str]] = {
     str: _text,

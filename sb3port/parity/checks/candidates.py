@@ -46,6 +46,7 @@ def compare_with_oracle(
     observations: ObservationSet,
     tolerance: Tolerance = DEFAULT,
     only: Collection[str] | None = None,
+    noise: NoiseMeter | None = None,
 ) -> Outcome:
     """Compare a candidate's outputs with the oracle's, and with recorded ones, batch by batch.
 
@@ -56,8 +57,10 @@ def compare_with_oracle(
         tolerance: How far apart outputs may be.
         only: The outputs that the candidate gives; None for all that the oracle gives, each of which fails
             where the candidate has none.
+        noise: Of that oracle, for whoever compares on several sets: to build one takes as long as a batch.
     """
     sweep = _Sweep(oracle, candidate, observations, only)
+    sweep.noise = noise or NoiseMeter(oracle)
     for batch in observations.batches():
         sweep.add(batch)
     return sweep.outcome(tolerance)
@@ -66,11 +69,13 @@ def compare_with_oracle(
 class _Sweep:
     """Runs both sides, and keeps what the outcome needs."""
 
+    noise: NoiseMeter
+
     def __init__(
         self, oracle: Oracle, candidate: Candidate, observations: ObservationSet, only: Collection[str] | None
     ) -> None:
         self._oracle, self._candidate, self._set, self._only = oracle, candidate, observations, only
-        self._noise, self._digest = NoiseMeter(oracle), Digest()
+        self._digest = Digest()
         self._outcomes: dict[tuple[str, str], Accumulator | Comparison] = {}
         self._clipped, self._numbers = 0, 0
 
@@ -80,7 +85,7 @@ class _Sweep:
         actions = batch.recorded.get("sampled_action", sample)
         expected = {**self._oracle.outputs(batch, actions), "sample": sample}
         actual = self._candidate.outputs(batch, actions)
-        noise = self._noise.measure(batch, expected, actions)
+        noise = self.noise.measure(batch, expected, actions)
         self._digest.add(batch)
         self._count_clipped(expected)
         recorded = {name: array for name, array in batch.recorded.items() if name in expected}

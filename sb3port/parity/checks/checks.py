@@ -71,6 +71,11 @@ class Subject:
         return Oracle(self.checkpoint)
 
     @cached_property
+    def noise(self) -> NoiseMeter:
+        """The oracle's own."""
+        return NoiseMeter(self.oracle)
+
+    @cached_property
     def port(self) -> Port | ReplayPort:
         """The port, loaded in this process, without LeRobot."""
         return load_port(self.folder)
@@ -112,7 +117,8 @@ def check_outputs(subject: Subject) -> Iterator[Check]:
     checks = list(_log_std(subject))
     for observations in subject.observations:
         doing(f"comparing outputs on {observations.count:,} {observations.label}")
-        outcome = compare_with_oracle(subject.oracle, subject.port, observations, subject.tolerance)
+        sides = subject.oracle, subject.port
+        outcome = compare_with_oracle(*sides, observations, subject.tolerance, noise=subject.noise)
         subject.summaries.append(outcome.summary)
         checks += outcome.checks
     yield from sorted(checks, key=lambda check: COMPUTED.index(check.stage))
@@ -144,7 +150,7 @@ def check_reload(subject: Subject) -> Iterator[Check]:
         failed = Comparison(Verdict.FAIL, f"a fresh process cannot load the port: {actual}")
         yield Check("reload", failed, observations=observations.name)
         return
-    noise = NoiseMeter(subject.oracle).measure(batch, {**expected, "sample": sample}, sample)
+    noise = subject.noise.measure(batch, {**expected, "sample": sample}, sample)
     for name in (name for name in _RELOADED if name in expected):
         found = compare(expected[name], actual[name], noise[name], subject.tolerance, batch.shown)
         yield Check("reload", found, name, observations.name)

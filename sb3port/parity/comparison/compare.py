@@ -3,6 +3,7 @@
 No input or output here. `compare` is for two arrays; `Accumulator` for what does not fit into memory.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -246,12 +247,14 @@ class Accumulator:
 
     def _keep_pairs(self, reference: Array, candidate: Array) -> None:
         """Keep a number of every so-manieth row, another one of it each time."""
-        first = -self._rows % self._spacing
-        for row in range(first, len(reference), self._spacing):
-            flat = reference[row].reshape(-1), candidate[row].reshape(-1)
-            if flat[0].size and len(self._pairs) < MAX_PAIRS:
-                place = len(self._pairs) % flat[0].size
-                self._pairs.append((float(flat[0][place]), float(flat[1][place])))
+        first, left = -self._rows % self._spacing, MAX_PAIRS - len(self._pairs)
+        kept = [array[first :: self._spacing][:left] for array in (reference, candidate)]
+        size = math.prod(reference.shape[1:])
+        if size and len(kept[0]):
+            rows = np.arange(len(kept[0]))
+            places = rows, (len(self._pairs) + rows) % size
+            numbers = [array.reshape(-1, size)[places].astype(np.float64).tolist() for array in kept]
+            self._pairs += zip(*numbers, strict=True)
 
 
 def _has_same_bits(reference: Array, candidate: Array) -> bool:
