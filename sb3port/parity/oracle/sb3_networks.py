@@ -30,9 +30,11 @@ def network_outputs(
         if memory is None:
             given = {"actions": actions, **masks_of(observations)}
             values, log_prob, entropy = policy.evaluate_actions(batch, **given)
+            # The one object that `evaluate_actions` and `get_distribution` set, and the latter gives.
+            distribution, final = policy.action_dist, None
         else:
             values, log_prob, entropy = policy.evaluate_actions(batch, actions, *memory)
-    distribution, final = distribution_of(policy, batch, observations)
+            distribution, final = distribution_of(policy, batch, observations)
     named = {"value": values.flatten(), "log_prob": log_prob, "entropy": entropy, "final_states": final}
     network = {head_name(spec.action_space): heads[0], "mode": distribution.mode(), **named}
     arrays = {name: tensor.numpy() for name, tensor in network.items() if tensor is not None}
