@@ -5,6 +5,7 @@ The functions here are the commands of the same names; what they need is importe
 
 from typing import TYPE_CHECKING
 
+from sb3port.api.many import bulk
 from sb3port.api.porting import convert, export, repair, verify
 from sb3port.api.running import evaluate, load_model, load_policy, record
 from sb3port.api.sharing import publish
@@ -18,6 +19,7 @@ __all__ = [
     "Training",
     "TrainingCallback",
     "__version__",
+    "bulk",
     "convert",
     "evaluate",
     "export",

@@ -1,6 +1,5 @@
 """`sb3port bulk`: many models at once, resumable, with a report of what came of every one."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,12 @@ from sb3port.cli.export import Format
 from sb3port.cli.output import Output
 from sb3port.cli.values import folder, number, one_of, whole_number
 from sb3port.cli.walls import warn_of_missing_walls
-from sb3port.errors import UsageError
 from sb3port.files.budget import factor
 from sb3port.files.texts.source_code import shell
 from sb3port.files.texts.terminal import TerminalText, shown, shown_rows, terminal
 
 if TYPE_CHECKING:
-    from sb3port.commands.bulk.job import Action
+    from sb3port.commands.bulk.asking import Summary
     from sb3port.commands.bulk.running import Plan, Progress
 
 EXAMPLES = (
@@ -29,7 +27,6 @@ EXAMPLES = (
     "sb3port bulk --author sb3 --scan",
     "sb3port bulk /shared/models --out /shared/ports --ray auto",
 )
-_GIB = 1 << 30
 
 
 def bulk(
@@ -129,22 +126,18 @@ def bulk(
     hang or a lack of memory costs one model. At the end there are DIR/index.html, index.csv and junit.xml.
     The exit code is 1 if a model failed.
     """
+    from sb3port.commands.bulk.asking import GIB, action_of, check_asked, cores, summary_of
     from sb3port.commands.bulk.crew import Bounds
     from sb3port.commands.bulk.items import find_items
     from sb3port.commands.bulk.job import Job
     from sb3port.commands.bulk.report import write_report
     from sb3port.commands.bulk.running import Plan, check_plan
 
-    if not sources and author is None:
-        raise UsageError("bulk needs models", "name a folder or a list, or --author NAME")
-    if private and not push:
-        raise UsageError("--private is for the repositories of --push", "drop it, or add --push OWNER")
+    check_asked(bool(sources) or author is not None, private, push)
     output = Output(json, quiet, verbose)
     warn_of_missing_walls(output, sandbox)
-    action, target = _action(scan, repair, export)
     job = Job(
-        action,
-        target,
+        *action_of(scan, repair, str(export) if export else None),
         verify=not no_verify,
         reload=reload,
         episodes=episodes if evaluate else 0,
@@ -159,25 +152,12 @@ def bulk(
     with output.working(terminal("looking for models")):
         found = find_items(sources or [], author, wanted, out)
     output.stage(shown("find"), _found(len(found.items), found.passed_over))
-    bounds = Bounds(jobs or _cores(), timeout, int(memory * _GIB))
+    bounds = Bounds(jobs or cores(), timeout, int(memory * GIB))
     progress = _run(output, Plan(job, found.items, out, bounds, retry, ray))
-    report = write_report(out)
-    _print(output, out, progress, report)
-    if progress.failed_in_all:
+    summary = summary_of(out, progress, write_report(out))
+    _print(output, summary)
+    if summary.failed:
         raise typer.Exit(1)
-
-
-def _action(scan: bool, repair: bool, export: Format | None) -> "tuple[Action, str]":
-    from sb3port.commands.bulk.job import Action
-
-    chosen = [name for name, given in (("scan", scan), ("repair", repair), ("export", export)) if given]
-    if len(chosen) > 1:
-        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two things to do", "drop one of the two")
-    return Action((chosen or ["convert"])[0]), str(export) if export else ""
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _found(count: int, passed_over: int) -> TerminalText:
@@ -203,34 +183,22 @@ def _going_on(output: Output) -> Iterator[None]:
         raise
 
 
-def _print(output: Output, out: Path, progress: "Progress", report: list[Path]) -> None:
-    content = {
-        "out": str(out),
-        "models": progress.total,
-        "tried": sum(progress.statuses.values()),
-        "done": progress.done_in_all,
-        "failed": progress.failed_in_all,
-        "outcomes": dict(progress.outcomes),
-        "report": [str(path) for path in report],
-    }
-    if output.result("sb3port.bulk.summary", content, shown(out)):
+def _print(output: Output, summary: "Summary") -> None:
+    if output.result("sb3port.bulk.summary", summary.to_json(), shown(summary.out)):
         return
-    seconds = progress.seconds
-    tried = sum(progress.statuses.values())
+    seconds, tried = summary.seconds, summary.tried
     rate = f" in {seconds:.1f} s, {tried / seconds:.1f} a second" if tried and seconds else ""
     rows = {
-        "models": f"{progress.total:,}, of which {progress.before:,} were tried before",
-        "done": f"{progress.done_in_all:,}",
-        "failed": f"{progress.failed_in_all:,}",
+        "models": f"{summary.models:,}, of which {summary.before:,} were tried before",
+        "done": f"{summary.done:,}",
+        "failed": f"{summary.failed:,}",
         "tried now": f"{tried:,}{rate}",
-        "report": report[0],
+        "report": summary.report[0],
     }
     output.fields(shown_rows(rows))
-    if progress.outcomes:
+    if summary.outcomes:
         output.line()
         columns = [shown(name) for name in ("outcome", "models")]
-        output.table(
-            columns, [(shown(name), terminal("{:,}", n)) for name, n in progress.outcomes.most_common()]
-        )
-    if progress.failed_in_all:
+        output.table(columns, [(shown(name), terminal("{:,}", n)) for name, n in summary.outcomes.items()])
+    if summary.failed:
         output.hint(terminal("try those again that failed: {}", shell("sb3port bulk … --retry")))

@@ -114,7 +114,11 @@ def _guarded(reading: Reading, work: _Work[T], sandbox: Sandbox, limits: Limits 
         answer = _answer(reading, work, limits)
     except Ended as ended:
         raise _as_error(ended, reading, limits) from None
-    return _take(answer, reading, work)
+    try:
+        return _take(answer, reading, work)
+    except Unsafe:
+        _readers.end()  # whatever it was that was refused may have taken it over
+        raise
 
 
 def _answer(reading: Reading, work: _Work[T], limits: Limits) -> bytes:
@@ -158,16 +162,17 @@ class _Readers:
     def read(self, reading: Reading, limits: Limits) -> bytes:
         owner = reading.source.location.partition("/")[0]
         if self._process is None or owner != self._owner or self._process.done >= _MOST_READ:
-            self._end()
+            self.end()
             self._process, self._owner = KeptProcess(_read_handed), owner
         message = pickle.dumps((reading, [str(path) for path in reading.paths], factor()))
         try:
             return self._process.run(message, reading.paths, limits)
         except BaseException:
-            self._end()
+            self.end()
             raise
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Let another process read what comes next."""
         if self._process is not None:
             self._process.close()
             self._process = None

@@ -147,6 +147,22 @@ def refuse_existing_file(dest: Path, force: bool) -> None:
         raise UsageError(f"{dest} is not a file, so --force does not replace it", "choose another place")
 
 
+def replace_folder(made: Path, dest: Path, kind: Kind) -> None:
+    """Put a folder in the place of another of its kind, which is where it was then, to be removed.
+
+    Raises:
+        UsageError: What is there is not of that kind; it stays.
+        OSError: One is absent, or they cannot be renamed.
+    """
+    _refuse_kind(dest, kind, dest)
+    exchange(made, dest)
+    try:
+        _refuse_kind(made, kind, dest)
+    except UsageError:  # something else appeared there meanwhile
+        exchange(made, dest)
+        raise
+
+
 def _refuse_kind(folder: Path, kind: Kind, dest: Path) -> None:
     if not _is_of_kind(folder, kind):
         raise UsageError(f"{dest} is not {kind.name}, so --force does not replace it", "choose another place")

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+import sb3port
 from sb3port.commands.bulk.job import Action, Job
 from sb3port.commands.bulk.ledger import Ledger
 from sb3port.errors import UsageError
@@ -102,6 +105,62 @@ def test_what_somebody_else_has_there_stays(models: Path, tmp_path: Path) -> Non
     refused = by_model(tmp_path / "out")["ppo-CartPole-v1-00001/ppo-CartPole-v1-00001.zip"]
     assert (refused["status"], refused["out"], refused["reason"]["stage"]) == ("failed", None, "place")
     assert [path.name for path in theirs.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("action", [Action.CONVERT, Action.REPAIR], ids=str)
+def test_only_results_of_ours_are_replaced(tmp_path: Path, action: Action) -> None:
+    """A model that failed and had a result before: in its place is now a folder of the user's, or another."""
+    out, name, job = tmp_path / "out", organisation(tmp_path / "models", 1)[0], Job(action, verify=False)
+    bulk(out, tmp_path / "models", job=job)
+    whole = set(tree(out, ()))
+    ledger_path = out / "ledger.jsonl"
+    line = ledger(out)[0]
+    reason = {"kind": "time", "sentence": "late", "hint": None, "stage": "", "exit_code": 4}
+    failing = {**line, "attempt": 2, "status": "failed", "out": None, "reason": reason}
+    ledger_path.write_text("".join(f"{json.dumps(one)}\n" for one in (line, failing)))
+    shutil.rmtree(out / "org")
+    theirs = out / name
+    theirs.mkdir(parents=True)
+    (theirs / "thesis.tex").write_text("mine")
+    assert bulk(out, tmp_path / "models", job=job, retry=True).failed_in_all == 1
+    assert ledger(out)[-1]["reason"]["sentence"].endswith("so --retry does not replace it")
+    assert [path.name for path in theirs.iterdir()] == ["thesis.tex"]
+    # What is of ours is replaced.
+    (theirs / "thesis.tex").unlink()
+    mark = job.kind.mark
+    (theirs / mark).write_text("{}")
+    assert bulk(out, tmp_path / "models", job=job, retry=True).failed_in_all == 0
+    assert set(tree(out, ())) == whole
+
+
+def test_ports_are_those_of_convert(tmp_path: Path) -> None:
+    """To the byte, though a worker remembers what is the same in models that it reads after one another."""
+    names = organisation(tmp_path / "models", 2 * len(VARIANTS))
+    bulk(tmp_path / "out", tmp_path / "models", jobs=1)
+    for name in names:
+        port = tmp_path / "converted" / name
+        zipped = tmp_path / "models" / name / f"{name.partition('/')[2]}.zip"
+        sb3port.convert(zipped, port, verify=False)
+        assert tree(tmp_path / "out" / name) == tree(port), name
+
+
+def test_the_function_of_the_package(models: Path, tmp_path: Path) -> None:
+    """It is the command: a script may call it, whatever else it does when it is run again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, sb3port\n"
+        "done = sb3port.bulk(sys.argv[1], sys.argv[2], verify=False, filter='*ppo*', jobs=1)\n"
+        "print(done.models, done.done, done.failed, done.outcomes, done.report[0].name)\n"
+    )
+    command = [sys.executable, script, models, tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["6", "6", "0", "{'done':", "6}", "index.html"]
+    again = sb3port.bulk(models, tmp_path / "out", verify=False)
+    assert (again.before, again.tried, again.failed) == (6, 2, 1)
+    with pytest.raises(UsageError, match="two things to do"):
+        sb3port.bulk(models, tmp_path / "other", scan=True, export="onnx")
+    with pytest.raises(UsageError, match="needs models"):
+        sb3port.bulk()
 
 
 def test_poison_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

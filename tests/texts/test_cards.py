@@ -130,3 +130,13 @@ def test_links_lead_to_the_web(address: str) -> None:
 
 def test_what_is_too_long_is_cut() -> None:
     assert code("x" * 60_000).text == f"`{shortened('x' * 60_000)}`"
+
+
+@pytest.mark.parametrize(
+    "text", ["a-b", "on", "Yes", "null", "e5", "a: b", "a #b", "-", "1.5", "2020-01-01", "y"]
+)
+def test_plain_metadata_is_what_pyyaml_writes(text: str) -> None:
+    """Most fields are written without PyYAML, which takes long; what reads them sees no difference."""
+    fields = {"name": text, "tags": ["x", text], "of": text}
+    written = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    assert front_matter(fields).text == f"---\n{written.strip()}\n---"

@@ -34,6 +34,31 @@ def test_it_is_what_json_writes() -> None:
     assert json_text(odd, 2).text == json.dumps(odd, indent=2)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [0.5, -1e-30, 3.0],
+        [(1.0, 2.0), (-0.0, 1e300)],
+        [[1.5, 2], [3]],
+        [[1.5], []],
+        [[1.5], [[2.5]]],
+        [1.5, "], [", None],
+        [[1.5, "], ["], [2.5]],
+        [[1.5], {"a": 1}],
+        [1.5, True],
+    ],
+    ids=str,
+)
+def test_numbers_in_lists(value: Any) -> None:
+    for indent in (1, 4):
+        assert json_text({"a": value}, indent).text == json.dumps({"a": value}, indent=indent)
+
+
+def test_what_python_has_beyond_json() -> None:
+    value = {"bounds": [-math.inf, 1.5], "rows": [[math.nan, 2.0]], "one": math.inf}
+    assert json_text(value, 2, strict=False).text == json.dumps(value, indent=2)
+
+
 @pytest.mark.parametrize("value", [math.nan, [math.inf], {"a": {"b": -math.inf}}], ids=str)
 def test_what_json_has_not(value: Any) -> None:
     with pytest.raises(ValueError, match="JSON"):

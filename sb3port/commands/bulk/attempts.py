@@ -19,12 +19,12 @@ from sb3port.commands.bulk.job import Item, Task, task_of
 from sb3port.commands.bulk.records import Reason, Record, failed, is_record
 from sb3port.commands.bulk.work import RECORD, read_kept, result_folder
 from sb3port.errors import UsageError
-from sb3port.files.renaming import exchange, rename_new
-from sb3port.files.staging import flush_names
+from sb3port.files.renaming import rename_new
+from sb3port.files.staging import PORT, Kind, flush_names, replace_folder
 
 _FOLDER, _MARK = ".bulk", "sb3port-bulk.json"
 _OURS = re.compile(r"[0-9a-f]{12}")
-_CONTENT = {"what": "folders in which sb3port bulk works; they may be removed when it does not"}
+_CONTENT = json.dumps({"what": "folders in which sb3port bulk works; they may be removed when it does not"})
 
 
 class Attempts:
@@ -32,13 +32,14 @@ class Attempts:
 
     Args:
         out: The folder of all results.
+        kind: What results are, for no other folder is replaced by one.
 
     Raises:
         UsageError: It cannot be written, or something else has the name of ours.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._out = out.absolute()
+    def __init__(self, out: Path, kind: Kind = PORT) -> None:
+        self._out, self._kind = out.absolute(), kind
         self._all = self._out / _FOLDER
         self._number = 0
         try:
@@ -54,10 +55,20 @@ class Attempts:
         ):
             raise UsageError(f"{self._all} is not a folder that sb3port made", "move it away")
         self._all.mkdir(exist_ok=True)
-        (self._all / _MARK).write_text(json.dumps(_CONTENT), encoding="ascii")
+        (self._all / _MARK).write_text(_CONTENT, encoding="ascii")
 
     def _is_ours(self) -> bool:
-        return (self._all / _MARK).is_file()
+        """Whether it says what it is: a file of that name alone may be anybody's."""
+        mark = self._all / _MARK
+        try:
+            if mark.is_symlink() or not mark.is_file() or mark.stat().st_size > len(_CONTENT):
+                return False
+            said = mark.read_text(encoding="ascii")
+            # Who was killed while writing it has made nothing else yet.
+            alone = [path.name for path in self._all.iterdir()] == [_MARK]
+            return said == _CONTENT or (alone and _CONTENT.startswith(said))
+        except (OSError, ValueError):
+            return False
 
     def task(self, item: Item, attempt: int) -> Task:
         """Give a new attempt, and make its folder."""
@@ -116,9 +127,12 @@ class Attempts:
         try:
             dest.parent.mkdir(parents=True, exist_ok=True)
             if replace and dest.is_dir() and not dest.is_symlink():
-                exchange(made, dest)
+                replace_folder(made, dest, self._kind)
             else:
                 rename_new(made, dest)
+        except UsageError as error:  # what is there was put there by somebody else
+            sentence = error.message.replace("--force", "--retry")
+            return failed({**record, "out": None}, Reason.NEEDS_OPTION, sentence, _CHOOSE, "place")
         except FileExistsError:
             if _is_same(made, dest):  # whoever wrote it, and lost the note of it
                 return record

@@ -261,7 +261,7 @@ class Crew:
         memory = None if fetches else self.bounds.memory
         arguments = (theirs, self.job, memory, _DOWNLOADS if fetches else 1, dict(os.environ))
         process = self._context.Process(target=serve, args=arguments, daemon=False)  # type: ignore[attr-defined]
-        with _one_thread():
+        with _one_thread(), _without_main():
             process.start()
         theirs.close()
         return _Worker(process, ours, fetches)
@@ -289,6 +289,23 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let what is started not run the program again that started us, as multiprocessing does else.
+
+    It would take as long as to port ten models, and a script would start what it starts once more.
+    """
+    main = vars(sys.modules["__main__"])
+    names = ("__spec__", "__file__")
+    before: dict[str, Any] = {name: main[name] for name in names if name in main}
+    main["__spec__"] = None
+    main.pop("__file__", None)
+    try:
+        yield
+    finally:
+        main.update(before)
 
 
 def _kill(worker: _Worker) -> None:

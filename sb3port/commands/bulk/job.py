@@ -6,6 +6,7 @@ from typing import Any
 
 from sb3port.checkpoint.str_enum import StrEnum
 from sb3port.commands.policies import ReadOptions
+from sb3port.files.staging import EXPORT, PORT, Kind
 from sb3port.readers.places.source import SourceOptions
 
 
@@ -53,6 +54,11 @@ class Job:
     def needs_torch(self) -> bool:
         """Whether torch and SB3 are worth importing before the first model comes."""
         return self.verify or self.episodes > 0 or self.target == "onnx"
+
+    @property
+    def kind(self) -> Kind:
+        """What is written for every model."""
+        return PORT if self.action is Action.CONVERT else EXPORT
 
     @property
     def options(self) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class _Run:
 
     def __init__(self, plan: Plan, ledger: Ledger, watch: Watch) -> None:
         self.plan, self.ledger, self.watch = plan, ledger, watch
-        self.attempts = Attempts(plan.out)
+        self.attempts = Attempts(plan.out, plan.job.kind)
         self.tried: dict[str, _Tried] = {}
         for record in ledger.records():
             self._know(record)

@@ -6,6 +6,7 @@ place; and then, when all is done, `record.json`. Who started it puts that in it
 
 import json
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -129,10 +130,9 @@ def keep(task: Task, record: Record) -> None:
 
     It and the result are brought to the disk together with others, before the result is put in its place.
     """
-    path = Path(task.folder) / RECORD
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json_text({"task": task.to_json(), "record": record}).text, encoding="ascii")
-    unfinished.replace(path)
+    # One that is not whole is no JSON, and nobody takes it for a record.
+    text = json_text({"task": task.to_json(), "record": record}).text
+    Path(task.folder, RECORD).write_text(text, encoding="ascii")
 
 
 def _guarded(attempt: _Attempt, work: Callable[[], None]) -> Record:
@@ -178,6 +178,8 @@ def _convert(attempt: _Attempt, source: Source | None) -> None:
     attempt.know(source=source_json(source))
     attempt.stage = "read"
     options = ConvertOptions(item.reading(job), job.verify, reload=job.reload)
+    # A worker that was replaced may have begun with it.
+    shutil.rmtree(attempt.dest.parent, ignore_errors=True)
     attempt.dest.mkdir(parents=True)
     done = convert_into(attempt.dest, source, options, attempt.announce)
     attempt.know(**_written(attempt, done.checkpoint, done.report))
