@@ -64,7 +64,7 @@ def bulk(
         How many models were done and how many failed, why, and where the report is.
 
     Raises:
-        sb3port.errors.Sb3portError: Nothing is found, options do not go together, or `out` is of something else.
+        sb3port.errors.Sb3portError: Nothing is found, or `out` is of something else.
     """
     from sb3port.commands.bulk.asking import GIB, action_of, check_asked, cores, summary_of
     from sb3port.commands.bulk.crew import Bounds
