@@ -26,7 +26,7 @@ def test_an_owner_s_models(hub: LoopbackHub, tmp_path: Path) -> None:
     hub.commit("org/ppo-runs")
     out = tmp_path / "out"
     hub.retry_after = "0.1"
-    hub.fail_next(429, 0, 0, 0, 429, 0, 0, 429)
+    hub.fail_next(429, 0, 0, 0, 429, 0, 503, 429)
     progress = bulk(out, author="org", wanted="ppo")
     found = by_model(out)
     assert progress.failed_in_all == 0, [line["reason"] for line in found.values()]

@@ -8,11 +8,11 @@ imported inside the functions: that costs 0.4 s, which commands without the Hub 
 import os
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sb3port.errors import SourceUnreachable, UsageError
 from sb3port.readers.places.hub_errors import HubAway, endpoint, plain_errors
@@ -20,10 +20,12 @@ from sb3port.readers.places.hub_errors import HubAway, endpoint, plain_errors
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+T = TypeVar("T")
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WAITS = (1.0, 2.0, 4.0)
 _MAX_WAIT = 60.0
-"""Seconds to wait before asking a busy Hub for a list again; downloads are repeated by the library."""
+"""Seconds to wait before asking a busy Hub again."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,16 @@ def list_repo(repo_id: str, revision: str | None = None) -> RepoFiles:
     raise AssertionError("unreachable")
 
 
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask a busy Hub again: the library repeats a download that breaks off, but not its first question."""
+    for wait in (*_WAITS, None):
+        try:
+            return ask()
+        except HubAway as away:
+            _wait(away, wait)
+    raise AssertionError("unreachable")
+
+
 def _wait(away: HubAway, seconds: float | None) -> None:
     """Wait for a busy Hub, or raise that it is away: it is not busy, or has been asked often enough."""
     if seconds is None or not away.busy or (away.wait or 0.0) > _MAX_WAIT:
@@ -112,18 +124,16 @@ def list_models(author: str, search: str | None = None) -> list[str]:
         UsageError: There are none.
         SourceUnreachable: The Hub cannot be asked.
     """
-    found: list[str] = []
-    for wait in (*_WAITS, None):
-        try:
-            with plain_errors(author, f"the list of {author}'s models"):
-                found = [model.id for model in _api().list_models(author=author, search=search)]
-            break
-        except HubAway as away:
-            _wait(away, wait)
+    found = _patiently(lambda: _list_models(author, search))
     if not found:
         named = f" with {search} in their names" if search else ""
         raise UsageError(f"{author} has no models on the Hub{named}")
     return sorted(found)
+
+
+def _list_models(author: str, search: str | None) -> list[str]:
+    with plain_errors(author, f"the list of {author}'s models"):
+        return [model.id for model in _api().list_models(author=author, search=search)]
 
 
 def download(repo: RepoFiles, names: Collection[str]) -> Path:
@@ -163,6 +173,10 @@ def read_part(repo: RepoFiles, name: str, part: range) -> bytes:
             return file.read(len(part))
     if not part:
         return b""
+    return _patiently(lambda: _read_once(repo, name, part))
+
+
+def _read_once(repo: RepoFiles, name: str, part: range) -> bytes:
     with plain_errors(repo.repo_id, f"{name} of {_label(repo.repo_id, repo.requested)}"):
         return _request_part(repo, name, part)
 
@@ -217,6 +231,10 @@ def _list_cache(repo_id: str, revision: str | None) -> RepoFiles | None:
 
 
 def _download_file(repo: RepoFiles, name: str) -> Path:
+    return _patiently(lambda: _download_once(repo, name))
+
+
+def _download_once(repo: RepoFiles, name: str) -> Path:
     with plain_errors(repo.repo_id, f"{name} of {_label(repo.repo_id, repo.requested)}"):
         path = Path(_api().hf_hub_download(repo.repo_id, name, revision=repo.revision))
     return path.parents[len(PurePosixPath(name).parts) - 1]
