@@ -1,11 +1,12 @@
 """How many models `sb3port bulk` ports in a second, how much memory that takes, and how both grow.
 
-    python benchmarks/bulk.py [--models N] [--verified N] [--growth N ...] [--jobs N]
+    python benchmarks/bulk.py [--models N] [--verified N] [--growth N ...] [--jobs N] [--ray N]
 
 A generated organisation, the fixtures' variants with other weights, is ported from a folder and from a
 loopback Hub, with and without verification, and in the same run SB3's own `load`, `predict` and `save` go
 through those that it can load. Times are by the clock and of computing, because the clock depends on what
-else the machine does. The Hub is a process of its own, whose computing is not counted.
+else the machine does. The Hub is a process of its own, whose computing is not counted. With `--ray`, so many
+models are ported on one local node of Ray and on two, in an environment that is built for it.
 """
 
 import argparse
@@ -40,34 +41,78 @@ def main() -> None:
     parser.add_argument("--verified", type=int, default=400)
     parser.add_argument("--growth", type=int, nargs="*", default=[100, 1000, 10_000])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--ray", type=int, default=0)
     parser.add_argument("--part", nargs="*", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
         PARTS[asked.part[0]](*asked.part[1:])
         return
+    with tempfile.TemporaryDirectory(prefix="bulk-") as scratch:
+        measure(asked, Path(scratch))
+
+
+def measure(asked: argparse.Namespace, root: Path) -> None:
+    """Run all parts, and print their rows."""
     from tests.bulk.organisation import organisation
 
     jobs = str(asked.jobs)
-    with tempfile.TemporaryDirectory(prefix="bulk-") as scratch:
-        root = Path(scratch)
-        organisation(root / "models", asked.models)
-        organisation(root / "few", asked.verified)
-        print(f"{asked.jobs} workers; load of the machine {os.getloadavg()[0]:.1f}")
-        columns = "models   seconds   a second   CPU ms each   per CPU second   peak MB: at 200, in all"
-        print(f"{'what':<30}{columns}", flush=True)
-        part("SB3: load, predict, save", "sb3", root / "few", root)
-        part("folder, not verified", "folder", root / "models", root / "out-1", jobs, "")
-        part("folder, verified", "folder", root / "few", root / "out-2", jobs, "verify")
-        hub(root / "few", root / "out-3", jobs)
-        for count in asked.growth:
-            organisation(root / f"grown-{count}", count)
-            part(f"growth: {count:,}", "folder", root / f"grown-{count}", root / f"out-{count}", jobs, "")
-            size = (root / f"out-{count}" / "ledger.jsonl").stat().st_size
-            print(f"    ledger {size / 1e6:.1f} MB")
+    organisation(root / "models", asked.models)
+    organisation(root / "few", asked.verified)
+    print(f"{asked.jobs} workers; load of the machine {os.getloadavg()[0]:.1f}")
+    columns = "models   seconds   a second   CPU ms each   per CPU second   peak MB: at 200, in all"
+    print(f"{'what':<30}{columns}", flush=True)
+    part("SB3: load, predict, save", "sb3", root / "few", root)
+    row = part("folder, not verified", "folder", root / "models", root / "out-1", jobs, "")
+    print(f"    memory grew by {row['peak'] / row['peak_200'] - 1:.1%} after the first 200")
+    part("folder, verified", "folder", root / "few", root / "out-2", jobs, "verify")
+    hub(root / "models", root / "out-3", jobs)
+    grow(root, asked.growth, jobs)
+    if asked.ray:
+        organisation(root / "ray", asked.ray)
+        for nodes in (1, 2):
+            on_ray(root / "ray", root / f"out-ray-{nodes}", nodes)
 
 
-def part(name: str, *words: object, **variables: str) -> None:
-    """Run a part, and print its row."""
+def grow(root: Path, counts: list[int], jobs: str) -> None:
+    """Port more and more models, and say what a million would take."""
+    from tests.bulk.organisation import organisation
+
+    grown = []
+    for count in counts:
+        organisation(root / f"grown-{count}", count)
+        out = root / f"out-{count}"
+        grown.append(part(f"growth: {count:,}", "folder", root / f"grown-{count}", out, jobs, ""))
+        grown[-1]["ledger"] = (out / "ledger.jsonl").stat().st_size
+        print(
+            f"    ledger {grown[-1]['ledger'] / 1e6:.1f} MB, report {grown[-1]['report']:.1f} s", flush=True
+        )
+    if len(grown) > 1:
+        first, last = grown[-2:]
+        hours = 1e6 * last["cpu"] / last["models"] / 3600
+        memory = (last["peak"] - first["peak"]) / (last["models"] - first["models"])
+        size = last["ledger"] / last["models"] / 1e3
+        print(
+            f"a million: {hours:.1f} h of CPU time, {size:.1f} GB of ledger, {memory * 1e3:.1f} GB of memory more"
+        )
+
+
+def on_ray(models: Path, out: Path, nodes: int) -> None:
+    """Port models on local nodes of Ray, and print how many a second."""
+    from tests.interop.environments import environment
+
+    python = environment("ray", ("ray>=2.40", f"sb3port @ {ROOT.as_uri()}"))
+    command = [python, "-m", "tests.bulk.on_ray", models, out, "--nodes", str(nodes), "--deadline", "900"]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"Ray, nodes: {nodes:<16} {told['done']:>7,} {told['seconds']:>9.1f} {told['rate']:>10.1f}",
+        flush=True,
+    )
+
+
+def part(name: str, *words: object, **variables: str) -> dict[str, float]:
+    """Run a part, print its row, and give it."""
     command = [sys.executable, __file__, "--part", *map(str, words)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -81,6 +126,7 @@ def part(name: str, *words: object, **variables: str) -> None:
     if row.get("client"):
         each = 1e3 * row["client"] / row["models"]
         print(f"    of which the client of the Hub computes {each:.1f} ms", flush=True)
+    return dict(row)
 
 
 def hub(models: Path, out: Path, jobs: str) -> None:
@@ -113,14 +159,16 @@ def folder(models: str, out: str, jobs: str, verify: str, author: str = "") -> N
     items = find_items([models] if models else [], author or None).items
     plan = Plan(Job(verify=bool(verify)), items, Path(out), Bounds(int(jobs)))
     done = run(plan, watch)
+    ended = time.perf_counter()
     write_report(Path(out))
+    report = time.perf_counter() - ended
     watch(done)
     seconds = time.perf_counter() - began
     lines = [json.loads(line) for line in (Path(out) / "ledger.jsonl").open()]
     assert done.failed_in_all == 0, next(line["reason"] for line in lines if line["reason"])
     client = sum(line["fetched"][1] for line in lines if line["fetched"])
     cpu = sum(line["cpu_seconds"] for line in lines) + client + time.process_time()
-    told = {"models": len(lines), "seconds": seconds, "cpu": cpu, "client": client}
+    told = {"models": len(lines), "seconds": seconds, "cpu": cpu, "client": client, "report": report}
     print(json.dumps({**told, "peak_200": peaks[0], "peak": peaks[1]}))
 
 
