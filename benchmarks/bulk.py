@@ -91,9 +91,7 @@ def grow(root: Path, counts: list[int], jobs: str) -> None:
         hours = 1e6 * last["cpu"] / last["models"] / 3600
         memory = (last["peak"] - first["peak"]) / (last["models"] - first["models"])
         size = last["ledger"] / last["models"] / 1e3
-        print(
-            f"a million: {hours:.1f} h of CPU time, {size:.1f} GB of ledger, {memory * 1e3:.1f} GB of memory more"
-        )
+        print(f"a million: {hours:.1f} h of CPU time, {size:.1f} GB of ledger, {memory * 1e3:.1f} GB more")
 
 
 def on_ray(models: Path, out: Path, nodes: int) -> None:

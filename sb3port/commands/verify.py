@@ -185,7 +185,7 @@ def run_checks(
     return ParityReport(
         checkpoint.provenance,
         name,
-        _files(folder),
+        dict(changed.found) if changed.recorded else _files(folder),
         policy_texts(checkpoint.spec),
         checks,
         subject.summaries,

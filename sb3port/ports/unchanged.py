@@ -4,7 +4,7 @@ That tells of accidents and of edits, not of enemies: whoever changes a file can
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ class Changes:
         recorded: How many files the conversion recorded; none, where a port is older than that.
         changed: The files that differ, each with those settings in it that have changed, if they are known.
         gone: The files that are missing.
+        found: The SHA-256 of those that are there, by name.
     """
 
     recorded: int
     changed: Mapping[str, Sequence[str]]
     gone: Sequence[str]
+    found: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.gone)
@@ -56,7 +58,8 @@ def changes(folder: Path) -> Changes:
     found = hash_files(folder, recorded)
     changed = [name for name, digest in recorded.items() if found.get(name, digest) != digest]
     gone = [name for name in recorded if name not in found]
-    return Changes(len(recorded), {name: _settings_of(name, noted, folder) for name in changed}, gone)
+    told = {name: _settings_of(name, noted, folder) for name in changed}
+    return Changes(len(recorded), told, gone, found)
 
 
 def change_warnings(folder: Path) -> list[str]:

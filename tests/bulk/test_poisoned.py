@@ -1,6 +1,5 @@
 """An organisation of which one model in twenty is broken, hostile, out of reach, or ends who works on it."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -90,11 +89,11 @@ def test_every_good_one_is_ported(count: int, tmp_path: Path, monkeypatch: pytes
         point_to(hub, tmp_path / "home", monkeypatch)
         names = organisation_of(hub, count)
         hub.retry_after = "0.1"
-        hub.fail_next(*[429, 0, 0, 0, 0, 0, 0, 503] * (count // 8))
+        hub.fail_next(*[429, *[0] * 19, 503, *[0] * 19] * (count // 20))
         listed = tmp_path / "models.txt"
         listed.write_text("\n".join(names))
         out = tmp_path / "out"
-        bulk(out, listed, timeout=15.0 if "CI" in os.environ else 8.0, memory=2 << 30)
+        bulk(out, listed, timeout=20.0, memory=2 << 30)
     found = by_model(out)
     assert set(found) == set(names)
     assert len(ledger(out)) == count

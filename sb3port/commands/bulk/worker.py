@@ -4,6 +4,7 @@ What goes between the two is JSON, because a worker reads the files of strangers
 another, the files of a model that was fetched, goes through as bytes that only the other reads.
 """
 
+import gc
 import json
 import os
 import pickle
@@ -39,6 +40,7 @@ def serve(
         variables: The environment variables of who started it, which may have changed since.
     """
     _be_apart()
+    gc.freeze()  # what was imported stays, and need not be looked through again and again
     os.environ.update(variables)
     allow_more(job.limits)
     if memory is not None:
