@@ -6,7 +6,6 @@ place; and then, when all is done, `record.json`. Who started it puts that in it
 
 import json
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from sb3port.commands.sandboxed import kept_readers, seconds_of_readers
 from sb3port.errors import Sb3portError, VerificationFailed
 from sb3port.files.budget import budget
 from sb3port.files.renaming import flushed_later
+from sb3port.files.staging import made_anew
 from sb3port.files.texts.json_text import json_text
 from sb3port.parity.comparison.report import ParityReport
 from sb3port.readers.formats.remembering import remembering
@@ -178,9 +178,7 @@ def _convert(attempt: _Attempt, source: Source | None) -> None:
     attempt.know(source=source_json(source))
     attempt.stage = "read"
     options = ConvertOptions(item.reading(job), job.verify, reload=job.reload)
-    # A worker that was replaced may have begun with it.
-    shutil.rmtree(attempt.dest.parent, ignore_errors=True)
-    attempt.dest.mkdir(parents=True)
+    made_anew(attempt.dest)  # a worker that was replaced may have begun with it
     done = convert_into(attempt.dest, source, options, attempt.announce)
     attempt.know(**_written(attempt, done.checkpoint, done.report))
     if job.episodes:
