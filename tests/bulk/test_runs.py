@@ -107,7 +107,9 @@ def test_what_somebody_else_has_there_stays(models: Path, tmp_path: Path) -> Non
     assert [path.name for path in theirs.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("action", [Action.CONVERT, Action.REPAIR], ids=str)
+@pytest.mark.parametrize(
+    "action", [Action.CONVERT, pytest.param(Action.REPAIR, marks=pytest.mark.long)], ids=str
+)
 def test_only_results_of_ours_are_replaced(tmp_path: Path, action: Action) -> None:
     """A model that failed and had a result before: in its place is now a folder of the user's, or another."""
     out, name, job = tmp_path / "out", organisation(tmp_path / "models", 1)[0], Job(action, verify=False)

@@ -216,9 +216,9 @@ def test_full_disk_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" not in result.err
 
 
-def _write_other_weights(checkpoint: Checkpoint, folder: Path) -> None:
+def _write_other_weights(checkpoint: Checkpoint, folder: Path) -> int:
     weights = {**checkpoint.tensors, "action_net.bias": checkpoint.tensors["action_net.bias"] + np.float32(1)}
-    write_port(replace(checkpoint, tensors=weights), folder)
+    return write_port(replace(checkpoint, tensors=weights), folder)
 
 
 @pytest.mark.parametrize("forced", [False, True], ids=["new", "forced"])

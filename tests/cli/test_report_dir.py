@@ -76,9 +76,10 @@ def test_convert(cli: Cli, here: Path) -> None:
 def test_convert_that_is_refused(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = policies.write_port
 
-    def wrong(checkpoint: Any, folder: Path) -> None:
-        write(checkpoint, folder)
+    def wrong(checkpoint: Any, folder: Path) -> int:
+        size = write(checkpoint, folder)
         _break(folder)
+        return size
 
     monkeypatch.setattr(policies, "write_port", wrong)
     cli("convert", PENDULUM, "made", "--report-dir", "reports").fails(1, "action_net.weight")
