@@ -103,7 +103,7 @@ def test_rows_are_packed_step_by_step() -> None:
 @EVERY
 def test_gradients_of_minibatches(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = began(case)
-    rollout, sizes = trainer.collector.collect(), trainer._step_sizes()
+    rollout, sizes = trainer.collector.collect(), trainer._step_sizes(frozen=False)
     noise = np.random.default_rng(0).normal(scale=0.2, size=rollout.log_probs.shape)
     rollout.log_probs[:] += noise.astype(np.float32)  # so that some are clipped
     fast, exact = RecurrentEngine(learner_of(trainer)), Doubled(learner_of(trainer))
@@ -130,7 +130,7 @@ def test_gradients_of_minibatches(case: Case, monkeypatch: pytest.MonkeyPatch) -
 @EVERY
 def test_a_whole_update(case: Case) -> None:
     trainer = began(case)
-    rollout, sizes = trainer.collector.collect(), trainer._step_sizes()
+    rollout, sizes = trainer.collector.collect(), trainer._step_sizes(frozen=False)
     ends = []
     for engine in (AutogradEngine, Doubled, RecurrentEngine):
         made = engine(learner_of(trainer))
