@@ -22,8 +22,10 @@ from sb3port.commands.bulk.running import Plan, Progress, run
 
 # What Ray takes for dead on a machine that is busy with other things, and begins anew for ever: a worker that
 # has not said within a minute that it is there, which takes longer where nothing of Ray is compiled or cached
-# yet, and a node that does not answer at once.
+# yet, and a node that does not answer at once. And where `uv run` started the tests, Ray would have workers
+# begin by it, in a copy of this folder.
 PATIENT = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_health_check_timeout_ms": "60000",
     "RAY_enable_metrics_collection": "0",

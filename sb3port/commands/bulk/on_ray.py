@@ -5,6 +5,7 @@ Ray decides what runs where, and does again what was lost with a machine. On eac
 """
 
 import math
+import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -42,6 +43,9 @@ class RayWorkers:
 
     def __init__(self, job: Job, bounds: Bounds, address: str) -> None:
         need("ray", "--ray")
+        # Where `uv run` started this, Ray would send the working folder, ports and all, to every machine and run
+        # its workers by uv there; sb3port is on all of them already.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         import ray
 
         self._ray: Any = ray
