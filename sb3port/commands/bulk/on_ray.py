@@ -43,8 +43,8 @@ class RayWorkers:
 
     def __init__(self, job: Job, bounds: Bounds, address: str) -> None:
         need("ray", "--ray")
-        # Where `uv run` started this, Ray would send the working folder, ports and all, to every machine and run
-        # its workers by uv there; sb3port is on all of them already.
+        # Where `uv run` started this, Ray would send the working folder, ports and all, to every machine, and
+        # run its workers by uv there; sb3port is on all of them already.
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         import ray
 
