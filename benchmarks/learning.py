@@ -222,11 +222,13 @@ def draw() -> None:
         axis.xaxis.set_major_formatter(
             lambda steps, _: f"{steps / 1e3:g}k" if steps < 1e6 else f"{steps / 1e6:g}M"
         )
-    axes.flat[0].legend(frameon=False)
+    drawn = (axis.get_legend_handles_labels() for axis in axes.flat[: len(envs)])
+    named = {label: line for lines, labels in drawn for line, label in zip(lines, labels, strict=True)}
+    axes.flat[0].legend(named.values(), named.keys(), frameon=False)
     figure.supxlabel("environment steps", fontsize=10)
     figure.supylabel("return, mean of the last 100 episodes", fontsize=10)
     figure.tight_layout()
-    figure.savefig(RESULTS.with_suffix(".png"), dpi=100)
+    figure.savefig(RESULTS.with_suffix(".png"), dpi=80)
 
 
 def main() -> None:
