@@ -134,12 +134,23 @@ def test_what_does_not_fit_is_refused(shown: Path, tmp_path: Path) -> None:
     for name, change, text in (
         ("none", {"action": None}, "holds no actions: no taken_action and no action"),
         ("wide", {"action": np.zeros((800, 2))}, "holds actions of shape"),
-        ("nan", {"action": np.full((800, 1), np.nan)}, "NaN or infinite"),
+        ("nan", {"action": np.full((800, 1), np.nan)}, "actions that are NaN or infinite"),
+        ("far", {"action": np.full((800, 1), 1e300)}, "actions that are NaN or infinite"),
+        (
+            "far away",
+            {"observation": np.full((800, 3), 1e300)},
+            "observations that are infinite in numbers of 32",
+        ),
     ):
         kept = {key: value for key, value in {**arrays, **change}.items() if value is not None}
         np.savez(tmp_path / f"{name}.npz", **kept)
         with pytest.raises(NotPortable, match=text):
             begun("Pendulum-v1", Recipe(demonstrations=tmp_path / f"{name}.npz"))
-    np.savez(tmp_path / "choice.npz", observation=np.zeros((4, 4), np.float32), action=np.array([0, 1, 2, 0]))
-    with pytest.raises(NotPortable, match="holds actions that are none of Discrete"):
-        begun("CartPole-v1", Recipe(demonstrations=tmp_path / "choice.npz"))
+    for action, text in ((2, "none of Discrete"), (0.5, "none of Discrete"), (np.nan, "NaN"), (1e300, "NaN")):
+        np.savez(
+            tmp_path / "choice.npz",
+            observation=np.zeros((4, 4), np.float32),
+            action=np.array([0, 1, action, 0]),
+        )
+        with pytest.raises(NotPortable, match=f"holds actions that are {text}"):
+            begun("CartPole-v1", Recipe(demonstrations=tmp_path / "choice.npz"))

@@ -52,6 +52,8 @@ def read_demonstrations(path: Path, spec: PolicySpec) -> Demonstrations:
         found, actions = recorded_observations(path, spec), recorded_array(path, _TAKEN, "actions")
     batches = list(found.batches())
     parts = {key: np.concatenate([batch.parts[key] for batch in batches]) for key in batches[0].parts}
+    if not all(np.isfinite(_in_32_bits(array)).all() for array in parts.values() if array.dtype.kind == "f"):
+        raise NotPortable(f"{path} holds observations that are infinite in numbers of 32 bits")
     masks = [batch.masks for batch in batches if batch.masks is not None]
     shown = Observations(parts, masks=np.concatenate(masks).astype(np.bool_) if masks else None)
     return Demonstrations(shown, _fitting(actions, spec, len(shown), path))
@@ -68,10 +70,10 @@ def _fitting(actions: Array, spec: PolicySpec, count: int, path: Path) -> Array:
     if len(actions) != count or actions.size != count * space.size:
         raise NotPortable(f"{path} holds actions of shape {actions.shape}, but the policy's are {space}")
     shaped = actions.reshape(count, *space.shape)
+    if not np.isfinite(narrow := _in_32_bits(shaped)).all():
+        raise NotPortable(f"{path} holds actions that are NaN or infinite")
     if isinstance(space, Box):
-        if not np.isfinite(shaped).all():
-            raise NotPortable(f"{path} holds actions that are NaN or infinite")
-        return shaped.astype(np.float32)
+        return narrow
     match space:
         case Discrete():
             beyond = np.array(space.n)
@@ -79,7 +81,12 @@ def _fitting(actions: Array, spec: PolicySpec, count: int, path: Path) -> Array:
             beyond = space.nvec
         case MultiBinary():
             beyond = np.array(2)
-    whole = shaped.astype(np.int64)
-    if (whole != shaped).any() or (whole < 0).any() or (whole >= beyond).any():
+    if (shaped < 0).any() or (shaped >= beyond).any() or (shaped != np.floor(shaped)).any():
         raise NotPortable(f"{path} holds actions that are none of {space}")
-    return whole
+    return shaped.astype(np.int64)
+
+
+def _in_32_bits(values: Array) -> Array:
+    """Give numbers as policies compute with them: those that are too large become infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
