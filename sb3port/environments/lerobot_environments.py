@@ -121,6 +121,8 @@ def _configured(found: LeRobotId, fields: Mapping[str, Any], given: Mapping[str,
         hint = did_you_mean(found.kind, known, f"known: {', '.join(sorted(known))}; name the module of yours "
                             "before it, as lerobot:module:type")  # fmt: skip
         raise UsageError(f"LeRobot has no environment of the type {found.kind}", hint)
+    if "type" in fields:  # it would take the place of the one that was named, which alone was checked
+        raise UsageError(f"{found.text} is of one type, and type is no argument of it", "name it in the id")
     chosen = EnvConfig.get_choice_class(found.kind)
     if issubclass(chosen, HubEnvConfig):
         raise UsageError(

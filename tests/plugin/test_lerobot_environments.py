@@ -214,6 +214,7 @@ MODULE = FollowConfig.__module__
     ("env_id", "kwargs", "said", "hint"),
     [
         ("lerobot:pusht", {}, "gym_pusht", "lerobot[pusht]"),
+        (FOLLOW, {"type": "of_the_hub"}, "type is no argument of it", "name it in the id"),
         ("lerobot:push", {}, "no environment of the type push", "pusht"),
         (FOLLOW, {"kinds": "state"}, "kinds", "its fields are task, fps, kind, episode_length"),
         (FOLLOW, {"episode_length": "long"}, "episode_length", "its fields are"),
