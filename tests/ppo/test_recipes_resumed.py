@@ -17,6 +17,7 @@ from sb3port.ppo.runs.checkpoints import STATE
 from sb3port.ppo.runs.recipes import Recipe
 from sb3port.ppo.runs.resuming import resume
 from sb3port.ppo.runs.running import Watcher, train
+from sb3port.ppo.runs.settings import read_settings
 from tests.ports import port_of
 
 from .test_resuming import TINY, run_on, same_runs
@@ -77,10 +78,44 @@ def test_the_reference_is_what_fine_tuning_began_from(port: Path, tmp_path: Path
         reference = {k.removeprefix("reference."): v for k, v in kept.items() if k.startswith("reference.")}
         assert reference.keys() == began.keys()
         assert all(np.array_equal(reference[name], began[name]) for name in began)
-    told = last / STATE / "training.safetensors"
-    save_file({k: v for k, v in load_file(told).items() if not k.startswith("reference.")}, told)
-    with pytest.raises(NotPortable, match="has no policy that it is to stay near"):
-        resume(tmp_path / "run", lambda _: None, until=200_000)
+    _refuses_other_references(last)
+
+
+def _refuses_other_references(checkpoint: Path) -> None:
+    told = checkpoint / STATE / "training.safetensors"
+    name, kept = "reference.action_net.bias", load_file(told)
+    other = "is to stay near a policy that its own can not have been"
+    lost = {key: array for key, array in kept.items() if not key.startswith("reference.")}
+    for arrays, said in (
+        (lost, "has no policy that it is to stay near"),
+        ({**kept, name: kept[name][:1]}, other),
+        ({**kept, name: kept[name] * np.nan}, other),
+        ({**kept, "reference.more": kept[name]}, other),
+    ):
+        save_file(arrays, told)
+        with pytest.raises(NotPortable, match=said):
+            resume(checkpoint, lambda _: None, until=200_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kl_coef", "near"),
+        ("kl_coef", -1.0),
+        ("kl_coef", float("nan")),
+        ("actor_from", None),
+        ("demonstrations", ["shown.npz"]),
+        ("n_envs", "two"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(name: str, value: object, port: Path, tmp_path: Path) -> None:
+    settings = begin_training(
+        options(port, "critic first"), PolicyOptions(), lambda _: None
+    ).settings.to_json()
+    written = json.loads(json.dumps({"settings": {**settings, name: value}}))
+    (tmp_path / "training.json").write_text(json.dumps(written))
+    with pytest.raises(NotPortable, match=name):
+        read_settings(tmp_path)
 
 
 def test_a_cloned_policy_is_its_own_reference(port: Path, tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+
 from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, PolicySpec
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.environments.choosing import choose_environment, needed_words
 from sb3port.environments.given import AS_IN_TRAINING, Around
 from sb3port.errors import NotPortable, UsageError
+from sb3port.networks.weights import build_policy
 from sb3port.ports.finding import LAST, PORT, STATE
 from sb3port.ports.reading import read_port
 from sb3port.ppo.hyperparameters import SCHEDULES
@@ -78,7 +81,7 @@ def resume(
     origin = read_port(folder / PORT)
     before(origin.spec)
     envs = make_environments(share_of(settings, ranks), make)
-    trainer = restored(settings, origin, envs, ranks, reference=_reference(state, folder))
+    trainer = restored(settings, origin, envs, ranks, reference=_reference(state, origin, folder))
     if (had := len(state.others) + 1) != ranks.size:
         warn(f"the run had {had} process(es) and goes on in {ranks.size}, with other random numbers")
     if not apply_state(trainer, state):
@@ -92,15 +95,28 @@ def resume(
     return trainer, origin, path if path.resolve() == out else out
 
 
-def _reference(state: TrainingState, folder: Path) -> Mapping[str, Array] | None:
+def _reference(state: TrainingState, origin: Checkpoint, folder: Path) -> Mapping[str, Array] | None:
     """Give what the run stays near.
 
     Raises:
-        NotPortable: The checkpoint has lost it.
+        NotPortable: The checkpoint has lost it, or it is none that this policy has been.
     """
-    if state.settings.kl_coef and state.reference is None:
+    found = state.reference
+    if not state.settings.kl_coef:
+        return None
+    if found is None:
         raise NotPortable(f"the state of the training in {folder} has no policy that it is to stay near")
-    return state.reference
+    try:
+        build_policy(origin.spec, found)
+    except (RuntimeError, ValueError) as error:
+        raise _other_policy(folder) from error
+    if not all(np.isfinite(array).all() for array in found.values()):
+        raise _other_policy(folder)
+    return found
+
+
+def _other_policy(folder: Path) -> NotPortable:
+    return NotPortable(f"the training in {folder} is to stay near a policy that its own can not have been")
 
 
 def _refuse_done(path: Path, done: int, until: int) -> None:

@@ -1,5 +1,6 @@
 """What a training run is told, and how that is kept for resuming it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -88,11 +89,37 @@ class RunSettings:
 
 _STATISTICS = ("obs_rms", "ret_rms")
 _BEGINNING = ("actor_from", "kl_coef", "demonstrations", "bc_epochs")  # named where they were asked for
+_NUMBERS = (
+    "until",
+    "n_envs",
+    "save_every",
+    "eval_episodes",
+    "eval_seed",
+    "actor_from",
+    "kl_coef",
+    "bc_epochs",
+)
+_TEXTS = ("device", "engine", "vec_env")
+_KINDS: Mapping[str, Any] = {
+    **dict.fromkeys(_NUMBERS, int | float),
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(("seed", "eval_every", "video_every"), int | float | None),
+    "demonstrations": str | None,
+}
 _FORMER = "own_wrappers"  # which earlier versions wrote; `environment` has them, too
 
 
 def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
-    """Read what `RunSettings.to_json` gave."""
+    """Read what `RunSettings.to_json` gave.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError, OverflowError: It is something else.
+    """
+    for name in _KINDS.keys() & data.keys():
+        if not isinstance(data[name], _KINDS[name]):
+            raise TypeError(f"{name} is a {type(data[name]).__name__}")
+    if not 0 <= data.get("kl_coef", 0) < math.inf:
+        raise ValueError("kl_coef is no number that it can be")
     flags, keys = data["normalise"], data["norm_obs_keys"]
     parsed = {
         "environment": environment_from_json(data["environment"]),
