@@ -18,14 +18,14 @@ def from_lerobot(words: Sequence[str]) -> list[str]:
     is `--env lerobot:type`, with its fields as arguments of the environment.
 
     Raises:
-        UsageError: There are fields without a type, or fields that mean nothing here.
+        UsageError: There are fields without a type or a value, or fields that mean nothing here.
     """
     kept, fields = _divided(words)
     if not fields:
         return kept
     kind, module = fields.pop(_TYPE, None), fields.pop(_MODULE, None)
     if not kind:
-        first = next(iter(fields), _MODULE)
+        first = next(iter(fields), _TYPE if module is None else _MODULE)
         raise UsageError(f"{_BEGIN}{first} is for an environment of LeRobot's, and none is named", _HINT)
     if kind == "gymnasium":
         return [*kept, *_of_gymnasium(fields, module)]
@@ -44,7 +44,9 @@ def _divided(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             kept.append(word)
             continue
         name, equals, value = word.removeprefix(_BEGIN).partition("=")
-        fields[name] = value if equals else next(left, "")
+        if not equals and (value := next(left, "--")).startswith("--"):
+            raise UsageError(f"{word} needs a value", _HINT)
+        fields[name] = value
     return kept, fields
 
 

@@ -57,8 +57,10 @@ def test_fields_are_arguments() -> None:
         ("--env.type=gymnasium", "needs --env.task", "--env.task=Pendulum-v1"),
         ("--env.type=gymnasium --env.task=A-v0 --env.framestack=2", "--env.framestack", "frame_stack"),
         ("--env.type=x --env.a=1 --env.a.b=2", "--env.a.b is within --env.a", "--env.type="),
+        ("--env.type= --out run", "--env.type is for an environment of LeRobot's", "--env.type=pusht"),
+        ("--env.type --out run", "--env.type needs a value", "--env.type=pusht"),
     ],
-    ids=range(4),
+    ids=range(6),
 )
 def test_what_means_nothing_is_said(words: str, said: str, hint: str) -> None:
     with pytest.raises(UsageError) as refused:
