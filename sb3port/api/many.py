@@ -66,7 +66,7 @@ def bulk(
     Raises:
         sb3port.errors.Sb3portError: Nothing is found, or `out` is of something else.
     """
-    from sb3port.commands.bulk.asking import GIB, action_of, check_asked, cores, summary_of
+    from sb3port.commands.bulk.asking import GIB, action_of, check_asked, check_numbers, cores, summary_of
     from sb3port.commands.bulk.crew import Bounds
     from sb3port.commands.bulk.items import find_items
     from sb3port.commands.bulk.job import Job
@@ -76,6 +76,7 @@ def bulk(
 
     labels = [str(label) for label in ([sources] if isinstance(sources, str | Path) else sources)]
     check_asked(bool(labels) or author is not None, private, push)
+    check_numbers(jobs=1 if jobs is None else jobs, timeout=timeout, memory=memory, episodes=episodes)
     job = Job(
         *action_of(scan, repair, export),
         verify=verify,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -163,6 +164,15 @@ def test_the_function_of_the_package(models: Path, tmp_path: Path) -> None:
         sb3port.bulk(models, tmp_path / "other", scan=True, export="onnx")
     with pytest.raises(UsageError, match="needs models"):
         sb3port.bulk()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("jobs", -3), ("jobs", 0), ("timeout", -1), ("timeout", float("nan")), ("memory", "x"), ("episodes", 0)],
+)
+def test_numbers_with_which_nothing_is_done(name: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{name} is .*, but it must be a number above 0"):
+        sb3port.bulk(tmp_path, tmp_path / "out", **{name: value})
 
 
 def test_poison_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What is asked of a bulk run, and what came of it: the same for the command and for the function."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,6 +85,17 @@ def check_asked(named: bool, private: bool, owner: str | None) -> None:
         raise UsageError("bulk needs models", "name a folder or a list, or --author NAME")
     if private and not owner:
         raise UsageError("--private is for the repositories of --push", "drop it, or add --push OWNER")
+
+
+def check_numbers(**numbers: float) -> None:
+    """Refuse numbers with which nothing would ever be done.
+
+    Raises:
+        UsageError: One of them is not above 0.
+    """
+    for name, value in numbers.items():
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise UsageError(f"{name} is {value!r:.100}, but it must be a number above 0")
 
 
 def cores() -> int:
