@@ -66,8 +66,7 @@ def bulk(
     Raises:
         sb3port.errors.Sb3portError: Nothing is found, or `out` is of something else.
     """
-    from sb3port.commands.bulk.asking import GIB, action_of, check_asked, check_numbers, cores, summary_of
-    from sb3port.commands.bulk.crew import Bounds
+    from sb3port.commands.bulk.asking import action_of, bounds_of, check_asked, check_numbers, summary_of
     from sb3port.commands.bulk.items import find_items
     from sb3port.commands.bulk.job import Job
     from sb3port.commands.bulk.report import write_report
@@ -92,6 +91,6 @@ def bulk(
     check_plan(job)
     folder = Path(out)
     items = find_items(labels, author, filter, folder).items
-    bounds = Bounds(jobs or cores(), timeout, int(memory * GIB))
+    bounds = bounds_of(jobs, timeout, memory)
     progress = run(Plan(job, items, folder, bounds, retry, ray))
     return summary_of(folder, progress, write_report(folder))

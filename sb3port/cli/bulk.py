@@ -126,8 +126,7 @@ def bulk(
     hang or a lack of memory costs one model. At the end there are DIR/index.html, index.csv and junit.xml.
     The exit code is 1 if a model failed.
     """
-    from sb3port.commands.bulk.asking import GIB, action_of, check_asked, cores, summary_of
-    from sb3port.commands.bulk.crew import Bounds
+    from sb3port.commands.bulk.asking import action_of, bounds_of, check_asked, summary_of
     from sb3port.commands.bulk.items import find_items
     from sb3port.commands.bulk.job import Job
     from sb3port.commands.bulk.report import write_report
@@ -152,7 +151,7 @@ def bulk(
     with output.working(terminal("looking for models")):
         found = find_items(sources or [], author, wanted, out)
     output.stage(shown("find"), _found(len(found.items), found.passed_over))
-    bounds = Bounds(jobs or cores(), timeout, int(memory * GIB))
+    bounds = bounds_of(jobs, timeout, memory)
     progress = _run(output, Plan(job, found.items, out, bounds, retry, ray))
     summary = summary_of(out, progress, write_report(out))
     _print(output, summary)

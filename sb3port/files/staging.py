@@ -147,20 +147,6 @@ def refuse_existing_file(dest: Path, force: bool) -> None:
         raise UsageError(f"{dest} is not a file, so --force does not replace it", "choose another place")
 
 
-def made_anew(folder: Path) -> None:
-    """Make an empty folder, with its parents, in a place that is the caller's own; what is left there goes.
-
-    Raises:
-        UsageError: It cannot be written.
-    """
-    try:
-        if folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
-
-
 def replace_folder(made: Path, dest: Path, kind: Kind) -> None:
     """Put a folder in the place of another of its kind, which is where it was then, to be removed.
 

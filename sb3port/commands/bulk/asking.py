@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sb3port.commands.bulk.crew import Bounds
 from sb3port.commands.bulk.job import Action
 from sb3port.commands.bulk.running import Progress
 from sb3port.errors import UsageError
 
-GIB = 1 << 30
+_GIB = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,17 @@ def check_numbers(**numbers: float) -> None:
             raise UsageError(f"{name} is {value!r:.100}, but it must be a number above 0")
 
 
-def cores() -> int:
-    """Say how many processors this process may use."""
+def bounds_of(jobs: int | None, timeout: float, memory: float) -> Bounds:
+    """Give what workers may use.
+
+    Args:
+        jobs: How many there are; None for one on every processor.
+        timeout: Seconds for one model.
+        memory: GiB for one process.
+    """
+    return Bounds(jobs or _processors(), timeout, int(memory * _GIB))
+
+
+def _processors() -> int:
+    """Say how many of them this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,6 +6,7 @@ place; and then, when all is done, `record.json`. Who started it puts that in it
 
 import json
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,10 +31,9 @@ from sb3port.commands.convert import ConvertOptions, convert_into
 from sb3port.commands.failures import known_error
 from sb3port.commands.policies import Policy, find_policy
 from sb3port.commands.sandboxed import kept_readers, seconds_of_readers
-from sb3port.errors import Sb3portError, VerificationFailed
+from sb3port.errors import Sb3portError, UsageError, VerificationFailed
 from sb3port.files.budget import budget
 from sb3port.files.renaming import flushed_later
-from sb3port.files.staging import made_anew
 from sb3port.files.texts.json_text import json_text
 from sb3port.parity.comparison.report import ParityReport
 from sb3port.readers.formats.remembering import remembering
@@ -178,7 +178,7 @@ def _convert(attempt: _Attempt, source: Source | None) -> None:
     attempt.know(source=source_json(source))
     attempt.stage = "read"
     options = ConvertOptions(item.reading(job), job.verify, reload=job.reload)
-    made_anew(attempt.dest)  # a worker that was replaced may have begun with it
+    _begin_anew(attempt)
     done = convert_into(attempt.dest, source, options, attempt.announce)
     attempt.know(**_written(attempt, done.checkpoint, done.report))
     if job.episodes:
@@ -187,6 +187,23 @@ def _convert(attempt: _Attempt, source: Source | None) -> None:
     if job.owner:
         attempt.stage = "push"
         attempt.know(url=_pushed(attempt))
+
+
+def _begin_anew(attempt: _Attempt) -> None:
+    """Make an empty folder for the result; what a worker that was replaced has begun with it goes.
+
+    That is within the folder of the attempt, which was made for it under a new name, and is nobody else's.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    grown = Path(attempt.task.folder, RESULT)
+    try:
+        if grown.is_dir() and not grown.is_symlink():
+            shutil.rmtree(grown)
+        attempt.dest.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"{attempt.dest} cannot be written: {error.strerror or error}") from error
 
 
 def _written(attempt: _Attempt, checkpoint: Checkpoint, report: ParityReport | None) -> dict[str, Any]:
