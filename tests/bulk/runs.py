@@ -77,12 +77,12 @@ def slowly(
     connection: Connection, job: Job, memory: int | None, threads: int, env: Mapping[str, str]
 ) -> None:
     """Be a worker that takes its time, so that it can be killed in the middle."""
-    keep = work.keep
+    keep = work.keep_record
 
     def later(*given: Any) -> None:
         time.sleep(0.02)
         keep(*given)
         time.sleep(0.02)
 
-    work.keep = later
+    work.keep_record = later
     serve(connection, job, memory, threads, env)

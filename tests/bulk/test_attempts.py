@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from sb3port.commands.bulk.attempt_folder import RECORD, begin_anew, result_folder
 from sb3port.commands.bulk.attempts import _CONTENT, _MARK, Attempts
+from sb3port.commands.bulk.job import Item
 from sb3port.commands.bulk.records import SCHEMA, VERSION
-from sb3port.commands.bulk.work import RECORD
 from sb3port.errors import UsageError
 
 
@@ -68,3 +69,36 @@ def test_who_was_killed_while_writing_the_mark(tmp_path: Path) -> None:
     (tmp_path / ".bulk" / _MARK).write_text(_CONTENT[:10])
     Attempts(tmp_path).clean()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_is_a_link_is_not_put_in_its_place(tmp_path: Path) -> None:
+    """It would bring a link to anywhere to where the user expects a port."""
+    folder = left(tmp_path / "out", "org/m")
+    content = json.loads((folder / RECORD).read_text())
+    content["record"]["out"] = "org/m"
+    (folder / RECORD).write_text(json.dumps(content))
+    (tmp_path / "mine").mkdir()
+    (folder / "result").mkdir()
+    (folder / "result" / "m").symlink_to(tmp_path / "mine")
+    assert adopted(tmp_path / "out") == []
+
+
+def test_what_a_replaced_worker_has_begun_goes(tmp_path: Path) -> None:
+    task = Attempts(tmp_path).task(Item("m", "m", "org/m"), 1)
+    begin_anew(task)
+    result_folder(task).mkdir()
+    (result_folder(task) / "half").touch()
+    begin_anew(task)
+    assert not result_folder(task).exists()
+    assert list(Path(task.folder).iterdir()) == [result_folder(task).parent]
+
+
+def test_but_not_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept").touch()
+    (tmp_path / "out").mkdir()
+    task = Attempts(tmp_path / "out").task(Item("m", "m", "org/m"), 1)
+    result_folder(task).parent.symlink_to(tmp_path / "mine")
+    with pytest.raises(UsageError, match="cannot be written"):
+        begin_anew(task)
+    assert (tmp_path / "mine" / "kept").exists()

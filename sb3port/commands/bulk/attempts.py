@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
+from sb3port.commands.bulk.attempt_folder import RECORD, has_result, read_kept, remove, result_folder
 from sb3port.commands.bulk.job import Item, Task, task_of
 from sb3port.commands.bulk.records import Reason, Record, failed, is_record
-from sb3port.commands.bulk.work import RECORD, read_kept, result_folder
 from sb3port.errors import UsageError
 from sb3port.files.renaming import rename_new
 from sb3port.files.staging import PORT, Kind, flush_names, replace_folder
@@ -94,7 +94,7 @@ class Attempts:
                 or known(record["model"], record["attempt"])
             ):
                 continue
-            there = result_folder(task).is_dir() or (self._out / task.item.dest).is_dir()
+            there = has_result(task) or (self._out / task.item.dest).is_dir()
             if record["out"] is None or there:
                 yield task, record
 
@@ -122,7 +122,7 @@ class Attempts:
             replace: Whether what is there is of an earlier attempt.
         """
         made, dest = result_folder(task), self._out / task.item.dest
-        if record["out"] is None or not made.is_dir():  # nothing was made, or it is there already
+        if record["out"] is None or not has_result(task):  # nothing was made, or it is there already
             return record
         try:
             dest.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ class Attempts:
 
     def done(self, task: Task) -> None:
         """Remove the folder of an attempt."""
-        shutil.rmtree(task.folder, ignore_errors=True)
+        remove(task)
 
     def clean(self) -> None:
         """Remove what is left of this process and of others."""

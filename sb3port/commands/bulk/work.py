@@ -1,12 +1,9 @@
 """One attempt at one model, in the process that makes it.
 
-Whatever it writes lies in the attempt's own folder: `result/`, and in it the folder that is to be put in its
-place; and then, when all is done, `record.json`. Who started it puts that in its place.
+Whatever it writes lies in the attempt's own folder, and who started it puts that in its place.
 """
 
-import json
 import os
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sb3port.checkpoint.checkpoint import Checkpoint
+from sb3port.commands.bulk.attempt_folder import begin_anew, keep_record, result_folder
 from sb3port.commands.bulk.job import Action, Item, Job, Task
 from sb3port.commands.bulk.records import (
     Reason,
@@ -31,17 +29,15 @@ from sb3port.commands.convert import ConvertOptions, convert_into
 from sb3port.commands.failures import known_error
 from sb3port.commands.policies import Policy, find_policy
 from sb3port.commands.sandboxed import kept_readers, seconds_of_readers
-from sb3port.errors import Sb3portError, UsageError, VerificationFailed
+from sb3port.errors import Sb3portError, VerificationFailed
 from sb3port.files.budget import budget
 from sb3port.files.renaming import flushed_later
-from sb3port.files.texts.json_text import json_text
 from sb3port.parity.comparison.report import ParityReport
 from sb3port.readers.formats.remembering import remembering
 from sb3port.readers.places.pairing import Several
 from sb3port.readers.places.source import Source, resolve
 from sb3port.readers.places.source_files import remembered_folders
 
-RESULT, RECORD = "result", "record.json"
 _MOST_FINDINGS = 20
 _LONGEST_TRACE = 4000
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "bad allocation", "Cannot allocate memory")
@@ -83,11 +79,6 @@ class _Attempt:
         self.record.update(facts)
 
 
-def result_folder(task: Task) -> Path:
-    """Give the folder in which the result of a task lies until it is put in its place."""
-    return Path(task.folder) / RESULT / PurePosixPath(task.item.dest).name
-
-
 def find(task: Task, job: Job) -> Source | Record:
     """Find a model's files, and fetch them where they are on the Hub; or give what came of the attempt."""
     attempt = _Attempt(task, job, new_record(task, job))
@@ -112,27 +103,17 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
     attempt = _Attempt(task, job, new_record(task, job))
     began, cpu = time.perf_counter(), _computed()
     with flushed_later(), remembered_folders(), remembering(), kept_readers():
-        record = _guarded(attempt, lambda: _ACTIONS[job.action](attempt, source))
+        record = _guarded(attempt, lambda: _act(attempt, source))
     record["seconds"] = round(time.perf_counter() - began, 4)
     record["cpu_seconds"] = round(_computed() - cpu, 4)
     record["fetched"] = list(fetched) if fetched is not None else None
-    keep(task, record)
+    keep_record(task, record)
     return record
 
 
 def _computed() -> float:
     """Seconds of computing so far, of this process and of those that it has started, so far as is known."""
     return sum(os.times()[:4]) + seconds_of_readers()
-
-
-def keep(task: Task, record: Record) -> None:
-    """Write a record to where it is found if nobody hears of it otherwise.
-
-    It and the result are brought to the disk together with others, before the result is put in its place.
-    """
-    # One that is not whole is no JSON, and nobody takes it for a record.
-    text = json_text({"task": task.to_json(), "record": record}).text
-    Path(task.folder, RECORD).write_text(text, encoding="ascii")
 
 
 def _guarded(attempt: _Attempt, work: Callable[[], None]) -> Record:
@@ -172,13 +153,18 @@ def _resolve(attempt: _Attempt) -> Source:
     return source
 
 
+def _act(attempt: _Attempt, source: Source | None) -> None:
+    begin_anew(attempt.task)
+    _ACTIONS[attempt.job.action](attempt, source)
+
+
 def _convert(attempt: _Attempt, source: Source | None) -> None:
     job, item = attempt.job, attempt.item
     source = source or _resolve(attempt)
     attempt.know(source=source_json(source))
     attempt.stage = "read"
     options = ConvertOptions(item.reading(job), job.verify, reload=job.reload)
-    _begin_anew(attempt)
+    attempt.dest.mkdir()
     done = convert_into(attempt.dest, source, options, attempt.announce)
     attempt.know(**_written(attempt, done.checkpoint, done.report))
     if job.episodes:
@@ -187,23 +173,6 @@ def _convert(attempt: _Attempt, source: Source | None) -> None:
     if job.owner:
         attempt.stage = "push"
         attempt.know(url=_pushed(attempt))
-
-
-def _begin_anew(attempt: _Attempt) -> None:
-    """Make an empty folder for the result; what a worker that was replaced has begun with it goes.
-
-    That is within the folder of the attempt, which was made for it under a new name, and is nobody else's.
-
-    Raises:
-        UsageError: It cannot be written.
-    """
-    grown = Path(attempt.task.folder, RESULT)
-    try:
-        if grown.is_dir() and not grown.is_symlink():
-            shutil.rmtree(grown)
-        attempt.dest.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"{attempt.dest} cannot be written: {error.strerror or error}") from error
 
 
 def _written(attempt: _Attempt, checkpoint: Checkpoint, report: ParityReport | None) -> dict[str, Any]:
@@ -307,12 +276,3 @@ _ACTIONS: dict[Action, Callable[[_Attempt, Source | None], None]] = {
     Action.EXPORT: _export,
     Action.SCAN: _scan,
 }
-
-
-def read_kept(path: Path) -> dict[str, Any] | None:
-    """Read what `keep` has written, None where it is not whole."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) and {"task", "record"} <= set(value) else None
