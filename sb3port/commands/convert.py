@@ -175,7 +175,7 @@ def _verify_staged(
     reference, fresh = reference_of(source, checkpoint), fresh_process(staging) if reload else None
     report = run_checks(staging, checkpoint, reference, name, fresh=fresh)
     refuse_unless_holds(report, "the port", "its source")
-    _keep(report.to_json(), checkpoint, staging)
+    _keep(report.content(), checkpoint, staging)
     return report
 
 

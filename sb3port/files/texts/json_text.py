@@ -65,10 +65,10 @@ class _Indented:
         """
         first = value[0]
         inside = first[0] if type(first) in _ROWS and first else first
-        if type(inside) is not float:
+        if type(inside) not in (float, int):
             return None
         line = self._plain.encode(value)[1:-1]
-        if type(first) is float and _FLAT.fullmatch(line):
+        if type(first) is not list and type(first) is not tuple and _FLAT.fullmatch(line):
             return line.replace(", ", f",{newline}")
         if not _NESTED.fullmatch(line):
             return None

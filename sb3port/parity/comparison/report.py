@@ -186,7 +186,12 @@ class ParityReport:
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON values; numbers that JSON does not have are "inf", "-inf" and "nan"."""
-        content = {
+        plain: dict[str, Any] = strict(self.content())
+        return plain
+
+    def content(self) -> dict[str, Any]:
+        """Give what is in the report; numbers may be infinite or NaN."""
+        return {
             "schema": SCHEMA,
             "version": SCHEMA_VERSION,
             "verdict": str(self.verdict),
@@ -200,8 +205,6 @@ class ParityReport:
             "tensors": [{**vars(row), "shape": list(row.shape)} for row in self.tensors],
             "environment": dict(self.environment),
         }
-        plain: dict[str, Any] = strict(content)
-        return plain
 
 
 def refuse_unless_holds(report: ParityReport, written: str, source: str) -> None:
