@@ -6,6 +6,7 @@ The fields are those of `gymnasium.spaces`, and the JSON form is the one that a 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,10 @@ class Box:
 
     def __str__(self) -> str:
         """As Gymnasium writes it: bounds as one number where they are uniform, else as the range of them."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return f"Box({_range(self.low)}, {_range(self.high)}, {self.shape}, {self.dtype})"
 
     @property

@@ -23,6 +23,10 @@ _VALUES_PER_MEMBER = 10
 _UNICODE_PATH = 0x7075  # neither SB3 nor torch writes this field of Info-ZIP's
 _ZIP64_RECORDS = 56 + 20  # that lie between the list of members and the end
 
+# Of a member's own header: signature, flags, and how long its name and its extra data are.
+_LOCAL_HEADER = struct.Struct("<4s2xH18xHH")
+_HARMLESS_FLAGS = 0x0808  # a size that is told after the content, too; a name in UTF-8
+
 _DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
@@ -76,13 +80,41 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str) -> bytes:
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise NotPortable(f"{where}: {name} is packed in a way that neither SB3 nor torch reads safely")
         spend(Cost.MEMORY, info.file_size, f"{where}: {name}")
-        return archive.read(info)
+        plain = _plain_content(archive, info)
+        return archive.read(info) if plain is None else plain
     except KeyError as error:
         raise NotPortable(f"{where} has no {name}, so it is damaged or not what it should be") from error
     except _DAMAGES as error:
         raise NotPortable(
             f"{where} is damaged: {name} cannot be read ({error})", "download it again"
         ) from error
+
+
+def _plain_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:
+    """Read what is stored as it is, as nearly all members are, in a quarter of the time that `zipfile` takes.
+
+    Gives None for whatever is not just as it should be; `zipfile` then reads it, or says what is wrong.
+    """
+    file = archive.fp
+    if file is None or info.compress_type != zipfile.ZIP_STORED or info.flag_bits & ~_HARMLESS_FLAGS:
+        return None
+    file.seek(info.header_offset)
+    head = file.read(_LOCAL_HEADER.size)
+    if len(head) < _LOCAL_HEADER.size:
+        return None
+    signature, flags, name_length, extra_length = _LOCAL_HEADER.unpack(head)
+    names = file.read(name_length + extra_length)[:name_length]
+    begin = info.header_offset + len(head) + name_length + extra_length
+    end = getattr(info, "_end_offset", None)  # where the next member begins, in newer Pythons
+    if end is not None and begin + info.compress_size > end:
+        return None
+    name = info.orig_filename
+    same_name = flags == info.flag_bits and name.isascii() and names == name.encode("ascii")
+    if signature != b"PK\3\4" or not same_name or info.compress_size != info.file_size:
+        return None
+    content = file.read(info.file_size)
+    whole = len(content) == info.file_size and zlib.crc32(content) == info.CRC
+    return content if whole else None
 
 
 def member_head(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
@@ -120,6 +152,12 @@ class _Members:
         if size > self.longest_read:
             raise zipfile.BadZipFile("its list of members is longer than that of any checkpoint")
         return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -254,9 +254,16 @@ class _Surroundings:
             if any(os.path.exists(f"{place}{os.sep}{mark}") for mark in _REPOSITORY):  # noqa: PTH110
                 return
             folder = parent(folder)
-            if _is_of_many(os.path.realpath(os.path.join(root, str(folder)))):  # noqa: PTH118
+            if _is_of_many(self._real(folder)):
                 return
             yield folder
+
+    def _real(self, folder: PurePosixPath) -> str:
+        """Resolve a folder; most times one above the source, of which that is known."""
+        up = len(folder.parts)
+        if folder.parts == ("..",) * up and up < len(self.origin):
+            return os.path.join(*self.origin[: len(self.origin) - up])  # noqa: PTH118
+        return os.path.realpath(self.root / folder)
 
 
 def _is_of_many(folder: str) -> bool:
