@@ -1,12 +1,12 @@
 """Does the fast engine learn what the exact one, and SB3, learn?
 
-    python benchmarks/learning.py [--envs ENV ...] [--learners exact fast sb3 ...] [--seeds N] [--steps N]
+    python benchmarks/learning.py [--envs ENV ...] [--learners exact fast sb3 ...] [--seeds N]
     python benchmarks/learning.py --show
 
 Every run is one environment, learner and seed with the hyperparameters that `sb3port train` takes there. What
 came of it is a small file in `benchmarks/results/learning`; a run whose file is there is not done again, so
-that the work can be cut off at any time, and shared out. `--show` prints the table of all files and draws the
-curves, into `benchmarks/results/learning.png`.
+that the work can be cut off at any time, and shared out. `--show` prints the table of all files and what is
+not done of `WANTED`, and draws the curves, into `benchmarks/results/learning.png`.
 
 The return of a run is the mean over its last 100 training episodes, which is what SB3 logs; `evaluated` is
 that of deterministic actions in 100 episodes (in 20 where the file does not say how many).
@@ -19,7 +19,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,34 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 RESULTS = Path(__file__).parent / "results" / "learning"
-ENVS = ("Pendulum-v1", "CartPole-v1", "LunarLander-v3", "MountainCarContinuous-v0")
-LEARNERS = ("exact", "fast")
+_BOTH, _FAST = {"exact": 5, "fast": 5}, {"fast": 3}
+WANTED: dict[str, dict[str, int]] = {  # how many seeds of each learner
+    "Pendulum-v1": _BOTH,
+    "CartPole-v1": _BOTH,
+    "MountainCarContinuous-v0": _BOTH,
+    "LunarLander-v3": _BOTH,
+    # The exact engine has SB3's bits: one seed of SB3 shows that it has them in a million steps, too.
+    "Hopper-v5": {"fast": 3, "exact": 3, "sb3": 1},
+    "HalfCheetah-v5": {"fast": 3, "exact": 3, "sb3": 1},
+    "Walker2d-v5": _FAST,
+    "Swimmer-v5": _FAST,
+    "Ant-v5": _FAST,
+    "BipedalWalker-v3": _FAST,
+}
+PUBLISHED = {  # rl_zoo3's benchmark.md: deterministic, one training each, MuJoCo's as v3, LunarLander as v2
+    "Pendulum-v1": -172.2,
+    "CartPole-v1": 500.0,
+    "MountainCarContinuous-v0": 88.3,
+    "LunarLander-v3": 242.1,
+    "Hopper-v5": 2410.4,
+    "HalfCheetah-v5": 5819.1,
+    "Walker2d-v5": 3478.8,
+    "Swimmer-v5": 281.6,
+    "Ant-v5": 1327.2,
+    "BipedalWalker-v3": 213.3,
+}
 EPISODES = 100
+LEARNERS = ("exact", "fast", "sb3")
 POINTS = 60  # of a curve
 # A plan for five million steps updates 30 times in two million: rollouts of a quarter update as often as it.
 CHANGED: dict[str, tuple[int, dict[str, Any]]] = {"BipedalWalker-v3": (2_000_000, {"n_steps": 512})}
@@ -44,13 +69,11 @@ class Run:
         env: Environment id.
         learner: An engine, or "sb3".
         seed: Of all random numbers.
-        steps: Environment steps, None for those of the environment's plan.
     """
 
     env: str
     learner: str
     seed: int
-    steps: int | None = None
 
     @property
     def file(self) -> Path:
@@ -59,9 +82,8 @@ class Run:
 
     @property
     def changed(self) -> tuple[int | None, dict[str, Any]]:
-        """The steps and settings that are not those of the plan."""
-        steps, settings = CHANGED.get(self.env, (None, {}))
-        return self.steps or steps, settings
+        """The steps, None for those of the plan, and the settings that are not the plan's."""
+        return CHANGED.get(self.env, (None, {}))
 
 
 def ours(run: Run) -> dict[str, Any]:
@@ -166,9 +188,10 @@ def table() -> None:
         "steps",
         "CPU s",
         "errors from exact",
+        "rl_zoo3's",
     )
     print(f"| {' | '.join(columns)} |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for (env, learner), found in groups.items():
         returns, evaluated = ([run[name] for run in found] for name in ("return", "evaluated"))
         base = [run["return"] for run in groups.get((env, "exact"), [])]
@@ -183,6 +206,7 @@ def table() -> None:
             ""
             if learner == "exact" or len(base) < 2 or len(returns) < 2
             else f"{_apart(returns, base):+.1f}",
+            f"{PUBLISHED[env]:.1f}",
         )
         print(f"| {' | '.join(cells)} |")
 
@@ -236,29 +260,36 @@ def draw() -> None:
     figure.savefig(RESULTS.with_suffix(".png"), dpi=80)
 
 
+def wanted(envs: Collection[str], learners: Collection[str], seeds: int) -> Iterator[Run]:
+    """Give what is not done of `WANTED`, a seed of everything before the next seed of anything."""
+    for seed in range(seeds):
+        for env in envs:
+            for learner, count in WANTED[env].items():
+                run = Run(env, learner, seed)
+                if learner in learners and seed < count and not run.file.exists():
+                    yield run
+
+
 def main() -> None:
     """Do what is not done, or show what is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--envs", nargs="*", default=ENVS)
-    parser.add_argument("--learners", nargs="*", default=LEARNERS)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, help="instead of those of the plan of each environment")
+    parser.add_argument("--envs", nargs="*", default=WANTED, choices=WANTED)
+    parser.add_argument("--learners", nargs="*", default=LEARNERS, choices=LEARNERS)
+    parser.add_argument("--seeds", type=int, default=max(map(max, map(dict.values, WANTED.values()))))
     parser.add_argument("--show", action="store_true", help="print and draw what is there")
     told = parser.parse_args()
+    left = list(wanted(told.envs, told.learners, told.seeds))
     if told.show:
         table()
         draw()
+        print("\nnot done:", ", ".join(f"{run.env} {run.learner} {run.seed}" for run in left) or "nothing")
         return
     import torch
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for seed in range(told.seeds):
-        for env in told.envs:
-            for learner in told.learners:
-                run = Run(env, learner, seed, told.steps)
-                if not run.file.exists():
-                    work(run)
+    for run in left:
+        work(run)
 
 
 if __name__ == "__main__":
