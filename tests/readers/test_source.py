@@ -162,6 +162,15 @@ def test_a_path_that_is_absent(
     assert meant is None or f"did you mean {meant}?" in str(caught.value.hint)
 
 
+def test_what_is_a_folder_deeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training keeps its best in its checkpoints."""
+    (tmp_path / "run" / "checkpoints" / "best").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="run/best is neither a file or folder") as caught:
+        resolve("run/best", SourceOptions())
+    assert str(caught.value.hint).startswith("did you mean run/checkpoints/best?")
+
+
 @pytest.mark.parametrize("label", ["absent.zip", "a/b/c", "~nobody-here/x/y", "x" * 5000, ""])
 def test_what_is_neither_path_nor_repository(
     label: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -96,7 +96,10 @@ def meant(path: Path) -> str | None:
 
 
 def _that_is_like(path: Path) -> str | None:
-    """Find what may be meant by a path: something of a name that is like the first that is absent."""
+    """Find what may be meant by a path: something of a name that is like the first that is absent.
+
+    Or of that very name, one folder deeper, as `best` is in the `checkpoints` of a training.
+    """
     for step in reversed([path, *path.parents][:-1]):
         folder, name = step.parent, step.name
         if not step.exists():
@@ -105,7 +108,8 @@ def _that_is_like(path: Path) -> str | None:
             without = {Path(other).stem: other for other in names if other.endswith(".zip")}
             close = get_close_matches(name, [*names, *without], n=1)
             if not close:
-                return None
+                deeper = (folder / other / path.relative_to(folder) for other in names)
+                return next((str(p) for p in deeper if p.exists()), None)
             found = folder / without.get(close[0], close[0])
             whole = found / path.relative_to(step)
             return next((str(p) for p in (whole, Path(f"{whole}.zip")) if p.exists()), str(found))
