@@ -1,6 +1,7 @@
 """What lies in a run's working folder may be anyone's: nothing outside of the results is touched for it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 
 from sb3port.commands.bulk.attempt_folder import RECORD, begin_anew, result_folder
 from sb3port.commands.bulk.attempts import _CONTENT, _MARK, Attempts
-from sb3port.commands.bulk.job import Item
-from sb3port.commands.bulk.records import SCHEMA, VERSION
+from sb3port.commands.bulk.job import Item, Job, Task
+from sb3port.commands.bulk.records import new_record
 from sb3port.errors import UsageError
 
 
@@ -18,10 +19,9 @@ def left(out: Path, dest: Any) -> Path:
     folder = out / ".bulk" / ("0" * 12) / "1"
     folder.mkdir(parents=True)
     (out / ".bulk" / _MARK).write_text(_CONTENT)
-    record = {"schema": SCHEMA, "version": VERSION, "model": "m", "attempt": 1, "status": "done", "out": None}
-    item = {"name": "m", "source": "m", "dest": dest}
-    task = {"item": item, "attempt": 1, "folder": str(folder)}
-    (folder / RECORD).write_text(json.dumps({"task": task, "record": record}))
+    task = Task(Item("m", "m", dest), 1, str(folder))
+    record = {**new_record(task, Job()), "status": "done"}
+    (folder / RECORD).write_text(json.dumps({"task": task.to_json(), "record": record}))
     return folder
 
 
@@ -34,7 +34,11 @@ def test_what_a_killed_run_left_is_adopted(tmp_path: Path) -> None:
     assert adopted(tmp_path / "out") == ["org/m"]
 
 
-@pytest.mark.parametrize("dest", ["../mine", "org/../../mine", "/mine", "", 7], ids=range(5))
+@pytest.mark.parametrize(
+    "dest",
+    ["../mine", "org/../../mine", "/mine", "", 7, "m\0", "\ud800", "m" * 300 + "/m", ".bulk/m"],
+    ids=range(9),
+)
 def test_places_elsewhere_are_not(tmp_path: Path, dest: Any) -> None:
     left(tmp_path / "out", dest)
     assert adopted(tmp_path / "out") == []
@@ -47,10 +51,40 @@ def test_links_lead_nowhere_else(tmp_path: Path) -> None:
     assert adopted(tmp_path / "out") == []
 
 
-def test_what_is_no_task_is_not(tmp_path: Path) -> None:
+FORGED: dict[str, Any] = {
+    "no task": lambda kept: {**kept, "task": {"item": 1}},
+    "a list": lambda kept: [kept],
+    "another model": lambda kept: {**kept, "record": {**kept["record"], "model": "n"}},
+    "another attempt": lambda kept: {**kept, "record": {**kept["record"], "attempt": 2}},
+    "another place": lambda kept: {**kept, "record": {**kept["record"], "out": "n"}},
+    "no number": lambda kept: {**kept, "record": {**kept["record"], "seconds": "1"}},
+    "a line of less": lambda kept: {**kept, "record": {"schema": "sb3port.bulk", "version": 1}},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_bulk_does_not_write_is_not(name: str, tmp_path: Path) -> None:
     folder = left(tmp_path / "out", "org/m")
-    content = json.loads((folder / RECORD).read_text())
-    (folder / RECORD).write_text(json.dumps({**content, "task": {"item": 1}}))
+    kept = json.loads((folder / RECORD).read_text())
+    (folder / RECORD).write_text(json.dumps(FORGED[name](kept)))
+    assert adopted(tmp_path / "out") == []
+
+
+def test_depths_and_pipes_are_no_records(tmp_path: Path) -> None:
+    """Nobody writes to the pipe, and whoever opened it would wait for that."""
+    folder = left(tmp_path / "out", "org/m")
+    (folder / RECORD).write_text("[" * 100_000)
+    assert adopted(tmp_path / "out") == []
+    (folder / RECORD).unlink()
+    os.mkfifo(folder / RECORD)
+    assert adopted(tmp_path / "out") == []
+
+
+def test_an_attempt_that_is_a_link_is_not_one_of_bulk(tmp_path: Path) -> None:
+    """What is put in its place would be taken from where it leads."""
+    folder = left(tmp_path / "out", "org/m")
+    folder.rename(tmp_path / "mine")
+    folder.symlink_to(tmp_path / "mine")
     assert adopted(tmp_path / "out") == []
 
 

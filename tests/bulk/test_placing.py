@@ -26,8 +26,9 @@ def placed(*names: str) -> list[str]:
         (["m.zip", "m", "M.zip"], ["m", "m-2", "M.zip"]),
         (["index.html.zip", "ledger.jsonl.zip"], ["index.html.zip", "ledger.jsonl.zip"]),
         ([".hidden.zip", "..zip"], ["hidden", "model"]),
+        (["org/x", "org/x/x.zip"], ["org/x", "org/x-2/x.zip"]),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_places(names: list[str], expected: list[str]) -> None:
     assert placed(*names) == expected

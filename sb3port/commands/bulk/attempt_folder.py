@@ -4,15 +4,16 @@
 comes after it, when all is done.
 """
 
-import json
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from sb3port.commands.bulk.job import Task
+from sb3port.commands.bulk.job import Task, task_of
+from sb3port.commands.bulk.line_schema import LONGEST, check_kept, parse_line
 from sb3port.commands.bulk.records import Record
-from sb3port.errors import UsageError
+from sb3port.errors import Sb3portError, UsageError
+from sb3port.files.budget import budget
 from sb3port.files.texts.json_text import json_text
+from sb3port.files.untrusted import read_untrusted
 
 RECORD = "record.json"
 _RESULT = "result"
@@ -56,13 +57,20 @@ def keep_record(task: Task, record: Record) -> None:
     Path(task.folder, RECORD).write_text(text, encoding="ascii")
 
 
-def read_kept(path: Path) -> dict[str, Any] | None:
-    """Read what `keep_record` has written, None where it is not whole."""
+def read_kept(folder: Path) -> tuple[Task, Record] | None:
+    """Read what `keep_record` has written, None where it is not whole, or nothing that it writes.
+
+    Args:
+        folder: The folder of an attempt, wherever it was when the attempt was made.
+    """
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        with budget(1.0):
+            raw = read_untrusted(folder / RECORD, within=folder, at_most=LONGEST)
+        kept = parse_line(raw, RECORD)
+        check_kept(kept)
+    except (Sb3portError, ValueError):
         return None
-    return value if isinstance(value, dict) and {"task", "record"} <= set(value) else None
+    return task_of({**kept["task"], "folder": str(folder)}), kept["record"]
 
 
 def remove(task: Task) -> None:

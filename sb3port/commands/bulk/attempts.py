@@ -7,23 +7,23 @@ removed but what is in a folder that has our mark.
 
 import filecmp
 import json
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
 
-from sb3port.commands.bulk.attempt_folder import RECORD, has_result, read_kept, remove, result_folder
-from sb3port.commands.bulk.job import Item, Task, task_of
-from sb3port.commands.bulk.records import Reason, Record, failed, is_record
+from sb3port.commands.bulk.attempt_folder import has_result, read_kept, remove, result_folder
+from sb3port.commands.bulk.job import Item, Task
+from sb3port.commands.bulk.records import Reason, Record, failed
 from sb3port.errors import UsageError
 from sb3port.files.renaming import rename_new
 from sb3port.files.staging import PORT, Kind, flush_names, replace_folder
 
 _FOLDER, _MARK = ".bulk", "sb3port-bulk.json"
-_OURS = re.compile(r"[0-9a-f]{12}")
+_OURS, _ATTEMPT = re.compile(r"[0-9a-f]{12}"), re.compile(r"\d{1,18}")
 _CONTENT = json.dumps({"what": "folders in which sb3port bulk works; they may be removed when it does not"})
 
 
@@ -83,31 +83,32 @@ class Attempts:
         Args:
             known: Whether an attempt at a model is in the ledger.
         """
-        for path in sorted(self._others()):
-            kept = read_kept(path) if path.name == RECORD else None
-            if kept is None or not is_record(kept["record"]):
+        for folder in sorted(self._others()):
+            if (kept := read_kept(folder)) is None:
                 continue
-            task, record = _moved(kept, path.parent), kept["record"]
-            if (
-                task is None
-                or not self._is_below(task.item.dest)
-                or known(record["model"], record["attempt"])
-            ):
+            task, record = kept
+            if not self._is_below(task.item.dest) or known(record["model"], record["attempt"]):
                 continue
             there = has_result(task) or (self._out / task.item.dest).is_dir()
             if record["out"] is None or there:
                 yield task, record
 
-    def _is_below(self, dest: object) -> bool:
-        """Whether a place that a file names is below the folder of all results, where it may be replaced."""
-        if not isinstance(dest, str) or not dest or ".." in PurePath(dest).parts:
+    def _is_below(self, dest: str) -> bool:
+        """Whether a place is below the folder of all results also where there are links on the way."""
+        try:
+            os.lstat(self._out / dest)
+        except FileNotFoundError:
+            pass
+        except OSError:  # a name that is too long, for one
             return False
         return (self._out / dest).parent.resolve().is_relative_to(self._out.resolve())
 
     def _others(self) -> Iterator[Path]:
+        """Give the folders of the attempts of others."""
         for folder in self._folders():
             if folder != self._mine:
-                yield from folder.glob(f"*/{RECORD}")
+                found = (path for path in folder.iterdir() if _ATTEMPT.fullmatch(path.name))
+                yield from (path for path in found if path.is_dir() and not path.is_symlink())
 
     def _folders(self) -> list[Path]:
         found = [path for path in self._all.iterdir() if _OURS.fullmatch(path.name)]
@@ -181,11 +182,3 @@ def _is_same(made: Path, there: Path) -> bool:
 
 
 _CHOOSE = "move it away, or choose another folder with --out"
-
-
-def _moved(kept: dict[str, Any], folder: Path) -> Task | None:
-    """Give a task with the folder in which its record was found, wherever that was then; None of no task."""
-    try:
-        return task_of({**kept["task"], "folder": str(folder)})
-    except (KeyError, TypeError):
-        return None

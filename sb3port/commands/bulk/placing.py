@@ -1,8 +1,8 @@
 """Where results go: a folder for each model, none of which is the same as another, or within one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 from pathlib import PurePosixPath
 
 from sb3port.commands.bulk.job import Item
@@ -18,7 +18,8 @@ class Places:
     """Gives each model a place, as its path has it, without `.zip`; `name/name.zip` goes to `name`.
 
     Where another lies within that place, or has it, whatever the case of its letters, the model keeps its
-    whole name, `.zip` and all; where that is taken, too, it gets a number.
+    whole name, `.zip` and all; where that is taken, too, it gets a number, or the folder does that
+    is another's place.
 
     Args:
         names: The models' names, all that are known.
@@ -27,6 +28,7 @@ class Places:
     def __init__(self, names: Iterable[str]) -> None:
         self._taken = {name.casefold() for name in OURS}
         self._holding: set[str] = set()
+        self._numbers: dict[str, int] = {}
         for name in names:
             self._hold(_short(name))
 
@@ -34,12 +36,20 @@ class Places:
         """Give the model with its place."""
         plain = _plain(item.name)
         whole = str(PurePosixPath(*map(_part, PurePosixPath(item.name).parts)))
-        numbered = (f"{whole}-{number}" for number in range(2, 1_000_000))
         known = (_short(item.name), plain, whole)
-        dest = next(place for place in chain(known, numbered) if self.is_free(place))
+        dest = next(place for place in chain(known, self._numbered(whole)) if self.is_free(place))
         self._taken.add(dest.casefold())
         self._hold(dest)
         return replace(item, dest=dest)
+
+    def _numbered(self, place: str) -> Iterator[str]:
+        """Number a place; where it is within one that is taken, that which it is within."""
+        taken = next((one for one in _above(place.casefold()) if one in self._taken), place)
+        parts, depth = place.split("/"), taken.count("/") + 1
+        first, rest = "/".join(parts[:depth]), parts[depth:]
+        for number in count(self._numbers.get(first.casefold(), 2)):
+            self._numbers[first.casefold()] = number + 1  # those before are taken
+            yield "/".join((f"{first}-{number}", *rest))
 
     def release(self, item: Item) -> None:
         """Let a place be free again, in which nothing will be."""
@@ -47,12 +57,21 @@ class Places:
 
     def is_free(self, place: str) -> bool:
         """Whether nothing is there, nothing within, and it is within nothing that is there."""
-        folded = PurePosixPath(place.casefold())
-        above = {str(parent) for parent in folded.parents}
-        return str(folded) not in self._holding and not self._taken & {str(folded), *above}
+        folded = place.casefold()
+        return folded not in self._holding and self._taken.isdisjoint((folded, *_above(folded)))
 
     def _hold(self, place: str) -> None:
-        self._holding.update(str(parent) for parent in PurePosixPath(place.casefold()).parents)
+        for parent in _above(place.casefold()):
+            if parent in self._holding:  # and what that is within
+                break
+            self._holding.add(parent)
+
+
+def _above(place: str) -> Iterator[str]:
+    """Give what a path is within, the innermost first; paths may have thousands of parts."""
+    while "/" in place:
+        place = place.rpartition("/")[0]
+        yield place
 
 
 def _short(name: str) -> str:

@@ -1,9 +1,9 @@
-"""Lines of the ledger: what came of one attempt at one model. `bulk.schema.json` is what they must be."""
+"""Lines of the ledger: what came of one attempt at one model. `ledger.schema.json` is what they must be."""
 
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any, TypeAlias
@@ -141,18 +141,6 @@ def era_of(version: str | None) -> str:
 def warnings_json(warnings: Sequence[str]) -> list[str]:
     """Give the first warnings."""
     return [warning[:_LONGEST] for warning in warnings[:_MOST_WARNINGS]]
-
-
-def is_record(value: Any) -> bool:
-    """Whether a line of a ledger is a record that this version wrote, or one like it."""
-    return (
-        isinstance(value, Mapping)
-        and value.get("schema") == SCHEMA
-        and value.get("version") == VERSION
-        and isinstance(value.get("model"), str)
-        and isinstance(value.get("attempt"), int)
-        and value.get("status") in [status.value for status in Status]
-    )
 
 
 def _now() -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,10 +153,10 @@ class _Run:
 
     def __init__(self, plan: Plan, ledger: Ledger, watch: Watch) -> None:
         self.plan, self.ledger, self.watch = plan, ledger, watch
-        self.attempts = Attempts(plan.out, plan.job.kind)
         self.tried: dict[str, _Tried] = {}
         for record in ledger.records():
             self._know(record)
+        self.attempts = Attempts(plan.out, plan.job.kind)
         self.places = Places([item.name for item in plan.items])
         self.left: deque[Item] = deque()
         self.progress = Progress()
@@ -222,8 +222,15 @@ class _Run:
         return Crew(plan.job, plan.bounds, fetches)
 
     def _plan(self, items: Iterable[Item]) -> None:
-        """Take models up: those that were tried already are counted, others are to be done."""
-        for item in items:
+        """Take models up: those that were tried already are counted, others are to be done.
+
+        The checkpoints of a repository that holds several come next after it.
+        """
+        waiting = [iter(items)]
+        while waiting:
+            if (item := next(waiting[-1], None)) is None:
+                waiting.pop()
+                continue
             placed = self.places.placed(item)
             tried = self.tried.get(item.name)
             self.progress.total += 1
@@ -233,13 +240,13 @@ class _Run:
                 self.progress.before += 1
                 self.progress.failed_before += tried.status == Status.FAILED.value
                 self.progress.outcomes[tried.outcome] += 1
-                self._plan_members(placed, tried.members, tried.revision)
+                waiting.append(self._members(placed, tried.members, tried.revision))
 
-    def _plan_members(self, item: Item, names: Sequence[str], revision: str | None) -> None:
-        """Take up the checkpoints of a repository that holds several."""
+    def _members(self, item: Item, names: Sequence[str], revision: str | None) -> Iterator[Item]:
+        """Give the checkpoints of a repository that holds several, which has no place itself then."""
         if names:
             self.places.release(item)
-            self._plan(member(item, name, revision) for name in names)
+        return (member(item, name, revision) for name in names)
 
     def _task(self, item: Item) -> Task:
         tried = self.tried.get(item.name)
@@ -276,7 +283,7 @@ class _Run:
         for (task, _), record in zip(ended, self._enter(ended), strict=True):
             self.progress.statuses[record["status"]] += 1
             self.progress.outcomes[_outcome(record)] += 1
-            self._plan_members(task.item, record["members"], record["source"]["revision"])
+            self._plan(self._members(task.item, record["members"], record["source"]["revision"]))
 
     def _enter(self, ended: list[tuple[Task, Record]]) -> list[Record]:
         records = [self.attempts.place(task, record, self._replaces(record)) for task, record in ended]

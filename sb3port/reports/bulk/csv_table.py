@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 
@@ -9,7 +10,9 @@ from sb3port.files.texts.characters import one_line
 from sb3port.files.texts.media import Medium
 from sb3port.reports.bulk.rows import Record, Row, row_of
 
-_FORMULAS = ("=", "+", "-", "@")
+# At the beginning of a text; or behind a `;`, which is between cells in half of Europe. The wide ones are the
+# same to spreadsheets in Japanese.
+_FORMULAS = re.compile(r"(^|;)(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 class CsvFile(Medium):
@@ -27,8 +30,5 @@ def render_csv(records: Iterable[Record]) -> CsvFile:
 
 
 def _cell(value: object) -> object:
-    """Give a text on one line, with a quote before it where it begins as formulas do."""
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+    """Give a text on one line, with a quote before what begins as formulas do."""
+    return _FORMULAS.sub(r"\1\2'", one_line(value)) if isinstance(value, str) else value
