@@ -72,7 +72,7 @@ def from_column(space: Simple, rows: Array) -> Array:
     if isinstance(space, Box) and space.is_image:
         first = space.shape == space.channels_first
         return np.ascontiguousarray(np.moveaxis(rows, -1, 1) if first else rows)
-    return rows.reshape(-1, *space.shape)
+    return rows.reshape(len(rows), *space.shape)
 
 
 def _feature(space: Simple) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from sb3port.checkpoint.checkpoint import Array, PolicySpec, ReplaySpec
 from sb3port.checkpoint.spaces import Box, Simple, parts
 from sb3port.errors import NotPortable, UsageError
+from sb3port.families.features import mask_size
 from sb3port.networks.observations import Observations, ObservationSet, block_rows
 from sb3port.networks.outputs import CRITIC_ACTION, NOISE
 from sb3port.networks.outputs import OBSERVATION as NORMALIZED
@@ -61,7 +62,7 @@ def recorded_observations(path: Path, spec: PolicySpec, name: str = "recorded") 
     """
     if not path.is_file():
         raise UsageError(f"{path} is not a file")
-    with _refusing(path), NpzFile(path) as archive:
+    with refusing(path), NpzFile(path) as archive:
         shapes = {member: archive.rows(member).shape for member in _known(archive.names)}
         count = _check_shapes(shapes, spec, path)
     return ObservationSet(name, f"recorded ({path.name})", count, lambda: _file_blocks(path, spec, count))
@@ -78,7 +79,7 @@ def recorded_array(path: Path, names: Sequence[str], what: str) -> Array:
     Raises:
         NotPortable: The file is damaged, or has none of them.
     """
-    with _refusing(path), NpzFile(path) as archive:
+    with refusing(path), NpzFile(path) as archive:
         for name in names:
             if name in archive.names:
                 return archive.array(name)
@@ -123,7 +124,7 @@ def _known(names: Iterable[str]) -> list[str]:
 
 
 def _file_blocks(path: Path, spec: PolicySpec, count: int) -> Iterator[Observations]:
-    with _refusing(path), NpzFile(path) as archive:
+    with refusing(path), NpzFile(path) as archive:
         names = _known(archive.names)
         whole = {name: archive.array(name) for name in names if name in _PER_SEQUENCE}
         rows = {name: archive.rows(name) for name in names if name not in _PER_SEQUENCE}
@@ -178,11 +179,16 @@ def _shown(values: Array, space: Simple, path: Path) -> Array:
 
 
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Say in one sentence that a file is damaged."""
+def refusing(path: Path, *others: type[Exception]) -> Iterator[None]:
+    """Say in one sentence that a file is damaged, by what reading it raises, or by others of that kind.
+
+    Raises:
+        NotPortable: It is.
+    """
+    damages: tuple[type[Exception], ...] = (*_DAMAGES, zipfile.BadZipFile, zlib.error, *others)
     try:
         yield
-    except (*_DAMAGES, zipfile.BadZipFile, zlib.error) as error:
+    except damages as error:
         why = str(error)[:200] or type(error).__name__
         raise NotPortable(f"{path} does not hold recorded observations ({why})") from error
 
@@ -224,6 +230,10 @@ def _check_extras(shapes: Shapes, spec: PolicySpec, count: int, path: Path) -> N
     needed += ("episode_starts", "initial_states") * (spec.lstm_hidden_size is not None)
     if any(name not in shapes for name in needed):
         raise NotPortable(f"{path} holds no action_mask, or no episode_starts and initial_states")
+    if spec.maskable and shapes["action_mask"] != (count, mask_size(spec)):
+        raise NotPortable(
+            f"{path} holds masks of shape {shapes['action_mask']}, not {(count, mask_size(spec))}"
+        )
     states = shapes["initial_states"] if "initial_states" in needed else (4, 1, 1, 1)
     if len(states) != 4 or not states[2] or count % states[2]:
         raise NotPortable(f"{path} holds states that are not those of sequences of equal length")
