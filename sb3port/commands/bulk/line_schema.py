@@ -4,8 +4,8 @@ A ledger may lie in a folder that came from anybody. What it says decides what i
 a page, a table and a file for CI.
 """
 
-import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -31,7 +31,8 @@ from sb3port.ports.schema import (
 LONGEST = 16 << 20  # bytes of a line: a repository may hold many thousands of checkpoints, all named in one
 
 _COUNT, _SECONDS = integer(0, 2**53), number(0, 2.0**53)
-_ANY_NUMBER = optional(number(-math.inf, math.inf))
+_LARGEST = sys.float_info.max  # of whole numbers, JSON has larger ones
+_ANY_NUMBER = optional(number(-_LARGEST, _LARGEST))
 _NAME, _PLACE, _SENTENCE = text(1000), text(4096), text(50_000)
 _MOST_NAMES = 50_000  # as many files as a source may have
 

@@ -95,6 +95,23 @@ class Collector:
         self.progress = Progress(observations, np.ones(count, np.bool_), memory)
         self._seen = self._normaliser.begin(observations) if self._normaliser else observations
 
+    def check(self, progress: Progress) -> None:
+        """Refuse what no collector of these environments and this policy comes to.
+
+        Raises:
+            ValueError: The memory is that of another policy.
+        """
+        room = None if self._rollout.memory is None else self._rollout.memory[0]
+        memory = progress.memory
+        if (room is None) != (memory is None):
+            raise ValueError("its memory is that of another policy")
+        if (
+            room is not None
+            and memory is not None
+            and (room.shape, room.dtype) != (memory.shape, memory.dtype)
+        ):
+            raise ValueError("its memory is that of another policy")
+
     def go_on(self, progress: Progress) -> None:
         """Go on from where another collector was."""
         self.progress = progress

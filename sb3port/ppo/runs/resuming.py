@@ -12,7 +12,7 @@ from sb3port.checkpoint.checkpoint import Array, Checkpoint, EnvironmentSpec, Po
 from sb3port.checkpoint.schedules import ConstantSchedule
 from sb3port.environments.choosing import choose_environment, needed_words
 from sb3port.environments.given import AS_IN_TRAINING, Around
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import NotPortable, Sb3portError, UsageError
 from sb3port.networks.weights import build_policy
 from sb3port.ports.finding import LAST, PORT, STATE
 from sb3port.ports.reading import read_port
@@ -20,6 +20,7 @@ from sb3port.ppo.hyperparameters import SCHEDULES
 from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.episodes import MakeEnv
 from sb3port.ppo.runs.checkpoints import find_checkpoint, point
+from sb3port.ppo.runs.refusals import check_sizes
 from sb3port.ppo.runs.running import prepare
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.several import check_shares, share_of
@@ -76,15 +77,20 @@ def resume(
         _refuse_done(path, state.counters.num_timesteps, until)
         _warn_of_schedules(settings, until, warn)
         settings = replace(settings, until=until)
+    _refuse_sizes(settings, folder)
     check_shares(settings, ranks)
     prepare(settings.device, ranks)
     origin = read_port(folder / PORT)
+    if settings.hyperparameters.use_sde != origin.spec.use_sde:
+        raise NotPortable(
+            f"the training in {folder} explores by gSDE, and its policy does not, or the reverse"
+        )
     before(origin.spec)
     envs = make_environments(share_of(settings, ranks), make)
     trainer = restored(settings, origin, envs, ranks, reference=_reference(state, origin, folder))
     if (had := len(state.others) + 1) != ranks.size:
         warn(f"the run had {had} process(es) and goes on in {ranks.size}, with other random numbers")
-    if not apply_state(trainer, state):
+    if not _applied(trainer, state, folder):
         at_once = f"the vector environment of {settings.env} cannot be put back to where it was"
         alone = f"{settings.env} draws random numbers of its own"
         why = at_once if settings.vec_env in AT_ONCE else alone
@@ -93,6 +99,23 @@ def resume(
         point(folder, LAST)
     out = folder.parents[1]
     return trainer, origin, path if path.resolve() == out else out
+
+
+def _applied(trainer: Trainer, state: TrainingState, folder: Path) -> bool:
+    """Bring a trainer to a state; see `apply_state`.
+
+    Raises:
+        NotPortable: It is one that this training cannot be in.
+    """
+    try:
+        return apply_state(trainer, state)
+    except Sb3portError:
+        raise
+    except (ValueError, LookupError, TypeError, RuntimeError, ArithmeticError) as error:
+        trainer.envs.close()
+        raise NotPortable(
+            f"nothing goes on from the state of the training in {folder} ({error!r})"
+        ) from error
 
 
 def _reference(state: TrainingState, origin: Checkpoint, folder: Path) -> Mapping[str, Array] | None:
@@ -117,6 +140,20 @@ def _reference(state: TrainingState, origin: Checkpoint, folder: Path) -> Mappin
 
 def _other_policy(folder: Path) -> NotPortable:
     return NotPortable(f"the training in {folder} is to stay near a policy that its own can not have been")
+
+
+def _refuse_sizes(settings: RunSettings, folder: Path) -> None:
+    """Refuse what no machine has room for, which no run was told.
+
+    Raises:
+        NotPortable: It is that.
+    """
+    try:
+        check_sizes(settings.hyperparameters, settings.n_envs)
+    except UsageError as error:
+        raise NotPortable(
+            f"the state of the training in {folder} cannot be read ({error.message})"
+        ) from error
 
 
 def _refuse_done(path: Path, done: int, until: int) -> None:

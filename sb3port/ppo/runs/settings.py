@@ -1,6 +1,5 @@
 """What a training run is told, and how that is kept for resuming it."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Any
 
 from sb3port.checkpoint.checkpoint import EnvironmentSpec, Normalizer
 from sb3port.checkpoint.schedules import ConstantSchedule
-from sb3port.errors import NotPortable
+from sb3port.errors import NotPortable, UsageError
 from sb3port.files.untrusted import read_json
 from sb3port.ports.manifest import environment_from_json
-from sb3port.ppo.hyperparameters import SCHEDULES, Hyperparameters, hyperparameters_from_json
+from sb3port.ppo.hyperparameters import SCHEDULES, Hyperparameters, changed, hyperparameters_from_json
+from sb3port.ppo.runs.state_schema import check_settings
 
 VALUES = "training.json"  # where they are, in the state of a training
 
@@ -89,23 +89,6 @@ class RunSettings:
 
 _STATISTICS = ("obs_rms", "ret_rms")
 _BEGINNING = ("actor_from", "kl_coef", "demonstrations", "bc_epochs")  # named where they were asked for
-_NUMBERS = (
-    "until",
-    "n_envs",
-    "save_every",
-    "eval_episodes",
-    "eval_seed",
-    "actor_from",
-    "kl_coef",
-    "bc_epochs",
-)
-_TEXTS = ("device", "engine", "vec_env")
-_KINDS: Mapping[str, Any] = {
-    **dict.fromkeys(_NUMBERS, int | float),
-    **dict.fromkeys(_TEXTS, str),
-    **dict.fromkeys(("seed", "eval_every", "video_every"), int | float | None),
-    "demonstrations": str | None,
-}
 _FORMER = "own_wrappers"  # which earlier versions wrote; `environment` has them, too
 
 
@@ -115,21 +98,29 @@ def settings_from_json(data: Mapping[str, Any]) -> RunSettings:
     Raises:
         ValueError, LookupError, TypeError, AttributeError, OverflowError: It is something else.
     """
-    for name in _KINDS.keys() & data.keys():
-        if not isinstance(data[name], _KINDS[name]):
-            raise TypeError(f"{name} is a {type(data[name]).__name__}")
-    if not 0 <= data.get("kl_coef", 0) < math.inf:
-        raise ValueError("kl_coef is no number that it can be")
+    check_settings(data)
     flags, keys = data["normalise"], data["norm_obs_keys"]
     parsed = {
         "environment": environment_from_json(data["environment"]),
-        "hyperparameters": hyperparameters_from_json(data["hyperparameters"]),
+        "hyperparameters": _checked(hyperparameters_from_json(data["hyperparameters"])),
         "normalise": None if flags is None else Normalizer(None, None, **flags),
         "norm_obs_keys": None if keys is None else tuple(keys),
         "track": tuple(data.get("track", ())),
     }
     known = {name: value for name, value in data.items() if name != _FORMER}
     return RunSettings(**{**known, **parsed})
+
+
+def _checked(given: Hyperparameters) -> Hyperparameters:
+    """Give hyperparameters each in its kind, in which JSON need not have them: 0 for 0.0.
+
+    Raises:
+        ValueError: One is impossible.
+    """
+    try:
+        return changed(Hyperparameters(), vars(given), "it")
+    except UsageError as error:
+        raise ValueError(error.message) from error
 
 
 def overshoot(settings: RunSettings, done: int) -> str:

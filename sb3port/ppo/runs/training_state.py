@@ -22,6 +22,7 @@ from sb3port.ppo.rollout.random_state import RandomState, read_random_state, set
 from sb3port.ppo.runs.collecting import Progress
 from sb3port.ppo.runs.settings import VALUES, RunSettings, settings_from_json
 from sb3port.ppo.runs.several import draw_apart
+from sb3port.ppo.runs.state_schema import check_arrays, check_content
 from sb3port.ppo.runs.stepping import AT_ONCE
 from sb3port.ppo.runs.trainer import Counters, Trainer
 
@@ -90,12 +91,17 @@ def apply_state(trainer: Trainer, state: TrainingState) -> bool:
     state = _part(state, ranks)
     trainer.counters = state.counters
     progress = state.progress
+    trainer.collector.check(progress)
     seen = trainer.envs.play(state.recordings)
+    if seen and set(seen) != set(progress.observations):
+        raise ValueError("it holds other observations than there are")
     same = bool(seen) and all(
         np.array_equal(seen[key], array) for key, array in progress.observations.items()
     )
     (differs,) = ranks.any(not same)
     same = not differs
+    if (trainer.normaliser is None) != (state.returns is None):
+        raise ValueError("it is normalised and its policy is not, or the reverse")
     if trainer.normaliser is not None and state.returns is not None:
         trainer.normaliser.returns = state.returns
         trainer.normaliser.put_back(state.frames)
@@ -154,14 +160,18 @@ def read_state(folder: Path) -> TrainingState:
     """
     try:
         content = read_json(folder / VALUES, within=folder)
-        return _state(content, read_tensors(folder / _ARRAYS))
+        check_content(content)
+        state = _state(content, arrays := read_tensors(folder / _ARRAYS))
+        count = state.settings.n_envs
+        check_arrays(arrays, count)
+        if state.settings.vec_env not in AT_ONCE and len(state.recordings) != count:
+            raise ValueError(f"it does not say where {count} environments are")
+        return state
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise NotPortable(f"the state of the training in {folder} cannot be read ({error!r})") from error
 
 
 def _state(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> TrainingState:
-    if content["format"] != _FORMAT:
-        raise ValueError(f"format {content['format']} is not one that this sb3port knows")
     # Those of a file are read-only, of which torch warns.
     arrays = {key: array.copy() for key, array in arrays.items()}
     progress = Progress(_below("observations.", arrays), arrays["ended"], arrays.get("memory"))
