@@ -45,9 +45,9 @@ def difference_of(ones: Sequence[float], others: Sequence[float]) -> Interval:
         return Interval(mean, None)
     parts = [statistics.variance(values) / len(values) for values in (ones, others)]
     total = sum(parts)
-    if total == 0:
-        return Interval(mean, 0.0)
     below = sum(p**2 / (len(v) - 1) for p, v in zip(parts, (ones, others), strict=True))
+    if below == 0:  # or too small to be another number
+        return Interval(mean, 0.0)
     return Interval(mean, math.sqrt(total) * t_quantile(total**2 / below))
 
 

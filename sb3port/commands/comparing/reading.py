@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sb3port.commands.comparing.runs import UNKNOWN, Run, Series, of_evaluations
+from sb3port.commands.comparing.runs import UNKNOWN, Run, Series, are_finite, of_evaluations
 from sb3port.errors import NotPortable, UsageError
 from sb3port.families.algorithms import ALGORITHMS
 from sb3port.files.untrusted import read_untrusted
@@ -97,7 +97,7 @@ def _theirs(path: Path) -> Run:
 def _rows(path: Path) -> list[dict[str, float]]:
     """Read a table of numbers; empty cells are left out, and a last row that was cut off."""
     rows = []
-    for row in csv.DictReader(io.StringIO(_text(path))):
+    for row in _table(_text(path), path):
         try:
             rows.append({name: float(cell) for name, cell in row.items() if name and cell})
         except (TypeError, ValueError):
@@ -105,6 +105,13 @@ def _rows(path: Path) -> list[dict[str, float]]:
     if rows and STEPS not in rows[0]:
         raise NotPortable(f"{path} has no column {STEPS}, as the logs of SB3 do")
     return rows
+
+
+def _table(text: str, path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        yield from csv.DictReader(io.StringIO(text))
+    except csv.Error as error:
+        raise NotPortable(f"{path} is no table ({error})") from error
 
 
 def _text(path: Path) -> str:
@@ -115,8 +122,9 @@ def _text(path: Path) -> str:
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> Series:
-    known = [row for row in rows if _MEAN in row and STEPS in row]
-    return Series(tuple(row[STEPS] for row in known), tuple(row[_MEAN] for row in known))
+    known = [(row[STEPS], row[_MEAN]) for row in rows if _MEAN in row and STEPS in row]
+    finite = [(steps, mean) for steps, mean in known if are_finite(steps, mean)]
+    return Series(tuple(steps for steps, _ in finite), tuple(mean for _, mean in finite))
 
 
 def _episodes(files: Sequence[Path]) -> tuple[str | None, Series]:
@@ -125,11 +133,14 @@ def _episodes(files: Sequence[Path]) -> tuple[str | None, Series]:
     for file in files:
         first, _, rest = _text(file).partition("\n")
         env, start = _header(first, file)
-        for row in csv.DictReader(io.StringIO(rest)):
+        for row in _table(rest, file):
             try:
-                found.append((start + float(row["t"]), float(row["r"]), float(row["l"])))
+                episode = (start + float(row["t"]), float(row["r"]), float(row["l"]))
             except (TypeError, ValueError, KeyError):
                 break
+            if not are_finite(*episode) or episode[2] < 0:
+                raise NotPortable(f"{file} holds an episode of NaN, or of less than no steps")
+            found.append(episode)
     found.sort()
     steps, means, done = [], [], 0.0
     for index, (_, _, length) in enumerate(found):
@@ -146,7 +157,7 @@ def _header(line: str, file: Path) -> tuple[str | None, float]:
         known = json.loads(line.removeprefix("#"))
         env = known.get("env_id")
         return env if isinstance(env, str) and env != "None" else None, float(known["t_start"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise NotPortable(f"{file} does not begin as a monitor of SB3's does") from error
 
 
@@ -160,7 +171,7 @@ def _env_beside(folder: Path) -> str | None:
 def _zoo_seed(folder: Path) -> int | None:
     """Give the seed that rl_zoo3's `args.yml` names."""
     for file in sorted(folder.glob("*/args.yml")):
-        found = re.search(r"^[ -]*- seed\n +- (\d+)$", _text(file), re.MULTILINE)
+        found = re.search(r"^[ -]*- seed\n +- (\d{1,18})$", _text(file), re.MULTILINE)
         if found:
             return int(found[1])
     return None

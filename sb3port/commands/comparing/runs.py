@@ -10,6 +10,14 @@ from sb3port.ppo.runs.evaluations import EvalResult
 UNKNOWN = "unknown"
 
 
+_LARGEST = 1e70  # the fourth powers of smaller ones, of which intervals are made, are no overflow
+
+
+def are_finite(*values: float) -> bool:
+    """Whether all are numbers that means are made of: those of strangers need not be."""
+    return all(abs(value) < _LARGEST for value in values)
+
+
 @dataclass(frozen=True)
 class Series:
     """Numbers over environment steps.
@@ -70,5 +78,6 @@ class Run:
 
 
 def of_evaluations(results: list[EvalResult]) -> Series:
-    """Give the mean returns of evaluations."""
-    return Series(tuple(float(r.timesteps) for r in results), tuple(r.mean for r in results))
+    """Give the mean returns of evaluations that have one."""
+    known = [one for one in results if are_finite(one.timesteps, *one.returns)]
+    return Series(tuple(float(one.timesteps) for one in known), tuple(one.mean for one in known))

@@ -28,7 +28,12 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         self._where = path.name
-        self._archive = open_zip(open_untrusted(path), path.name)
+        self._file = open_untrusted(path)
+        try:
+            self._archive = open_zip(self._file, path.name)
+        except BaseException:
+            self._file.close()
+            raise
         self.names = [name.removesuffix(".npy") for name in self._archive.namelist()]
 
     def __enter__(self) -> Self:
@@ -38,6 +43,7 @@ class NpzFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._archive.close()
+        self._file.close()
 
     def rows(self, name: str) -> "Rows":
         """Give the rows of an array."""

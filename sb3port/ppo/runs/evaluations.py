@@ -99,13 +99,24 @@ def read_evaluations(path: Path) -> list[EvalResult]:
     try:
         with NpzFile(path) as file:
             found = {name: file.array(name) for name in file.names if name in _ARRAYS}
+        if not found["results"].shape[-1]:
+            raise ValueError("evaluations without episodes")
         rows = zip(found["timesteps"], found["results"], found["ep_lengths"], strict=True)
         results = [EvalResult(int(t), _numbers(r, float), _numbers(n, int)) for t, r, n in rows]
         if "successes" not in found:
             return results
         told = (_numbers(row, bool) for row in found["successes"])
         return [replace(r, successes=s) for r, s in zip(results, told, strict=True)]
-    except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        OverflowError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise NotPortable(f"{path} holds no evaluations that can be read ({error})") from error
 
 

@@ -183,5 +183,5 @@ def check_arrays(arrays: Mapping[str, Any], count: int) -> None:
         of_each = name.startswith(("observations.", "frames.")) or name in ("memory", "returns")
         if of_each and array.shape[:1] != (count,):
             raise ValueError(f"{name} is not of {count} environments")
-        if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
-            raise ValueError(f"{name} holds what is no number")
+        if of_each and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds NaN or infinite numbers")
