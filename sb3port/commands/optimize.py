@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sb3port.commands.optimizing.report import write_report
 from sb3port.commands.optimizing.space import SEARCHED, Sampled, converted, sample
+from sb3port.commands.optimizing.storage import open_study
 from sb3port.commands.train import begin_training
 from sb3port.commands.training_arguments import PolicyOptions, RunOptions
 from sb3port.commands.training_plans import plan_for
@@ -188,10 +189,7 @@ def _study(options: RunOptions, search: Search, out: Path, evaluations: int) -> 
     """Open the study of the folder, or begin it, under the name of the environment."""
     import optuna
 
-    storage = optuna.storages.RDBStorage(f"sqlite:///{(out / STORAGE).resolve()}")
-    study = optuna.create_study(
-        study_name=options.env, storage=storage, direction="maximize", load_if_exists=True
-    )
+    study = open_study(out / STORAGE, options.env or "")
     # A sampler that goes on must not draw again what it has drawn.
     seed = options.run.get("seed")
     seed = None if seed is None else seed + len(study.trials)

@@ -27,6 +27,20 @@ SEARCHED = (
     "max_grad_norm",
 )
 """The hyperparameters that are chosen, beside `policy_kwargs`."""
+_WHOLE = {"batch_size_pow": (2, 10), "n_steps_pow": (5, 12)}
+_NUMBERS = {
+    "one_minus_gamma": (0.0001, 0.03, True),
+    "one_minus_gae_lambda": (0.0001, 0.1, True),
+    "learning_rate": (1e-5, 0.002, True),
+    "ent_coef": (0.00000001, 0.1, True),
+    "max_grad_norm": (0.3, 2, False),
+}
+_CHOICES: dict[str, list[Any]] = {
+    "clip_range": [0.1, 0.2, 0.3, 0.4],
+    "n_epochs": [1, 5, 10, 20],
+    "net_arch": ["tiny", "small", "medium"],
+    "activation_fn": ["tanh", "relu"],
+}
 ACTIVATIONS = {"tanh": "Tanh", "relu": "ReLU", "elu": "ELU", "leaky_relu": "LeakyReLU"}
 
 
@@ -44,21 +58,37 @@ class Sampled(NamedTuple):
 
 def sample(trial: "optuna.Trial") -> Sampled:
     """Let a trial choose."""
-    trial.suggest_int("batch_size_pow", 2, 10)
-    trial.suggest_int("n_steps_pow", 5, 12)
-    trial.suggest_float("one_minus_gamma", 0.0001, 0.03, log=True)
-    trial.suggest_float("one_minus_gae_lambda", 0.0001, 0.1, log=True)
-    trial.suggest_float("learning_rate", 1e-5, 0.002, log=True)
-    trial.suggest_float("ent_coef", 0.00000001, 0.1, log=True)
-    trial.suggest_categorical("clip_range", [0.1, 0.2, 0.3, 0.4])
-    trial.suggest_categorical("n_epochs", [1, 5, 10, 20])
-    trial.suggest_float("max_grad_norm", 0.3, 2)
-    trial.suggest_categorical("net_arch", ["tiny", "small", "medium"])
-    trial.suggest_categorical("activation_fn", ["tanh", "relu"])
+    for name, (low, high) in _WHOLE.items():
+        trial.suggest_int(name, low, high)
+    for name, (least, most, log) in _NUMBERS.items():
+        trial.suggest_float(name, least, most, log=log)
+    for name, choices in _CHOICES.items():
+        trial.suggest_categorical(name, choices)
     found = converted(trial.params)
     for name in ("gamma", "n_steps", "batch_size"):
         trial.set_user_attr(name, found.settings[name])
     return found
+
+
+def is_within(params: Mapping[str, Any], whole: bool) -> bool:
+    """Whether a trial may have chosen that: a study may be anybody's.
+
+    Args:
+        params: As `trial.params` has them.
+        whole: Whether all has been chosen.
+    """
+    known = {*_WHOLE, *_NUMBERS, *_CHOICES}
+    return (set(params) == known if whole else set(params) <= known) and all(
+        _fits(name, value) for name, value in params.items()
+    )
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in _CHOICES:
+        return any(type(value) is type(one) and value == one for one in _CHOICES[name])
+    low, high, *_ = _WHOLE.get(name) or _NUMBERS[name]
+    kind = int if name in _WHOLE else float
+    return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
 
 
 def converted(params: Mapping[str, Any]) -> Sampled:
