@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import math
 import os
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -14,8 +15,9 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from sb3port.commands.bulk import work
 from sb3port.commands.bulk.crew import Bounds
-from sb3port.commands.bulk.job import Item, Job, Task
+from sb3port.commands.bulk.job import Action, Item, Job, Task
 from sb3port.commands.bulk.ledger import Ledger, read_ledger
 from sb3port.commands.bulk.line_schema import LONGEST, check_line
 from sb3port.commands.bulk.records import Reason, Status, failed, new_record
@@ -248,3 +250,25 @@ def test_texts_stay_texts_in_what_is_shown(tmp_path: Path) -> None:
             # Also where spreadsheets take `;` for what is between cells.
             cells = [cell for text in row.values() for cell in (text, *text.split(";"))]
             assert not any(cell.lstrip().startswith(("=", "+", "@")) for cell in cells)
+
+
+def test_what_a_line_cannot_say_is_a_failure_of_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the whole ledger could not be read again."""
+
+    def act(attempt: Any, _: Any) -> None:
+        attempt.know(warnings=["x" * 100_000])
+
+    monkeypatch.setitem(work._ACTIONS, Action.CONVERT, act)
+    line = work.do(Task(ITEM, 1, str(tmp_path)), JOB)
+    check_line(line)
+    assert line["status"] == "failed"
+    assert line["reason"]["sentence"].startswith("this is a bug in sb3port: it cannot note what came of it")
+
+
+@pytest.mark.parametrize("value", [1.5, None, math.nan, math.inf])
+def test_returns_that_are_no_numbers(value: float | None) -> None:
+    told = work._finite(value)
+    check_line(DONE | {"evaluation": DONE["evaluation"] | {"mean_return": told}})
+    assert told == (1.5 if value == 1.5 else None)

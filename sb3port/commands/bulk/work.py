@@ -3,6 +3,7 @@
 Whatever it writes lies in the attempt's own folder, and who started it puts that in its place.
 """
 
+import math
 import os
 import time
 import traceback
@@ -14,6 +15,7 @@ from typing import Any
 from sb3port.checkpoint.checkpoint import Checkpoint
 from sb3port.commands.bulk.attempt_folder import begin_anew, keep_record, result_folder
 from sb3port.commands.bulk.job import Action, Item, Job, Task
+from sb3port.commands.bulk.line_schema import check_line
 from sb3port.commands.bulk.records import (
     Reason,
     Record,
@@ -107,7 +109,18 @@ def do(task: Task, job: Job, source: Source | None = None, fetched: Sequence[flo
     record["seconds"] = round(time.perf_counter() - began, 4)
     record["cpu_seconds"] = round(_computed() - cpu, 4)
     record["fetched"] = list(fetched) if fetched is not None else None
+    record = _that_is_read_back(attempt, record)
     keep_record(task, record)
+    return record
+
+
+def _that_is_read_back(attempt: _Attempt, record: Record) -> Record:
+    """Give a record that is a line of a ledger: one that was not would keep all of it from being read."""
+    try:
+        check_line(record)
+    except ValueError as error:
+        sentence = f"this is a bug in sb3port: it cannot note what came of it: {error}"[:500]
+        return failed(new_record(attempt.task, attempt.job), Reason.BUG, sentence, stage=attempt.stage)
     return record
 
 
@@ -196,8 +209,14 @@ def _evaluated(attempt: _Attempt, checkpoint: Checkpoint) -> dict[str, Any]:
     chosen = choose_environment(checkpoint.environment)
     seeds = range(attempt.job.episodes)
     found = evaluate_port(attempt.dest, Setting(chosen.env_id or "", seeds, wrapping_in(chosen)))
-    kept = ("env", "mean_return", "standard_error", "standard_deviation", "mean_length")
-    return {**{name: found.to_json()[name] for name in kept}, "episodes": attempt.job.episodes}
+    numbers = ("mean_return", "standard_error", "standard_deviation", "mean_length")
+    told = {name: _finite(found.to_json()[name]) for name in numbers}
+    return {"env": found.to_json()["env"], **told, "episodes": attempt.job.episodes}
+
+
+def _finite(value: float | None) -> float | None:
+    """Give a number that JSON has: an environment may give rewards that are none."""
+    return value if value is None or math.isfinite(value) else None
 
 
 def _pushed(attempt: _Attempt) -> str:
