@@ -79,6 +79,7 @@ def refused(folder: Path) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_values_of_every_wrong_kind(state: Path) -> None:
     """What is not refused is what a training may write."""
     path = state / "training.json"
@@ -121,6 +122,7 @@ def test_numbers_that_lead_out_of_what_they_count(place: Any, new: Any, state: P
     assert refused(state)
 
 
+@pytest.mark.long
 def test_what_is_taken_is_gone_on_from_or_refused(state: Path) -> None:
     """Whole numbers for others, too, which torch does not multiply by."""
     path = state / "training.json"
