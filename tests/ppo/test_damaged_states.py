@@ -140,6 +140,11 @@ def test_what_is_taken_is_gone_on_from_or_refused(state: Path) -> None:
         {"settings": {**content["settings"], "hyperparameters": _with(content, "use_sde", True)}},
         {"settings": {**content["settings"], "hyperparameters": _with(content, "n_steps", 10**12)}},
         {"environments": [{**one, "generator": generator} for one in content["environments"]]},
+        {
+            "environments": [
+                {**one, "generator": {"bit_generator": "Mine"}} for one in content["environments"]
+            ]
+        },
     ):
         path.write_text(json.dumps({**content, **change}))
         with pytest.raises(NotPortable, match="training in"):

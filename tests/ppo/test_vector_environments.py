@@ -1,5 +1,7 @@
 """Environments that are stepped at once: the episodes of single ones, and what is said of both."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
 from sb3port.environments.vector_cartpole import SameStepCartPole
 from sb3port.environments.vectors import open_vector
 from sb3port.environments.wrapping import PLAIN, Wrapping
-from sb3port.errors import UsageError
+from sb3port.errors import NotPortable, UsageError
 from sb3port.ppo.engines.base import Engine
 from sb3port.ppo.hyperparameters import defaults
 from sb3port.ppo.rollout.environments import InProcess
@@ -253,6 +255,34 @@ def test_cut_off_and_resumed(tmp_path: Path) -> None:
     same_runs(whole, again)
     run_on(sorted((again / "checkpoints").glob("0*"))[1])
     same_runs(whole, again)
+
+
+@pytest.mark.parametrize(
+    ("place", "new"),
+    [
+        ((), {"bit_generator": "PCG64"}),
+        (("totals", "array"), [0.0]),
+        (("totals", "array"), ["x", "y"]),
+        (("lengths", "dtype"), "object"),
+        (("vector", "random", "state", "inc"), -1),
+        (("vector",), {}),
+    ],
+    ids=range(6),
+)
+def test_states_of_something_else(place: Sequence[str], new: Any, tmp_path: Path) -> None:
+    """They are refused in a sentence; what an environment of the user's says of itself only it can judge."""
+    run_fresh(VECTOR, tmp_path)
+    checkpoint = sorted((tmp_path / "checkpoints").glob("0*"))[1]
+    path = checkpoint / "training_state" / "training.json"
+    content = json.loads(path.read_text())
+    inner = content["environments"][0]
+    *way, last = ("generator", *place)
+    for key in way:
+        inner = inner[key]
+    inner[last] = new
+    path.write_text(json.dumps(content))
+    with pytest.raises(NotPortable):
+        resume(checkpoint, lambda _: None)
 
 
 def test_one_without_a_state_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

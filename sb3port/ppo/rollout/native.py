@@ -14,6 +14,9 @@ from sb3port.errors import UsageError
 from sb3port.ppo.rollout.environments import Environments, Observations, Step
 from sb3port.ppo.rollout.episodes import EndedEpisode, Recording
 
+AT_ONCE = ("vector", "envpool")
+"""What `--vec-env` calls them, wherever they come from."""
+
 _SUCCESS = "is_success"
 
 

@@ -19,13 +19,14 @@ from sb3port.ports.reading import read_port
 from sb3port.ppo.hyperparameters import SCHEDULES
 from sb3port.ppo.ranks.base import ALONE, Ranks
 from sb3port.ppo.rollout.episodes import MakeEnv
+from sb3port.ppo.rollout.native import AT_ONCE
 from sb3port.ppo.runs.checkpoints import find_checkpoint, point
 from sb3port.ppo.runs.refusals import check_sizes
 from sb3port.ppo.runs.running import prepare
 from sb3port.ppo.runs.settings import RunSettings
 from sb3port.ppo.runs.several import check_shares, share_of
 from sb3port.ppo.runs.starting import restored
-from sb3port.ppo.runs.stepping import AT_ONCE, make_environments
+from sb3port.ppo.runs.stepping import make_environments
 from sb3port.ppo.runs.trainer import Trainer
 from sb3port.ppo.runs.training_state import TrainingState, apply_state, read_state
 

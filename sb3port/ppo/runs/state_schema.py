@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from sb3port.ports.schema import (
     record,
     text,
 )
+from sb3port.ppo.rollout.native import AT_ONCE
 
 _MOST_ENVS = 1_000_000
 _LARGEST = sys.float_info.max
@@ -115,11 +116,41 @@ _GENERATORS: Mapping[str, Mapping[str, Check]] = {
 
 
 def _generator(value: Any, place: str) -> None:
-    """The state of an environment's random numbers: that of one of NumPy's generators."""
+    """The state of an environment's random numbers: that of one of NumPy's generators, or of its author's."""
     name = value.get("bit_generator") if isinstance(value, dict) else None
-    if not isinstance(name, str) or name not in _GENERATORS:
+    if not isinstance(name, str):
         raise Misfit(place, value, "the state of a random generator")
-    record({"bit_generator": _NAME, **_GENERATORS[name]})(value, place)
+    if name in _GENERATORS:
+        record({"bit_generator": _NAME, **_GENERATORS[name]})(value, place)
+    else:  # NumPy's own do not take it
+        mapping(_own, 100)(value, place)
+
+
+_DTYPE = text(7, "bool|u?int(8|16|32|64)|float(16|32|64)", "a type of numbers")
+
+
+def _array(value: Any, place: str) -> None:
+    """An array as JSON values: its type, and its numbers in lists of lists."""
+    record({"array": PLAIN, "dtype": _DTYPE})(value, place)
+    try:
+        np.array(value["array"], value["dtype"])
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Misfit(f"{place}.array", value["array"], f"an array of {value['dtype']}") from error
+
+
+def _own(value: Any, place: str) -> None:
+    """What a vector environment of anyone's says of itself: plain values, arrays, states of generators."""
+    if not isinstance(value, dict):
+        PLAIN(value, place)
+    elif set(value) == {"array", "dtype"}:
+        _array(value, place)
+    elif "bit_generator" in value:
+        _generator(value, place)
+    else:
+        mapping(_own, 10_000)(value, place)
+
+
+_VECTOR = record({"vector": _own, "totals": _array, "lengths": _array})
 
 
 def _episode(value: Any, place: str) -> None:
@@ -130,14 +161,22 @@ def _episode(value: Any, place: str) -> None:
 
 
 _RANDOM = record({"python": _python, "numpy": _numpy})
-_ENVIRONMENT = record({"seed": _SEED, "generator": optional(_generator), "total": _ANY_NUMBER})
+
+
+def _environment(value: Any, place: str) -> None:
+    """Where an environment is, or a vector environment, which has one state for all."""
+    state = value.get("generator") if isinstance(value, dict) else None
+    check = _VECTOR if isinstance(state, dict) and "vector" in state else _generator
+    record({"seed": _SEED, "generator": optional(check), "total": _ANY_NUMBER})(value, place)
+
+
 _CONTENT = record(
     {
         "format": integer(1, 1),
         "settings": _SETTINGS,
         "counters": _COUNTERS,
         "random": _RANDOM,
-        "environments": listing(_ENVIRONMENT, _MOST_ENVS),
+        "environments": listing(_environment, _MOST_ENVS),
         "episodes": listing(_episode, 100),
     },
     {"others": listing(_RANDOM, 10_000)},
@@ -162,6 +201,21 @@ def check_content(content: Any) -> None:
     if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > 1:
         raise ValueError(f"format {content['format']} is not one that this sb3port knows")
     _CONTENT(content, "")
+    _check_vector(content["settings"], content["environments"])
+
+
+def _check_vector(settings: Mapping[str, Any], environments: Sequence[Mapping[str, Any]]) -> None:
+    """Check that vector environments, one in each process, have states of theirs, together of as many."""
+    at_once, count = settings.get("vec_env") in AT_ONCE, 0
+    states = [environment["generator"] for environment in environments if environment["generator"]]
+    for state in states:
+        if ("vector" in state) != at_once:
+            raise Misfit("environments", environments, f"the state of what {settings.get('vec_env')} steps")
+        if at_once:
+            totals, lengths = (np.asarray(state[name]["array"]) for name in ("totals", "lengths"))
+            count += len(totals) if totals.ndim == 1 and totals.shape == lengths.shape else -_MOST_ENVS
+    if at_once and states and count != settings.get("n_envs", 1):
+        raise Misfit("environments", environments, f"the state of {settings.get('n_envs', 1)} environments")
 
 
 def check_arrays(arrays: Mapping[str, Any], count: int) -> None:

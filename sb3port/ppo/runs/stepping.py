@@ -17,12 +17,11 @@ from sb3port.environments.wrapping import wrapping_in
 from sb3port.errors import UsageError
 from sb3port.ppo.rollout.environments import Environments, InProcess
 from sb3port.ppo.rollout.episodes import MakeEnv
-from sb3port.ppo.rollout.native import NativeVector
+from sb3port.ppo.rollout.native import AT_ONCE, NativeVector
 from sb3port.ppo.rollout.random_state import undisturbed
 from sb3port.ppo.rollout.subprocesses import Subprocesses
 from sb3port.ppo.runs.settings import RunSettings
 
-AT_ONCE = ("vector", "envpool")
 MESSAGE_SECONDS = 1.4e-4
 """What an action to a process and its answer cost; `benchmarks/vector_environments.py` measures it."""
 

@@ -18,12 +18,12 @@ from sb3port.files.untrusted import read_json
 from sb3port.ports.lerobot_folder import read_tensors
 from sb3port.ppo.ranks.base import Ranks
 from sb3port.ppo.rollout.episodes import Recording
+from sb3port.ppo.rollout.native import AT_ONCE
 from sb3port.ppo.rollout.random_state import RandomState, read_random_state, set_random_state
 from sb3port.ppo.runs.collecting import Progress
 from sb3port.ppo.runs.settings import VALUES, RunSettings, settings_from_json
 from sb3port.ppo.runs.several import draw_apart
 from sb3port.ppo.runs.state_schema import check_arrays, check_content
-from sb3port.ppo.runs.stepping import AT_ONCE
 from sb3port.ppo.runs.trainer import Counters, Trainer
 
 _ARRAYS = "training.safetensors"
