@@ -235,9 +235,9 @@ def draw() -> None:
 
     found = list(results())
     envs = sorted({run["env"] for run in found})
-    columns = 2 if len(envs) in (2, 4) else min(3, len(envs))
+    columns = min((3, 4, 5), key=lambda count: (-len(envs) % count, -count))  # few places without a curve
     rows = -(-len(envs) // columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(4.6 * columns, 3.2 * rows), squeeze=False)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(3.3 * columns, 2.7 * rows), squeeze=False)
     for axis in axes.flat[len(envs) :]:
         axis.remove()
     for axis, env in zip(axes.flat, envs, strict=False):
