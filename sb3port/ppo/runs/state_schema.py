@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from sb3port.ports.schema import (
     record,
     text,
 )
-from sb3port.ppo.rollout.native import AT_ONCE
 
 _MOST_ENVS = 1_000_000
 _LARGEST = sys.float_info.max
@@ -192,8 +191,12 @@ def check_settings(data: Any) -> None:
     _SETTINGS(data, "settings")
 
 
-def check_content(content: Any) -> None:
+def check_content(content: Any, at_once: Collection[str]) -> None:
     """Check the values of a state, as `training_state.write_state` writes them.
+
+    Args:
+        content: As it was parsed.
+        at_once: What `--vec-env` calls environments that are stepped at once, and have one state together.
 
     Raises:
         ValueError: It is something else; with a sentence.
@@ -201,21 +204,22 @@ def check_content(content: Any) -> None:
     if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > 1:
         raise ValueError(f"format {content['format']} is not one that this sb3port knows")
     _CONTENT(content, "")
-    _check_vector(content["settings"], content["environments"])
+    settings = content["settings"]
+    count = settings.get("n_envs", 1) if settings.get("vec_env") in at_once else None
+    _check_vector(content["environments"], count)
 
 
-def _check_vector(settings: Mapping[str, Any], environments: Sequence[Mapping[str, Any]]) -> None:
-    """Check that vector environments, one in each process, have states of theirs, together of as many."""
-    at_once, count = settings.get("vec_env") in AT_ONCE, 0
-    states = [environment["generator"] for environment in environments if environment["generator"]]
+def _check_vector(environments: Sequence[Mapping[str, Any]], count: int | None) -> None:
+    """Check that vector environments, one in each process, have states of theirs, together of so many."""
+    states, found = [one["generator"] for one in environments if one["generator"]], 0
     for state in states:
-        if ("vector" in state) != at_once:
-            raise Misfit("environments", environments, f"the state of what {settings.get('vec_env')} steps")
-        if at_once:
+        if ("vector" in state) != (count is not None):
+            raise Misfit("environments", environments, "the state of what --vec-env steps")
+        if count is not None:
             totals, lengths = (np.asarray(state[name]["array"]) for name in ("totals", "lengths"))
-            count += len(totals) if totals.ndim == 1 and totals.shape == lengths.shape else -_MOST_ENVS
-    if at_once and states and count != settings.get("n_envs", 1):
-        raise Misfit("environments", environments, f"the state of {settings.get('n_envs', 1)} environments")
+            found += len(totals) if totals.ndim == 1 and totals.shape == lengths.shape else -_MOST_ENVS
+    if count is not None and states and found != count:
+        raise Misfit("environments", environments, f"the state of {count} environments")
 
 
 def check_arrays(arrays: Mapping[str, Any], count: int) -> None:

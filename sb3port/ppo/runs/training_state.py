@@ -160,7 +160,7 @@ def read_state(folder: Path) -> TrainingState:
     """
     try:
         content = read_json(folder / VALUES, within=folder)
-        check_content(content)
+        check_content(content, AT_ONCE)
         state = _state(content, arrays := read_tensors(folder / _ARRAYS))
         count = state.settings.n_envs
         check_arrays(arrays, count)
