@@ -1,11 +1,9 @@
 """A folder of results may be anyone's: a ledger that no bulk has written is told, and stays as it is."""
 
-import copy
 import csv
 import json
 import math
 import os
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +22,7 @@ from sb3port.commands.bulk.records import Reason, Status, failed, new_record
 from sb3port.commands.bulk.report import write_report
 from sb3port.commands.bulk.running import Plan, run
 from sb3port.errors import UsageError
+from tests.trees import changed, places
 
 SCHEMA = json.loads(files("sb3port.commands.bulk").joinpath("ledger.schema.json").read_text())
 JOB = Job(verify=False)
@@ -86,24 +85,6 @@ def goes_on(out: Path) -> None:
     """Run on what is done already, so that nothing is to be done."""
     run(Plan(JOB, [Item("m", "m")], out, Bounds(1, 60.0, 1 << 30), False))
     write_report(out)
-
-
-def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the place of every value in a tree."""
-    yield above
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        yield from places(value[key], (*above, key))
-
-
-def changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    if not place:
-        return new
-    made = copy.deepcopy(value)
-    inner = made
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = new
-    return made
 
 
 @pytest.mark.parametrize("record", [DONE, FAILED, SEVERAL], ids=["done", "failed", "several"])

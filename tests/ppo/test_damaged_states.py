@@ -1,6 +1,5 @@
 """The state of a training may be anybody's: what no training wrote is told, before anything is changed."""
 
-import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,11 +15,11 @@ from sb3port.errors import NotPortable, Sb3portError
 from sb3port.ppo.runs.resuming import resume
 from sb3port.ppo.runs.running import train
 from sb3port.ppo.runs.training_state import read_state
+from tests.trees import ABSENT, changed, places
 
 SETTINGS = {"n_steps": 32, "batch_size": 32, "n_epochs": 1}
 OPTIONS = RunOptions("CartPole-v1", SETTINGS, 192, 2, save_every=64, run={"eval_episodes": 1, "seed": 5})
 WRONG = (None, True, -1, 0, 10**400, 2**62, float("inf"), float("nan"), 0.5, "x", [], [1], {}, {"a": 1})
-ABSENT = object()
 PCG64 = {"bit_generator": "PCG64", "has_uint32": 0, "uinteger": 0}
 
 
@@ -46,30 +45,6 @@ def state(trained: Path) -> Iterator[Path]:
     assert (trained.parent / "last").readlink() == last
 
 
-def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give the place of every value in a tree; of lists, of the first."""
-    yield above
-    inside = (
-        value if isinstance(value, dict) else range(min(1, len(value))) if isinstance(value, list) else ()
-    )
-    for key in inside:
-        yield from places(value[key], (*above, key))
-
-
-def changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
-    if not place:
-        return new
-    made = copy.deepcopy(value)
-    inner = made
-    for key in place[:-1]:
-        inner = inner[key]
-    if new is ABSENT:
-        del inner[place[-1]]
-    else:
-        inner[place[-1]] = new
-    return made
-
-
 def refused(folder: Path) -> bool:
     """Whether a state is refused in a sentence, and not only by what comes of it."""
     try:
@@ -85,7 +60,7 @@ def test_values_of_every_wrong_kind(state: Path) -> None:
     path = state / "training.json"
     content = json.loads(path.read_text())
     taken: dict[str, list[Any]] = {}
-    for place in places(content):
+    for place in places(content, most=1):
         for new in (*WRONG, *([ABSENT] if place else [])):
             path.write_text(json.dumps(changed(content, place, new)))
             if not refused(state):

@@ -1,10 +1,7 @@
 """Environments that are stepped at once: the episodes of single ones, and what is said of both."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -19,19 +16,16 @@ from sb3port.checkpoint.checkpoint import EnvironmentSpec, Wrapper
 from sb3port.environments.vector_cartpole import SameStepCartPole
 from sb3port.environments.vectors import open_vector
 from sb3port.environments.wrapping import PLAIN, Wrapping
-from sb3port.errors import NotPortable, UsageError
+from sb3port.errors import UsageError
 from sb3port.ppo.engines.base import Engine
 from sb3port.ppo.hyperparameters import defaults
 from sb3port.ppo.rollout.environments import InProcess
 from sb3port.ppo.rollout.native import NativeVector
 from sb3port.ppo.runs import stepping
-from sb3port.ppo.runs.resuming import resume
-from sb3port.ppo.runs.running import train
 from sb3port.ppo.runs.settings import RunSettings
 
 from .sb3 import Case, assert_same, begin_ours, build_sb3, run
-from .test_resuming import RUN, TINY, Watcher, run_fresh, run_on, same_runs
-from .test_resuming import RunOptions as Options
+from .test_resuming import TINY
 
 LIMIT = 7
 PENDULUM = "benchmarks.vector_pendulum:VectorPendulum-v1"
@@ -242,64 +236,6 @@ for _name, _entry in {"NextStep": _next_step, "Other": _other, "Asked": _asked}.
 def test_masks_are_refused() -> None:
     with pytest.raises(UsageError, match="does not say which actions are allowed"):
         NativeVector(cartpoles()).check_masks()
-
-
-VECTOR = Options("CartPole-v1", TINY, 600, 2, save_every=100, run={**RUN, "vec_env": "vector"})
-
-
-def test_cut_off_and_resumed(tmp_path: Path) -> None:
-    """A vector environment that gives its state goes on where it was."""
-    whole, again = tmp_path / "whole", tmp_path / "again"
-    run_fresh(VECTOR, whole)
-    run_fresh(VECTOR, again)
-    same_runs(whole, again)
-    run_on(sorted((again / "checkpoints").glob("0*"))[1])
-    same_runs(whole, again)
-
-
-@pytest.mark.parametrize(
-    ("place", "new"),
-    [
-        ((), {"bit_generator": "PCG64"}),
-        (("totals", "array"), [0.0]),
-        (("totals", "array"), ["x", "y"]),
-        (("lengths", "dtype"), "object"),
-        (("vector", "random", "state", "inc"), -1),
-        (("vector",), {}),
-    ],
-    ids=range(6),
-)
-def test_states_of_something_else(place: Sequence[str], new: Any, tmp_path: Path) -> None:
-    """They are refused in a sentence; what an environment of the user's says of itself only it can judge."""
-    run_fresh(VECTOR, tmp_path)
-    checkpoint = sorted((tmp_path / "checkpoints").glob("0*"))[1]
-    path = checkpoint / "training_state" / "training.json"
-    content = json.loads(path.read_text())
-    inner = content["environments"][0]
-    *way, last = ("generator", *place)
-    for key in way:
-        inner = inner[key]
-    inner[last] = new
-    path.write_text(json.dumps(content))
-    with pytest.raises(NotPortable):
-        resume(checkpoint, lambda _: None)
-
-
-def test_one_without_a_state_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice likewise."""
-    run_fresh(VECTOR, tmp_path)
-    monkeypatch.delattr(SameStepCartPole, "set_state")
-    ends = []
-    for _ in range(2):
-        warnings: list[str] = []
-        trainer, *others = resume(sorted((tmp_path / "checkpoints").glob("0*"))[1], warnings.append)
-        assert warnings == [
-            "the vector environment of CartPole-v1 cannot be put back to where it was, so that its episodes "
-            "begin anew here"
-        ]
-        train(trainer, *others, Watcher())
-        ends.append(trainer.engine.tensors())
-    np.testing.assert_equal(*ends)
 
 
 def test_values_of_what_was_cut_off_are_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
