@@ -209,9 +209,10 @@ def _evaluated(attempt: _Attempt, checkpoint: Checkpoint) -> dict[str, Any]:
     chosen = choose_environment(checkpoint.environment)
     seeds = range(attempt.job.episodes)
     found = evaluate_port(attempt.dest, Setting(chosen.env_id or "", seeds, wrapping_in(chosen)))
+    told = found.to_json()
     numbers = ("mean_return", "standard_error", "standard_deviation", "mean_length")
-    told = {name: _finite(found.to_json()[name]) for name in numbers}
-    return {"env": found.to_json()["env"], **told, "episodes": attempt.job.episodes}
+    finite = {name: _finite(told[name]) for name in numbers}
+    return {"env": told["env"], **finite, "episodes": attempt.job.episodes}
 
 
 def _finite(value: float | None) -> float | None:
